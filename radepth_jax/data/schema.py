@@ -1,0 +1,300 @@
+"""What a data set looks like on disk, the same for every builder.
+
+A TFDS data set in ArrayRecord files, written and read without TensorFlow, with the splits
+
+- `frames`: every frame once, in order: the encoded image, untouched, and its camera;
+- `train`, `validation`, `test`: one small row per sample, naming its target frame, with a
+  compressed depth map where there is one. `image` is empty and the matrices are NaN there: they are
+  in `frames`.
+
+The metadata (`metadata.json`) holds what a reader needs before it opens a record: the canvas, where
+each frame is (as runs of consecutive frames), each split's targets, and the stereo transforms. A
+sample's neighbours are looked up when it is read, so any `frame_offsets` work.
+"""
+
+import bisect
+import dataclasses
+import io
+import struct
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import tensorflow_datasets as tfds
+
+SCHEMA_VERSION = 1
+FRAMES = "frames"
+SAMPLE_SPLITS = ("train", "validation", "test")
+PROBLEMS_FILE = "problems.txt"
+
+_DEPTH_HEADER = struct.Struct("<4sII")
+_DEPTH_MAGIC = b"DPT1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """One image of one camera.
+
+    Attributes:
+        image: encoded bytes (PNG, JPEG), stored untouched.
+        sequence: name of the recording.
+        camera: number of the camera in it.
+        frame: number of the frame; `frame + 1` is the next one of the same camera.
+        intrinsics: [3, 3], native pixels, integer coordinates are pixel centres.
+        world_T_camera: [4, 4], for evaluation only; None where unknown.
+        origin: where the image came from, for messages.
+    """
+
+    image: bytes
+    sequence: str
+    camera: int
+    frame: int
+    intrinsics: np.ndarray
+    world_T_camera: np.ndarray | None = None
+    origin: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A target frame of a split, with `depth` from `encode_depth`, or empty."""
+
+    sequence: str
+    camera: int
+    frame: int
+    depth: bytes = b""
+
+
+@dataclasses.dataclass(frozen=True)
+class StereoPair:
+    """`opposite_T_camera` [4, 4] maps points of `camera` to its stereo partner `opposite`."""
+
+    sequence: str
+    camera: int
+    opposite: int
+    opposite_T_camera: np.ndarray
+
+
+@dataclasses.dataclass
+class Contents:
+    """Everything a builder writes. The iterables are consumed once, `frames` first.
+
+    Attributes:
+        frames: grouped by sequence and camera, ascending.
+        samples: of each split, in the order it is to be stored.
+        stereo: both directions of every stereo pair.
+        total_frames: for the progress display, where known.
+        prepared_from: JSON-able description of the source and the options.
+        problems: one line for each thing in the source that could not be used. The builder may go on
+            adding to it while its iterables are consumed.
+    """
+
+    frames: Iterable[Frame]
+    samples: Mapping[str, Iterable[Sample]]
+    stereo: Sequence[StereoPair] = ()
+    total_frames: int | None = None
+    prepared_from: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+
+def features() -> tfds.features.FeaturesDict:
+    """The features of every split (TFDS has one set for the whole data set)."""
+    return tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Tensor(shape=(), dtype=np.object_),
+            "sequence": tfds.features.Text(),
+            "camera": tfds.features.Scalar(np.int64),
+            "frame": tfds.features.Scalar(np.int64),
+            "intrinsics": tfds.features.Tensor(shape=(3, 3), dtype=np.float32),
+            "world_T_camera": tfds.features.Tensor(shape=(4, 4), dtype=np.float64),
+            "depth": tfds.features.Tensor(shape=(), dtype=np.object_),
+        }
+    )
+
+
+def frame_row(frame: Frame) -> dict[str, Any]:
+    """The record of a frame."""
+    pose = np.full((4, 4), np.nan) if frame.world_T_camera is None else frame.world_T_camera
+    return {
+        "image": frame.image,
+        "sequence": frame.sequence,
+        "camera": frame.camera,
+        "frame": frame.frame,
+        "intrinsics": np.asarray(frame.intrinsics, np.float32),
+        "world_T_camera": np.asarray(pose, np.float64),
+        "depth": b"",
+    }
+
+
+def sample_row(sample: Sample) -> dict[str, Any]:
+    """The record of a sample."""
+    return {
+        "image": b"",
+        "sequence": sample.sequence,
+        "camera": sample.camera,
+        "frame": sample.frame,
+        "intrinsics": np.full((3, 3), np.nan, np.float32),
+        "world_T_camera": np.full((4, 4), np.nan),
+        "depth": sample.depth,
+    }
+
+
+def encode_depth(depth: np.ndarray) -> bytes:
+    """Compresses float32 [h, w] metres (0 = no value) without loss.
+
+    A 12-byte header (magic, h, w), then zlib of the values' bytes, all first bytes first: the
+    exponents of neighbouring pixels agree, so apart from the mantissas they compress well.
+    """
+    depth = np.ascontiguousarray(depth, "<f4")
+    if depth.ndim != 2:
+        raise ValueError(f"a depth map is [h, w], not {depth.shape}")
+    planes = depth.view(np.uint8).reshape(-1, 4).T.tobytes()
+    return _DEPTH_HEADER.pack(_DEPTH_MAGIC, *depth.shape) + zlib.compress(planes, 6)
+
+
+def decode_depth(data: bytes) -> np.ndarray:
+    """The inverse of `encode_depth`: float32 [h, w]. Raises ValueError for anything else."""
+    if len(data) < _DEPTH_HEADER.size or data[:4] != _DEPTH_MAGIC:
+        raise ValueError("not a depth map")
+    _, h, w = _DEPTH_HEADER.unpack_from(data)
+    try:
+        planes = np.frombuffer(zlib.decompress(data[_DEPTH_HEADER.size :]), np.uint8)
+    except zlib.error as error:
+        raise ValueError(f"damaged depth map ({error})") from None
+    if planes.size != 4 * h * w:
+        raise ValueError(f"damaged depth map ({planes.size} bytes for {h} x {w} pixels)")
+    return np.ascontiguousarray(planes.reshape(4, -1).T).view("<f4").reshape(h, w)
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    """(h, w) from the header of an encoded image. Raises ValueError where there is none."""
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            return image.height, image.width
+    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        raise ValueError(_reason(data, error)) from None
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """uint8 [h, w, 3] RGB. Raises ValueError for anything that does not decode to the end."""
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            # A 16-bit grey PNG would be clipped, not scaled, by convert("RGB").
+            if image.mode in ("I", "F") or image.mode.startswith("I;"):
+                raise ValueError(f"mode {image.mode} is not an 8-bit picture")
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        raise ValueError(_reason(data, error)) from None
+
+
+def _reason(data: bytes, error: BaseException) -> str:
+    if not data:
+        return "the file is empty"
+    if isinstance(error, PIL.UnidentifiedImageError):
+        return "not an image"
+    return str(error).splitlines()[0]
+
+
+class FrameIndex:
+    """Where each frame is in `frames`: (sequence, camera, frame) <-> position, kept as runs."""
+
+    def __init__(self, runs: Iterable[Sequence[Any]] = ()):
+        """`runs`: (sequence, camera, first frame, count, first position), ascending positions."""
+        self.runs: list[list[Any]] = [list(run) for run in runs]
+        self._by_camera: dict[tuple[str, int], list[list[Any]]] = {}
+        for run in self.runs:
+            self._by_camera.setdefault((run[0], run[1]), []).append(run)
+        for camera_runs in self._by_camera.values():
+            camera_runs.sort(key=lambda run: run[2])
+
+    def __len__(self) -> int:
+        return self.runs[-1][4] + self.runs[-1][3] if self.runs else 0
+
+    def append(self, sequence: str, camera: int, frame: int) -> int:
+        """Adds the next frame and returns its position. ValueError if it is there already."""
+        if self.find(sequence, camera, frame) is not None:
+            raise ValueError(f"frame {frame_name(sequence, camera, frame)} occurs twice")
+        position = len(self)
+        if self.runs:
+            last = self.runs[-1]
+            if (last[0], last[1], last[2] + last[3]) == (sequence, camera, frame):
+                last[3] += 1
+                return position
+        run = [sequence, camera, frame, 1, position]
+        self.runs.append(run)
+        bisect.insort(
+            self._by_camera.setdefault((sequence, camera), []), run, key=lambda run: run[2]
+        )
+        return position
+
+    def find(self, sequence: str, camera: int, frame: int) -> int | None:
+        """The position of a frame, or None."""
+        runs = self._by_camera.get((sequence, camera), [])
+        after = bisect.bisect_right(runs, frame, key=lambda run: run[2])
+        if after == 0:
+            return None
+        _, _, first, count, position = runs[after - 1]
+        return position + frame - first if frame < first + count else None
+
+    def locate(self, position: int) -> tuple[str, int, int]:
+        """The (sequence, camera, frame) at a position."""
+        if not 0 <= position < len(self):
+            raise IndexError(position)
+        run = self.runs[bisect.bisect_right(self.runs, position, key=lambda run: run[4]) - 1]
+        return run[0], run[1], run[2] + position - run[4]
+
+
+def frame_name(sequence: str, camera: int, frame: int) -> str:
+    """How a frame is called in messages and reports."""
+    return f"{sequence} camera {camera} frame {frame}"
+
+
+@dataclasses.dataclass
+class Metadata:
+    """The data set's metadata.
+
+    Attributes:
+        canvas: (h, w), the largest height and the largest width of all frames.
+        index: where each frame is.
+        targets: for each split, the position in `frames` of each row's target.
+        stereo: (sequence, camera) -> (opposite camera, opposite_T_camera [4, 4]).
+        prepared_from: the source and the options.
+    """
+
+    canvas: tuple[int, int]
+    index: FrameIndex
+    targets: dict[str, list[int]]
+    stereo: dict[tuple[str, int], tuple[int, np.ndarray]]
+    prepared_from: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "canvas": list(self.canvas),
+            "runs": self.index.runs,
+            "targets": self.targets,
+            "stereo": [
+                [sequence, camera, opposite, np.asarray(transform, float).ravel().tolist()]
+                for (sequence, camera), (opposite, transform) in self.stereo.items()
+            ],
+            "prepared_from": self.prepared_from,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Metadata":
+        """The inverse of `to_json`. Raises ValueError for another schema."""
+        if values.get("schema") != SCHEMA_VERSION:
+            raise ValueError(f"schema {values.get('schema')}, expected {SCHEMA_VERSION}")
+        height, width = values["canvas"]
+        return cls(
+            canvas=(height, width),
+            index=FrameIndex(values["runs"]),
+            targets={split: list(targets) for split, targets in values["targets"].items()},
+            stereo={
+                (sequence, camera): (opposite, np.asarray(transform, float).reshape(4, 4))
+                for sequence, camera, opposite, transform in values["stereo"]
+            },
+            prepared_from=dict(values["prepared_from"]),
+        )
