@@ -1,0 +1,34 @@
+"""RA-Depth in small on the rendered street: learns on two CPU cores in under an hour.
+
+Command:
+    radepth prepare street/full --data_dir data
+    radepth train --config configs/ra_depth_street.py --workdir runs/street
+    radepth evaluate --checkpoint runs/street --row-prior \
+        --resolutions 128x48,160x48,192x64,256x80,304x96 --output runs/street
+"""
+
+from ml_collections import ConfigDict
+
+from radepth_jax import models
+from radepth_jax.train.config import default_config
+
+
+def get_config() -> ConfigDict:
+    config = default_config()
+    config.model = ConfigDict(models.tiny())
+    config.pretrained.depth_encoder = ""
+    config.pretrained.pose_encoder = ""
+    config.data.name = "street/full"
+    config.data.batch_size = 4
+    config.data.workers = 0
+    config.views.resolution = (192, 64)
+    config.optimizer.learning_rate = 1e-3
+    config.optimizer.schedule = "cosine"
+    config.optimizer.warmup_steps = 50
+    config.loss.consistency_ramp = (300, 700)
+    config.train.steps = 3000
+    config.train.validate_every = 500
+    config.train.checkpoint_every = 500
+    config.train.picture_every = 500
+    config.evaluate.resolutions = ((128, 48), (192, 64), (304, 96))
+    return config

@@ -1,0 +1,34 @@
+"""The `radepth` command: one sub-command per module of `radepth_jax.cli`."""
+
+import importlib
+import sys
+
+from radepth_jax.errors import UserError
+
+COMMANDS = {
+    "prepare": "build a data set from KITTI, your video, or the rendered street",
+    "train": "train from a config file; the same command resumes",
+    "evaluate": "depth metrics of a checkpoint at a list of resolutions",
+}
+
+
+def main() -> None:
+    """Run the sub-command that `sys.argv` names; a user's error is one line and exit code 2."""
+    usage = "usage: radepth COMMAND ...\n" + "\n".join(
+        f"  {name:10} {text}" for name, text in COMMANDS.items()
+    )
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help", "help"):
+        print(usage)
+        raise SystemExit(0 if len(sys.argv) > 1 else 2)
+    name = sys.argv[1]
+    if name not in COMMANDS:
+        print(f"radepth: error: {name}: no such command\n{usage}", file=sys.stderr)
+        raise SystemExit(2)
+    try:
+        importlib.import_module(f"radepth_jax.cli.{name}").main(sys.argv[2:])
+    except UserError as error:
+        print(f"radepth {name}: error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print(f"radepth {name}: interrupted; the same command goes on", file=sys.stderr)
+        raise SystemExit(130) from None

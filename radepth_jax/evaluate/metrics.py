@@ -1,0 +1,116 @@
+"""The field's seven depth metrics, jitted and masked.
+
+Eigen et al., "Depth Map Prediction from a Single Image using a Multi-Scale Deep Network" (2014),
+section 4.3; median scaling after Zhou et al. (2017).
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from radepth_jax.errors import UserError
+
+METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "d1", "d2", "d3")
+# Rows and columns that Garg et al. (2016) evaluate on KITTI, as fractions of the image.
+GARG_CROP = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is compared with what.
+
+    Attributes:
+        min_depth: metres; ground truth at or below is left out, predictions are clipped to it.
+        max_depth: metres; likewise from above.
+        crop: "none" or "garg".
+        median_scaling: scale each prediction by median(ground truth) / median(prediction).
+    """
+
+    min_depth: float = 1e-3
+    max_depth: float = 80.0
+    crop: str = "none"
+    median_scaling: bool = True
+
+    def __post_init__(self) -> None:
+        if self.crop not in ("none", "garg"):
+            raise UserError(f"evaluate.crop: expected none or garg, got {self.crop!r}")
+
+
+def valid_mask(depth: jax.Array, size: jax.Array, protocol: Protocol) -> jax.Array:
+    """Which ground-truth pixels count.
+
+    Args:
+        depth: [H, W] metres, 0 where unknown.
+        size: int32 [2], the true (h, w) inside the canvas.
+        protocol: ranges and crop.
+
+    Returns:
+        bool [H, W].
+    """
+    mask = (depth > protocol.min_depth) & (depth < protocol.max_depth)
+    if protocol.crop == "garg":
+        h, w = size[0].astype(jnp.float32), size[1].astype(jnp.float32)
+        top, bottom, left, right = (
+            jnp.floor(jnp.float32(fraction) * side)
+            for fraction, side in zip(GARG_CROP, (h, h, w, w), strict=True)
+        )
+        rows = jnp.arange(depth.shape[0])[:, None]
+        columns = jnp.arange(depth.shape[1])[None, :]
+        mask &= (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
+    return mask
+
+
+def masked_median(values: jax.Array, mask: jax.Array) -> jax.Array:
+    """Median of values[mask], as `numpy.median` (mean of the middle two); NaN for an empty mask.
+
+    Args:
+        values: float32, any shape.
+        mask: bool, the same shape.
+    """
+    ordered = jnp.sort(jnp.where(mask, values, jnp.inf).ravel())
+    count = mask.sum()
+    low = ordered[jnp.maximum(count - 1, 0) // 2]
+    high = ordered[count // 2]
+    return jnp.where(count > 0, (low + high) / 2, jnp.nan)
+
+
+def depth_metrics(
+    predicted: jax.Array, truth: jax.Array, size: jax.Array, protocol: Protocol
+) -> dict[str, jax.Array]:
+    """The metrics of one image.
+
+    Args:
+        predicted: depth [H, W], metres or up to scale, > 0.
+        truth: depth [H, W] metres, 0 where unknown.
+        size: int32 [2], the true (h, w) inside the canvas.
+        protocol: masks and scaling.
+
+    Returns:
+        `METRICS` and `scale` (the median ratio), float32 [] each, NaN where nothing is valid; and
+        `pixels`, how many were compared.
+    """
+    mask = valid_mask(truth, size, protocol)
+    scale = masked_median(truth, mask) / masked_median(predicted, mask)
+    if protocol.median_scaling:
+        predicted = predicted * scale
+    predicted = jnp.clip(predicted, protocol.min_depth, protocol.max_depth)
+    # Outside the mask both are 1, which contributes nothing to any error.
+    p, t = jnp.where(mask, predicted, 1.0), jnp.where(mask, truth, 1.0)
+    count = mask.sum()
+
+    def mean(values: jax.Array) -> jax.Array:
+        return jnp.where(mask, values, 0.0).sum() / count
+
+    ratio = jnp.maximum(p / t, t / p)
+    return {
+        "abs_rel": mean(jnp.abs(p - t) / t),
+        "sq_rel": mean((p - t) ** 2 / t),
+        "rmse": jnp.sqrt(mean((p - t) ** 2)),
+        "rmse_log": jnp.sqrt(mean((jnp.log(p) - jnp.log(t)) ** 2)),
+        "d1": mean(ratio < 1.25),
+        "d2": mean(ratio < 1.25**2),
+        "d3": mean(ratio < 1.25**3),
+        "scale": scale,
+        "pixels": count,
+    }

@@ -1,0 +1,66 @@
+"""Depth as a person looks at it: colour maps and contact sheets."""
+
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw
+
+
+def colorize(disparity: np.ndarray, *, percentile: float = 95.0) -> np.ndarray:
+    """Inverse depth in magma, near bright, scaled from its minimum to a percentile.
+
+    Args:
+        disparity: [H, W], any positive scale.
+        percentile: what becomes the brightest colour.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    low, high = float(disparity.min()), float(np.percentile(disparity, percentile))
+    scaled = np.clip((disparity - low) / max(high - low, 1e-12), 0, 1)
+    return (matplotlib.colormaps["magma"](scaled)[..., :3] * 255).round().astype(np.uint8)
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """[0, 1] float or bool, [H, W] or [H, W, 3], -> uint8 [H, W, 3]."""
+    pixels = (np.clip(np.asarray(image, np.float32), 0, 1) * 255).round().astype(np.uint8)
+    return np.repeat(pixels[..., None], 3, -1) if pixels.ndim == 2 else pixels
+
+
+def grid(rows: Sequence[Sequence[np.ndarray]], *, gap: int = 2) -> np.ndarray:
+    """Lay pictures out in rows.
+
+    Args:
+        rows: of uint8 [H, W, 3] pictures, all of one size.
+        gap: white pixels between them.
+
+    Returns:
+        uint8 [H', W', 3].
+    """
+    height, width = rows[0][0].shape[:2]
+    columns = max(len(row) for row in rows)
+    sheet = np.full(
+        (len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8
+    )
+    for y, row in enumerate(rows):
+        for x, picture in enumerate(row):
+            top, left = y * (height + gap), x * (width + gap)
+            sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
+def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A uint8 [H, W, 3] picture at another (h, w), for looking at."""
+    image = Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(image)
+
+
+def labelled(picture: np.ndarray, text: str) -> np.ndarray:
+    """The picture with a short label in its top left corner."""
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    box = draw.textbbox((3, 2), text)
+    draw.rectangle((box[0] - 2, box[1] - 1, box[2] + 2, box[3] + 1), fill=(0, 0, 0))
+    draw.text((3, 2), text, fill=(255, 255, 255))
+    return np.asarray(image)

@@ -1,0 +1,63 @@
+"""Yardsticks that need no network: constant depth maps."""
+
+import jax
+import numpy as np
+
+from radepth_jax.data import EvaluationSource
+from radepth_jax.errors import UserError
+from radepth_jax.evaluate.evaluator import Row
+from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics
+
+
+def row_prior(train: EvaluationSource, protocol: Protocol) -> np.ndarray:
+    """The best constant-per-row depth map: each row's median over the training set.
+
+    A lazy network finds this ground prior; one that sees must beat it.
+
+    Args:
+        train: images with depth, all of one size.
+        protocol: which ground truth counts.
+
+    Returns:
+        float32 [H, W] metres; rows that never have depth take their nearest row's.
+
+    Raises:
+        UserError: if no training image has depth.
+    """
+    depths = np.stack([train[i]["depth"] for i in range(len(train))])
+    valid = (depths > protocol.min_depth) & (depths < protocol.max_depth)
+    if not valid.any():
+        raise UserError("the row prior needs depth in the training split; this one has none")
+    rows = np.array(
+        [np.median(depths[:, y][valid[:, y]]) if valid[:, y].any() else np.nan
+         for y in range(depths.shape[1])]
+    )  # fmt: skip
+    known = np.flatnonzero(~np.isnan(rows))
+    nearest = known[np.abs(np.arange(len(rows))[:, None] - known[None]).argmin(1)]
+    return np.repeat(rows[nearest, None], depths.shape[2], 1).astype(np.float32)
+
+
+def evaluate_constant(
+    depth: np.ndarray, source: EvaluationSource, *, protocol: Protocol, model: str
+) -> Row:
+    """Evaluate one depth map, the same for every image.
+
+    Args:
+        depth: float32 [H, W], of the source's canvas size.
+        source: images with ground truth.
+        protocol: how to compare.
+        model: name for the table.
+    """
+    compare = jax.jit(lambda truth, size: depth_metrics(depth, truth, size, protocol))
+    results = []
+    for i in range(len(source)):
+        sample = source[i]
+        result = jax.device_get(compare(sample["depth"], sample["size"]))
+        if result["pixels"] > 0:
+            results.append(result)
+    return Row(
+        model=model,
+        resolution="native",
+        metrics={k: float(np.mean([r[k] for r in results])) for k in METRICS},
+        images=len(results),
+    )

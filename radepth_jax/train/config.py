@@ -1,0 +1,171 @@
+"""Every setting of a run, with its default: the full RA-Depth recipe on KITTI.
+
+The files in `configs/` start from `default_config()` and change what differs.
+"""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from radepth_jax import models
+from radepth_jax.errors import UserError
+
+
+def default_config() -> ConfigDict:
+    """The published recipe (He et al., ECCV 2022): 640x192, batch 12, 20 epochs, Adam 1e-4."""
+    config = ConfigDict()
+    config.seed = 0
+
+    config.model = ConfigDict(models.ra_depth())
+    # How BatchNorm sees the views: "per_view" (as published: high, middle, low apart) or "joint".
+    config.batch_norm = "per_view"
+    # Average BatchNorm statistics over devices (each device's own batch otherwise).
+    config.batch_norm_sync = False
+
+    config.data = ConfigDict()
+    config.data.name = "kitti_raw"  # a prepared data set: kitti_raw, video, street/demo, ...
+    config.data.data_dir = "data"  # where `radepth prepare` put it
+    config.data.source = ""  # video: a file or folder to prepare on the fly
+    config.data.intrinsics = ""  # video: "fx,fy,cx,cy" in native pixels ...
+    config.data.fov = 0.0  # ... or the horizontal field of view in degrees
+    config.data.stride = 1  # video: keep every n-th frame
+    config.data.train_split = "train"
+    config.data.validation_split = "validation"
+    config.data.frame_offsets = (0, -1, 1)  # target first; "s" is the opposite camera
+    config.data.batch_size = 12  # over all devices of all hosts
+    config.data.workers = 8  # processes that decode; 0 decodes in this process
+    config.data.skip_corrupt = False  # replace unreadable samples by the next one, and count them
+
+    config.views = ConfigDict()
+    config.views.resolution = (640, 192)  # width, height of every view
+    config.views.names = ("high", "middle", "low")  # ("middle",) trains without AS-Aug
+    config.views.high_scale = (1.1, 2.0)
+    config.views.low_scale = (0.7, 0.9)
+    config.views.flip = 0.5  # probability
+    config.views.jitter = 0.5  # probability of colour jitter on what the depth network sees
+
+    config.loss = ConfigDict()
+    config.loss.consistency = 1.0  # weight of the cross-scale depth consistency; 0 leaves it out
+    config.loss.consistency_ramp = (0, 0)  # steps over which that weight grows from 0
+    config.loss.smoothness = 1e-3
+    config.loss.mask_low_filler = False  # leave the low view's filler strips out of its loss
+    config.loss.min_depth = 0.1
+    config.loss.max_depth = 100.0
+
+    config.optimizer = ConfigDict()
+    config.optimizer.name = "adam"  # or "sgd"
+    config.optimizer.learning_rate = 1e-4
+    config.optimizer.schedule = "step"  # x0.1 after 3/4 of the steps; or "cosine" to zero
+    config.optimizer.warmup_steps = 0
+    config.optimizer.clip_norm = 0.0  # global gradient norm; 0 does not clip
+
+    config.pretrained = ConfigDict()  # ImageNet weights: a .safetensors file, "hf:REPO", or ""
+    config.pretrained.depth_encoder = "hf:timm/hrnet_w18.ms_in1k"
+    config.pretrained.pose_encoder = "hf:timm/resnet18.tv_in1k"
+
+    config.train = ConfigDict()
+    config.train.epochs = 20
+    config.train.steps = 0  # overrides epochs where positive
+    config.train.log_every = 50
+    config.train.picture_every = 1000
+    config.train.validate_every = 1000
+    config.train.checkpoint_every = 1000
+    config.train.keep_checkpoints = 3
+
+    config.evaluate = ConfigDict()
+    config.evaluate.min_depth = 1e-3
+    config.evaluate.max_depth = 80.0
+    config.evaluate.crop = "none"  # "garg" for KITTI
+    config.evaluate.median_scaling = True
+    config.evaluate.batch_size = 8
+    config.evaluate.resolutions = ((640, 192),)  # of the validation during training
+    return config
+
+
+def check_config(config: ConfigDict) -> None:
+    """Raise UserError for a setting that cannot be used.
+
+    Args:
+        config: as `default_config`.
+    """
+    stride = models.build(config.model).depth.stride
+    check_resolution("config.views.resolution", config.views.resolution, stride)
+    for resolution in config.evaluate.resolutions:
+        check_resolution("config.evaluate.resolutions", resolution, stride)
+    if "middle" not in config.views.names or not set(config.views.names) <= {
+        "high",
+        "middle",
+        "low",
+    }:
+        raise UserError(
+            f"config.views.names: expected 'middle' with or without 'high' and 'low', "
+            f"got {tuple(config.views.names)}"
+        )
+    _check_choice("config.batch_norm", config.batch_norm, ("per_view", "joint"))
+    _check_choice("config.optimizer.name", config.optimizer.name, ("adam", "sgd"))
+    _check_choice("config.optimizer.schedule", config.optimizer.schedule, ("step", "cosine"))
+    _check_choice("config.evaluate.crop", config.evaluate.crop, ("none", "garg"))
+    offsets = tuple(config.data.frame_offsets)
+    if (
+        len(offsets) < 2
+        or offsets[0] != 0
+        or len(set(offsets)) != len(offsets)
+        or not all(isinstance(o, int) or o == "s" for o in offsets)
+    ):
+        raise UserError(
+            f"config.data.frame_offsets: expected the target 0 first, then distinct whole numbers "
+            f"or 's', such as (0, -1, 1), got {offsets}"
+        )
+    for name in ("batch_size",):
+        if config.data[name] < 1:
+            raise UserError(f"config.data.{name}: expected at least 1, got {config.data[name]}")
+    if config.train.steps <= 0 and config.train.epochs <= 0:
+        raise UserError("config.train.steps and .epochs: expected one of them to be positive")
+
+
+def check_resolution(field: str, resolution: Any, stride: int) -> None:
+    """Raise UserError unless `resolution` is (width, height) in multiples of `stride`."""
+    sides = tuple(resolution)
+    if len(sides) != 2 or not all(isinstance(s, int) and s > 0 and s % stride == 0 for s in sides):
+        written = "x".join(str(s) for s in sides)
+        raise UserError(
+            f"{field}: expected width and height as multiples of {stride} for this model, "
+            f"got {written}"
+            + (f"; the nearest is {nearest(sides, stride)}" if len(sides) == 2 else "")
+        )
+
+
+def nearest(sides: tuple, stride: int) -> str:
+    """The closest usable resolution, as `WxH`."""
+    return "x".join(str(max(stride, round(float(s) / stride) * stride)) for s in sides)
+
+
+def parse_resolution(field: str, text: str) -> tuple[int, int]:
+    """`"640x192"` -> (640, 192); UserError if it is not of that form."""
+    width, _, height = text.strip().partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise UserError(f"{field}: expected WIDTHxHEIGHT such as 640x192, got {text!r}")
+    return int(width), int(height)
+
+
+def to_json(config: ConfigDict) -> dict:
+    """The config as plain JSON types (tuples become lists)."""
+    return ConfigDict(config).to_dict()
+
+
+def from_json(values: dict) -> ConfigDict:
+    """The inverse of `to_json`."""
+    return ConfigDict(_tuples(values))
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _tuples(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_tuples(v) for v in value)
+    return value
+
+
+def _check_choice(field: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(f"{field}: expected one of {', '.join(choices)}, got {value!r}")

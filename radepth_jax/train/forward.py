@@ -1,0 +1,147 @@
+"""From a batch of native frames to the loss: views, networks, objective."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from radepth_jax.geometry import se3
+from radepth_jax.losses import LossOptions, objective
+from radepth_jax.models import Networks
+from radepth_jax.views import ViewOptions, make_views
+
+
+def sample_keys(seed: int, step: jax.Array, batch: int, axis_name: str | None) -> jax.Array:
+    """One key per sample, from (seed, step, index in the global batch) alone.
+
+    Args:
+        seed: of the run.
+        step: int32 [].
+        batch: samples on this device.
+        axis_name: of the device axis, or None.
+
+    Returns:
+        Typed keys [batch].
+    """
+    first = jax.lax.axis_index(axis_name) * batch if axis_name else 0
+    step_key = jax.random.fold_in(jax.random.key(seed), step)
+    return jax.vmap(jax.random.fold_in, (None, 0))(step_key, first + jnp.arange(batch))
+
+
+def predict_poses(
+    apply_pose: Any, frames: jax.Array, offsets: Sequence[int | str], stereo: jax.Array | None
+) -> tuple[jax.Array, Any]:
+    """The transforms from the target to every source camera.
+
+    The pose network sees pairs in temporal order; for an earlier source its answer is inverted
+    (METHOD, section 2). The opposite camera's transform is known.
+
+    Args:
+        apply_pose: (pairs [N, H, W, 6], groups) -> ((axisangle [N, 3], translation [N, 3]), stats).
+        frames: [B, F, H, W, 3] in [0, 1], unjittered middle view, target first.
+        offsets: of the frames, 0 first.
+        stereo: `stereo_T_target` [B, 4, 4], or None without "s" in offsets.
+
+    Returns:
+        `source_T_target` [B, F - 1, 4, 4] in the order of offsets[1:], and the network's new
+        statistics (None if it was not needed).
+    """
+    batch = frames.shape[0]
+    temporal = [(i, o) for i, o in enumerate(offsets) if i and isinstance(o, int)]
+    transforms: dict[int | str, jax.Array] = {} if stereo is None else {"s": stereo}
+    stats = None
+    if temporal:
+        pairs = [
+            jnp.concatenate([frames[:, i], frames[:, 0]] if o < 0 else [frames[:, 0], frames[:, i]], -1)
+            for i, o in temporal
+        ]
+        (axisangle, translation), stats = apply_pose(jnp.concatenate(pairs), len(pairs))
+        later_T_earlier = jax.vmap(se3.transform_from_pose)(axisangle, translation)
+        for n, (_, o) in enumerate(temporal):
+            T = later_T_earlier[n * batch : (n + 1) * batch]
+            transforms[o] = jax.vmap(se3.invert)(T) if o < 0 else T
+    return jnp.stack([transforms[o] for o in offsets[1:]], axis=1), stats
+
+
+def compute_loss(
+    params: Any,
+    batch_stats: Any,
+    batch: dict[str, jax.Array],
+    step: jax.Array,
+    *,
+    networks: Networks,
+    config: ConfigDict,
+    axis_name: str | None,
+) -> tuple[jax.Array, tuple[dict, Any, dict]]:
+    """The objective's mean over this device's samples.
+
+    Args:
+        params: {"depth", "pose"}.
+        batch_stats: {"depth", "pose"}.
+        batch: as the loader gives it (docs/architecture.md).
+        step: int32 [].
+        networks: of `models.build`, with the device axis where statistics are synchronised.
+        config: the whole config.
+        axis_name: of the device axis, or None.
+
+    Returns:
+        The loss [], and (terms by name [], new batch_stats, pictures with a batch axis).
+    """
+    offsets = tuple(config.data.frame_offsets)
+    view_options = ViewOptions.from_config(config.views)
+    keys = jax.vmap(lambda k: jax.random.split(k))(
+        sample_keys(config.seed, step, batch["frames"].shape[0], axis_name)
+    )
+    sample = jax.vmap(lambda *args: make_views(*args, options=view_options))(
+        keys[:, 0],
+        batch["frames"],
+        batch["size"],
+        batch["intrinsics"],
+        batch.get("stereo_T_target"),
+    )
+    views = sample.views
+
+    # Statistics are folded in the published order: high, middle, low.
+    names = [n for n in ("high", "middle", "low") if n in views]
+    seen = [sample.network_image if n == "middle" else views[n].images[:, 0] for n in names]
+    outputs, depth_stats = networks.depth.apply(
+        {"params": params["depth"], "batch_stats": batch_stats["depth"]},
+        jnp.concatenate(seen),
+        train=True,
+        groups=len(names) if config.batch_norm == "per_view" else 1,
+        mutable=["batch_stats"],
+    )
+    disparities = dict(zip(names, jnp.split(outputs[0], len(names)), strict=True))
+
+    def apply_pose(pairs: jax.Array, groups: int) -> tuple:
+        return networks.pose.apply(
+            {"params": params["pose"], "batch_stats": batch_stats["pose"]},
+            pairs,
+            train=True,
+            groups=groups,
+            mutable=["batch_stats"],
+        )
+
+    source_T_target, pose_stats = predict_poses(
+        apply_pose, views["middle"].images, offsets, sample.stereo_T_target
+    )
+    start, end = config.loss.consistency_ramp
+    ramp = jnp.clip((step - start) / max(end - start, 1), 0.0, 1.0) if end else 1.0
+    loss_options = LossOptions.from_config(config.loss)
+    total, terms, pictures = jax.vmap(
+        lambda v, d, T, k: objective(
+            v, d, T, k, options=loss_options, consistency_weight=config.loss.consistency * ramp
+        )
+    )(views, disparities, source_T_target, keys[:, 1])
+    terms = jax.tree.map(jnp.mean, terms)
+    new_stats = {
+        "depth": depth_stats.get("batch_stats", {}),
+        "pose": pose_stats.get("batch_stats", {}) if pose_stats else batch_stats["pose"],
+    }
+    pictures = pictures | {
+        "views": {n: views[n].images[:, 0] for n in names},
+        "disparities": disparities,
+    }
+    return jnp.mean(total), (terms, new_stats, pictures)

@@ -1,0 +1,60 @@
+"""What training looks like: views, disparities and the auto-mask of one sample."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from radepth_jax import models
+from radepth_jax.evaluate.pictures import colorize, grid, labelled, to_uint8
+from radepth_jax.train.forward import compute_loss
+from radepth_jax.train.state import TrainState
+
+
+def training_picture(
+    state: TrainState, batch: dict[str, jax.Array], config: ConfigDict
+) -> np.ndarray:
+    """A contact sheet of a batch's first sample, as the next step would see it.
+
+    Args:
+        state: current state.
+        batch: one device's batch.
+        config: the whole config.
+
+    Returns:
+        uint8 [H, W, 3]: a row per view (image, disparity), then auto-mask and warped target.
+    """
+    one = {k: v[:1] for k, v in batch.items()}
+    pictures = _forward(config)(state.params, state.batch_stats, one, state.step)
+    pictures = jax.tree.map(lambda x: np.asarray(x[0]), pictures)
+    rows = [
+        [
+            labelled(to_uint8(image), name),
+            colorize(pictures["disparities"][name][..., 0]),
+        ]
+        for name, image in pictures["views"].items()
+    ]
+    rows.append(
+        [
+            labelled(to_uint8(pictures["automask"]), "auto-mask: white is kept"),
+            labelled(to_uint8(pictures["warped"]), "middle view from its sources"),
+        ]
+    )
+    return grid(rows)
+
+
+def _forward(config: ConfigDict) -> Any:
+    def pictures(params: Any, batch_stats: Any, batch: dict, step: jax.Array) -> Any:
+        return compute_loss(
+            params,
+            batch_stats,
+            batch,
+            step,
+            networks=models.build(config.model),
+            config=config,
+            axis_name=None,
+        )[1][2]
+
+    return jax.jit(partial(pictures))

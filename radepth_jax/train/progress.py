@@ -1,0 +1,62 @@
+"""A progress bar with the time left; plain lines where there is no terminal."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+SECONDS_BETWEEN_LINES = 20.0
+
+
+class Progress:
+    """Show how far training is; use as a context manager.
+
+    Args:
+        total: steps of the whole run.
+        done: steps already taken.
+    """
+
+    def __init__(self, total: int, done: int = 0):
+        self._total, self._start = total, done
+        self._console = Console()
+        self._bar = Bar(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("training", total=total, completed=done, figures="")
+        self._begun = self._last_line = time.perf_counter()
+
+    def __enter__(self) -> "Progress":
+        if not self._console.is_terminal:
+            print("training: compiling the first step", flush=True)
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._bar.stop()
+
+    def say(self, message: str) -> None:
+        """Print a line of its own."""
+        self._console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    def update(self, step: int, values: dict[str, float]) -> None:
+        """Show the figures of a finished step."""
+        figures = f"loss {values['total']:.4f}"
+        if "samples_per_second" in values:
+            figures += f", {values['samples_per_second']:.1f} samples/s"
+        self._bar.update(self._task, completed=step, figures=figures)
+        now = time.perf_counter()
+        first = step == self._start + 1
+        if not self._console.is_terminal and (
+            first or step == self._total or now - self._last_line > SECONDS_BETWEEN_LINES
+        ):
+            self._last_line = now
+            left = (now - self._begun) / (step - self._start) * (self._total - step)
+            print(f"step {step}/{self._total}, {figures}, {left:.0f} s left", flush=True)
