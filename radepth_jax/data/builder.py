@@ -1,7 +1,7 @@
 """The TFDS builder that all data sets share: it writes `Contents` as `schema` says.
 
-TFDS's own generator builder buffers up to 1 GB and then spills to files through TensorFlow. This one
-writes the records as they come, so it needs neither the memory nor TensorFlow.
+TFDS's own generator builder buffers up to 1 GB and then spills to files through TensorFlow. This
+one writes the records as they come, so it needs neither the memory nor TensorFlow.
 """
 
 import abc
@@ -28,12 +28,12 @@ def _no_progress(split: str, done: int, total: int | None) -> None:
     del split, done, total
 
 
-class FrameDatasetBuilder(FileReaderBuilder, skip_registration=True):
+class FrameDatasetBuilder(FileReaderBuilder):
     """A data set of frames and samples; a subclass gives its `contents`.
 
-    A frame whose header is not an image's, and a sample whose target is not there, are left out and
-    listed in the data set's `problems.txt`. The files get their final folder name when everything is
-    written, so what is interrupted is never taken for a data set.
+    A frame whose header is not an image's, and a sample whose target is not there, are left out
+    and listed in the data set's `problems.txt`. The files get their final folder name when
+    everything is written, so what is interrupted is never taken for a data set.
 
     Raises:
         UserError: from `download_and_prepare`, if no frame or no sample is left.

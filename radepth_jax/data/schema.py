@@ -13,11 +13,12 @@ sample's neighbours are looked up when it is read, so any `frame_offsets` work.
 """
 
 import bisect
+import contextlib
 import dataclasses
 import io
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Frame:
     camera: int
     frame: int
     intrinsics: np.ndarray
-    world_T_camera: np.ndarray | None = None
+    world_T_camera: np.ndarray | None = None  # noqa: N815
     origin: str = ""
 
 
@@ -73,7 +74,7 @@ class StereoPair:
     sequence: str
     camera: int
     opposite: int
-    opposite_T_camera: np.ndarray
+    opposite_T_camera: np.ndarray  # noqa: N815
 
 
 @dataclasses.dataclass
@@ -86,8 +87,8 @@ class Contents:
         stereo: both directions of every stereo pair.
         total_frames: for the progress display, where known.
         prepared_from: JSON-able description of the source and the options.
-        problems: one line for each thing in the source that could not be used. The builder may go on
-            adding to it while its iterables are consumed.
+        problems: one line for each thing in the source that could not be used. The builder may go
+            on adding to it while its iterables are consumed.
     """
 
     frames: Iterable[Frame]
@@ -169,31 +170,30 @@ def decode_depth(data: bytes) -> np.ndarray:
 
 def image_size(data: bytes) -> tuple[int, int]:
     """(h, w) from the header of an encoded image. Raises ValueError where there is none."""
-    try:
-        with PIL.Image.open(io.BytesIO(data)) as image:
-            return image.height, image.width
-    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-        raise ValueError(_reason(data, error)) from None
+    with _decoding(data), PIL.Image.open(io.BytesIO(data)) as image:
+        return image.height, image.width
 
 
 def decode_image(data: bytes) -> np.ndarray:
     """uint8 [h, w, 3] RGB. Raises ValueError for anything that does not decode to the end."""
-    try:
-        with PIL.Image.open(io.BytesIO(data)) as image:
-            # A 16-bit grey PNG would be clipped, not scaled, by convert("RGB").
-            if image.mode in ("I", "F") or image.mode.startswith("I;"):
-                raise ValueError(f"mode {image.mode} is not an 8-bit picture")
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-        raise ValueError(_reason(data, error)) from None
+    with _decoding(data), PIL.Image.open(io.BytesIO(data)) as image:
+        # A 16-bit grey PNG would be clipped, not scaled, by convert("RGB").
+        if image.mode in ("I", "F") or image.mode.startswith("I;"):
+            raise ValueError(f"mode {image.mode} is not an 8-bit picture")
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _reason(data: bytes, error: BaseException) -> str:
+@contextlib.contextmanager
+def _decoding(data: bytes) -> Iterator[None]:
+    """Turns whatever Pillow raises into a ValueError of one line."""
     if not data:
-        return "the file is empty"
-    if isinstance(error, PIL.UnidentifiedImageError):
-        return "not an image"
-    return str(error).splitlines()[0]
+        raise ValueError("the file is empty")
+    try:
+        yield
+    except PIL.UnidentifiedImageError:
+        raise ValueError("not an image") from None
+    except Exception as error:  # damaged data makes the decoders raise almost anything
+        raise ValueError(str(error).strip().split("\n")[0] or type(error).__name__) from None
 
 
 class FrameIndex:

@@ -1,0 +1,321 @@
+"""Prepared data sets: open one, and read training samples or evaluation images from it.
+
+Everything here is random access and can be pickled to loader workers, which open the files anew.
+"""
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from radepth_jax.data import schema
+from radepth_jax.errors import UserError
+
+FrameOffset = int | Literal["s"]
+
+_log = logging.getLogger(__name__)
+
+
+class Dataset:
+    """A prepared data set.
+
+    Attributes:
+        directory: its folder, `<data_dir>/<name>/<config>/<version>`.
+        name: `<name>/<config>`, for messages.
+        metadata: canvas, frame index, targets, stereo transforms.
+    """
+
+    def __init__(self, directory: Path, name: str):
+        """Reads the metadata. Raises UserError where files are missing or of another schema."""
+        self.directory = Path(directory)
+        self.name = name
+        self._sources: dict[str, Any] = {}
+        again = f"delete {self.directory} and run 'radepth prepare {name}' again"
+        try:
+            self._builder = tfds.builder_from_directory(self.directory)
+            self.metadata = schema.Metadata.from_json(self._builder.info.metadata)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = str(error).split("\n")[0]
+            raise UserError(f"data set {name}: unreadable metadata ({reason}); {again}") from None
+        for split_info in self._builder.info.splits.values():
+            for path in split_info.filepaths:
+                if not path.exists():
+                    raise UserError(f"data set {name}: {path} is missing; {again}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"directory": self.directory, "name": self.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """(H0, W0), which every image is padded to."""
+        return self.metadata.canvas
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """How many samples each split has."""
+        return {split: len(targets) for split, targets in self.metadata.targets.items()}
+
+    def targets(self, split: str) -> list[int]:
+        """The positions of a split's target frames. Raises UserError if it has none."""
+        if split not in schema.SAMPLE_SPLITS:
+            raise UserError(f"no split {split!r}; the splits are {', '.join(schema.SAMPLE_SPLITS)}")
+        targets = self.metadata.targets.get(split, [])
+        if not targets:
+            has = ", ".join(f"{name} ({n})" for name, n in self.splits.items())
+            raise UserError(f"data set {self.name}: the split {split!r} is empty; it has {has}")
+        return targets
+
+    def record(self, split: str, position: int) -> dict[str, Any]:
+        """One record as stored. Raises UserError if its file is damaged."""
+        if split not in self._sources:
+            self._sources[split] = self._builder.as_data_source(split=split)
+        try:
+            return self._sources[split][position]
+        except Exception as error:  # ArrayRecord and protobuf have no common exception
+            reason = str(error).split("\n")[0]
+            raise UserError(
+                f"data set {self.name}: record {position} of {split!r} in {self.directory} cannot "
+                f"be read ({reason}); prepare it again"
+            ) from None
+
+    def image(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """A frame and its intrinsics: uint8 [h, w, 3], float32 [3, 3].
+
+        Raises:
+            UserError: naming the frame, if it does not decode.
+        """
+        record = self.record(schema.FRAMES, position)
+        try:
+            return schema.decode_image(record["image"]), record["intrinsics"]
+        except ValueError as error:
+            raise UserError(f"{self._where(position)}: corrupt image ({error})") from None
+
+    def _where(self, position: int) -> str:
+        name = schema.frame_name(*self.metadata.index.locate(position))
+        return f"{name} (record {position} of 'frames' in {self.directory})"
+
+
+def open_dataset(name: str, data_dir: str | Path) -> Dataset:
+    """Opens a prepared data set.
+
+    Args:
+        name: `street/demo`, `kitti_raw`, `video/mine`: a builder and, where several of its
+            configurations are prepared, the configuration.
+        data_dir: the folder that data sets were prepared in.
+
+    Raises:
+        UserError: if it is not there; the message has the command that prepares it.
+    """
+    folder = Path(data_dir) / name
+    versions = _versions(folder)
+    if not versions and "/" not in name:
+        configs = sorted(
+            path.name for path in (folder.iterdir() if folder.is_dir() else ()) if _versions(path)
+        )
+        if len(configs) > 1 and "default" not in configs:
+            choices = ", ".join(f"{name}/{config}" for config in configs)
+            raise UserError(f"data set {name}: several are prepared, name one of {choices}")
+        if configs:
+            config = "default" if "default" in configs else configs[0]
+            return open_dataset(f"{name}/{config}", data_dir)
+    if not versions:
+        source = "" if name.split("/")[0] == "street" else " --source PATH"
+        raise UserError(
+            f"data set {name} is not prepared in {data_dir}; "
+            f"run 'radepth prepare {name}{source} --data_dir {data_dir}'"
+        )
+    return Dataset(versions[-1], name)
+
+
+def _versions(folder: Path) -> list[Path]:
+    """The finished version folders in a data set's folder, oldest first."""
+    if not folder.is_dir():
+        return []
+    versions = [
+        path
+        for path in folder.iterdir()
+        if re.fullmatch(r"\d+\.\d+\.\d+", path.name) and (path / "dataset_info.json").is_file()
+    ]
+    return sorted(versions, key=lambda path: tuple(map(int, path.name.split("."))))
+
+
+def pad_to_canvas(image: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
+    """[h, w, ...] to [H0, W0, ...], repeating the last row and column below and to the right."""
+    (h, w), (height, width) = image.shape[:2], canvas
+    if (h, w) == (height, width):
+        return image
+    pad = [(0, height - h), (0, width - w)] + [(0, 0)] * (image.ndim - 2)
+    return np.pad(image, pad, mode="edge")
+
+
+class TrainingSource:
+    """Training samples: `source[i]` is the loader contract's dict for one sample.
+
+    `frames` uint8 [F, H0, W0, 3] (one image per offset, edge-padded), `size` int32 [2] true (h, w),
+    `intrinsics` float32 [3, 3] native pixels, `skipped` int32 [] how many unreadable samples were
+    passed over to get this one, and, with `"s"` among the offsets, `stereo_T_target` float32
+    [4, 4]. `"s"` is the opposite camera at the target's time.
+
+    Samples that lack one of the offsets' frames (a recording's ends) are not part of the source.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str,
+        frame_offsets: Sequence[FrameOffset],
+        *,
+        skip_corrupt: bool = False,
+    ):
+        """Finds each sample's frames; reads no image.
+
+        Args:
+            dataset: an open data set.
+            split: `train`, `validation` or `test`.
+            frame_offsets: such as `(0, -1, 1, "s")`; the first is 0, the target.
+            skip_corrupt: pass over samples with an unreadable frame, to the next readable one,
+                and log them, instead of raising.
+
+        Raises:
+            UserError: for bad offsets, an empty split, or no sample that has all the frames.
+        """
+        offsets = tuple(frame_offsets)
+        bad = [o for o in offsets if o != "s" and (isinstance(o, bool) or not isinstance(o, int))]
+        if bad or not offsets or offsets[0] != 0 or len(set(offsets)) != len(offsets):
+            raise UserError(
+                f"frame_offsets are distinct whole numbers or 's', the first of them 0, "
+                f"not {offsets}"
+            )
+        self.dataset = dataset
+        self.split = split
+        self.frame_offsets = offsets
+        self.skip_corrupt = skip_corrupt
+        self._logged: set[int] = set()
+        targets = dataset.targets(split)
+        found = [self._positions(target) for target in targets]
+        kept = [positions for positions in found if positions is not None]
+        if not kept:
+            raise UserError(
+                f"data set {dataset.name}: none of the {len(targets)} samples of {split!r} has "
+                f"all the frames {offsets}; use fewer frame_offsets"
+            )
+        if len(kept) < len(targets):
+            _log.info(
+                "data set %s: %d of %d samples of %r lack a frame of %s and are not used",
+                *(dataset.name, len(targets) - len(kept), len(targets), split, offsets),
+            )
+        self._samples = np.asarray(kept, np.int64)  # [N, F] positions in `frames`
+
+    def _positions(self, target: int) -> list[int] | None:
+        index, stereo = self.dataset.metadata.index, self.dataset.metadata.stereo
+        sequence, camera, frame = index.locate(target)
+        positions = []
+        for offset in self.frame_offsets:
+            if offset == "s":
+                if (sequence, camera) not in stereo:
+                    return None
+                position = index.find(sequence, stereo[sequence, camera][0], frame)
+            else:
+                position = index.find(sequence, camera, frame + offset)
+            if position is None:
+                return None
+            positions.append(position)
+        return positions
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, i: int) -> dict[str, np.ndarray]:
+        i = int(i)
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        error = None
+        for skipped in range(len(self) if self.skip_corrupt else 1):
+            j = (i + skipped) % len(self)
+            try:
+                return self._read(j) | {"skipped": np.asarray(skipped, np.int32)}
+            except UserError as unreadable:
+                error = unreadable
+                if self.skip_corrupt and j not in self._logged:
+                    self._logged.add(j)
+                    _log.warning("skipped a training sample: %s", unreadable)
+        assert error is not None
+        if self.skip_corrupt:
+            raise UserError(f"no sample of {self.split!r} can be read; the last: {error}")
+        raise UserError(f"{error}; skip_corrupt passes over such samples")
+
+    def _read(self, i: int) -> dict[str, np.ndarray]:
+        positions = self._samples[i].tolist()
+        frames = np.empty((len(positions), *self.dataset.canvas, 3), np.uint8)
+        target, intrinsics = self.dataset.image(positions[0])
+        frames[0] = pad_to_canvas(target, self.dataset.canvas)
+        for slot, position in enumerate(positions[1:], 1):
+            image, _ = self.dataset.image(position)
+            if image.shape != target.shape:
+                raise UserError(
+                    f"{self.dataset._where(position)}: {image.shape[1]}x{image.shape[0]}, but its "
+                    f"target is {target.shape[1]}x{target.shape[0]}"
+                )
+            frames[slot] = pad_to_canvas(image, self.dataset.canvas)
+        sample: dict[str, np.ndarray] = {
+            "frames": frames,
+            "size": np.asarray(target.shape[:2], np.int32),
+            "intrinsics": intrinsics,
+        }
+        if "s" in self.frame_offsets:
+            sequence, camera, _ = self.dataset.metadata.index.locate(positions[0])
+            _, transform = self.dataset.metadata.stereo[sequence, camera]
+            sample["stereo_T_target"] = transform.astype(np.float32)
+        return sample
+
+
+class EvaluationSource:
+    """Images with depth: `source[i]` is a dict of one image.
+
+    `image` uint8 [H0, W0, 3] edge-padded, `size` int32 [2] true (h, w), `intrinsics` float32
+    [3, 3], `depth` float32 [H0, W0] metres (0 = no value; all of it where there is no ground
+    truth), `name` str.
+    """
+
+    def __init__(self, dataset: Dataset, split: str):
+        """Raises UserError if the split is empty."""
+        self.dataset = dataset
+        self.split = split
+        self._targets = dataset.targets(split)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        """Raises UserError naming the frame, if the image or its depth is corrupt."""
+        i = int(i)
+        if not 0 <= i < len(self):
+            raise IndexError(i)
+        position = self._targets[i]
+        image, intrinsics = self.dataset.image(position)
+        depth = np.zeros(self.dataset.canvas, np.float32)
+        encoded = self.dataset.record(self.split, i)["depth"]
+        if encoded:
+            try:
+                values = schema.decode_depth(encoded)
+                if values.shape != image.shape[:2]:
+                    raise ValueError(f"size {values.shape}, but its image is {image.shape[:2]}")
+            except ValueError as error:
+                where = self.dataset._where(position)
+                raise UserError(f"{where}: corrupt depth ({error})") from None
+            depth[: values.shape[0], : values.shape[1]] = values
+        sequence, camera, frame = self.dataset.metadata.index.locate(position)
+        return {
+            "image": pad_to_canvas(image, self.dataset.canvas),
+            "size": np.asarray(image.shape[:2], np.int32),
+            "intrinsics": intrinsics,
+            "depth": depth,
+            "name": f"{sequence}/{camera}/{frame:010d}",
+        }

@@ -1,0 +1,201 @@
+"""Batches of training samples: one seeded global order, read by any number of processes, workers.
+
+The order is a function of the seed alone: step s reads positions [s B, (s + 1) B) of the endless
+sequence of shuffled epochs, and process p of P the contiguous p-th part of those. So the step
+number is all there is to resume, and the union over processes is the same batch whatever P is.
+"""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, Protocol, TypeVar
+
+import grain
+import numpy as np
+from absl import flags
+
+from radepth_jax.errors import UserError
+
+Batch = dict[str, np.ndarray]
+T = TypeVar("T")
+
+
+class Source(Protocol):
+    """Random access to samples of equal shapes; picklable when there are workers."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int, /) -> Mapping[str, np.ndarray]: ...
+
+
+class Loader(Iterator[Batch]):
+    """An endless iterator of batches, a context manager; `close` ends its threads and workers."""
+
+    def __init__(self, dataset: grain.IterDataset, pool: ThreadPoolExecutor | None):
+        self._iterator = iter(dataset)
+        self._pool = pool
+
+    def __next__(self) -> Batch:
+        """Raises UserError, as one line, whatever process it was raised in."""
+        batch = next(self._iterator)
+        if self._pool is None:
+            # Workers hand over shared memory, which complains if it lives to the interpreter's end.
+            batch = {key: np.array(value) for key, value in batch.items()}
+        return batch
+
+    def close(self) -> None:
+        """Ends the threads and worker processes; may be called twice."""
+        self._iterator.close()
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def __enter__(self) -> "Loader":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def make_loader(
+    source: Source,
+    *,
+    global_batch: int,
+    seed: int,
+    start_step: int = 0,
+    workers: int = 0,
+    process_index: int = 0,
+    process_count: int = 1,
+    prefetch: int = 2,
+) -> Loader:
+    """Loads batches of `source`, reshuffled every epoch, without end.
+
+    Args:
+        source: the samples; fewer than a batch will do.
+        global_batch: B, samples a step over all processes.
+        seed: of the order, 0 <= seed < 2**32.
+        start_step: the step to begin at; what follows is what an uninterrupted run would get.
+        workers: worker processes; 0 reads in threads of this process.
+        process_index: p, which part of each global batch to read.
+        process_count: P; B is a multiple of it.
+        prefetch: batches kept ready (by each worker, where there are workers).
+
+    Returns:
+        An iterator of dicts of arrays [B / P, ...].
+
+    Raises:
+        UserError: for a batch that the processes do not divide; while iterating, what the source
+            raises.
+    """
+    if global_batch < 1 or global_batch % process_count:
+        raise UserError(
+            f"a global batch of {global_batch} cannot be split over {process_count} processes; "
+            f"choose a multiple of {process_count}"
+        )
+    part = global_batch // process_count
+    order = grain.MapDataset.range(len(source)).shuffle(seed=seed).repeat()
+    steps = order.batch(part)[process_index::process_count][start_step:]
+    if not workers:
+        pool = ThreadPoolExecutor(min(part, os.cpu_count() or 1), "radepth-read")
+        options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch)
+        batches = steps.map(_ReadBatch(source, pool.map)).to_iter_dataset(options)
+        return Loader(batches, pool)
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()  # Grain's workers read absl flags, which only absl.app parses
+    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)
+    batches = steps.map(_ReadBatch(source, map)).to_iter_dataset(options)
+    processes = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch)
+    return Loader(batches.mp_prefetch(processes), None)
+
+
+class _ReadBatch:
+    """Indices [b] -> stacked samples, read with a `map` that may use threads."""
+
+    def __init__(self, source: Source, map_fn: Callable[..., Iterable[Any]]):
+        self._source = source
+        self._map = map_fn
+
+    def __call__(self, indices: np.ndarray) -> Batch:
+        samples = list(self._map(self._source.__getitem__, indices.tolist()))
+        return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
+
+
+class DevicePrefetch(Iterator[T], Generic[T]):
+    """See `device_prefetch`.
+
+    Attributes:
+        wait_seconds: how long the consumer has waited for batches, in all.
+    """
+
+    def __init__(self, iterator: Iterator[Any], place_fn: Callable[[Any], T], depth: int):
+        self.wait_seconds = 0.0
+        self._queue: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=depth)
+        self._stop = threading.Event()
+        self._last: tuple[str, Any] | None = None
+        self._thread = threading.Thread(
+            target=self._work, args=(iterator, place_fn), name="radepth-place", daemon=True
+        )
+        self._thread.start()
+
+    def _work(self, iterator: Iterator[Any], place_fn: Callable[[Any], T]) -> None:
+        try:
+            for batch in iterator:
+                self._put(("batch", place_fn(batch)))
+                if self._stop.is_set():
+                    return
+            self._put(("end", None))
+        except BaseException as error:  # reaches the consumer
+            self._put(("error", error))
+
+    def _put(self, item: tuple[str, Any]) -> None:
+        while not self._stop.is_set():
+            try:
+                return self._queue.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+
+    def __next__(self) -> T:
+        if self._stop.is_set():
+            raise StopIteration
+        if self._last is None:
+            start = time.perf_counter()
+            kind, value = self._queue.get()
+            self.wait_seconds += time.perf_counter() - start
+            if kind == "batch":
+                return value
+            self._last = (kind, value)
+        kind, value = self._last
+        if kind == "error":
+            raise value
+        raise StopIteration
+
+    def close(self) -> None:
+        """Ends the thread; the iterator it read from stays open. May be called twice."""
+        self._stop.set()
+        self._thread.join()
+
+    def __enter__(self) -> "DevicePrefetch[T]":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def device_prefetch(
+    iterator: Iterator[Any], place_fn: Callable[[Any], T], depth: int = 2
+) -> DevicePrefetch[T]:
+    """Reads and places batches in a thread, so that a step finds the next batch on the device.
+
+    Args:
+        iterator: of host batches.
+        place_fn: host batch -> device batch, such as `jax.device_put` with a sharding.
+        depth: batches kept ready; one more may be on its way.
+
+    Returns:
+        An iterator of device batches that also measures how long its consumer waited; an exception
+        of the iterator or of `place_fn` is raised where the batch is taken. Close it before the
+        iterator.
+    """
+    return DevicePrefetch(iterator, place_fn, depth)
