@@ -13,7 +13,8 @@ from radepth_jax import models
 from radepth_jax.train.config import default_config
 
 
-def get_config() -> ConfigDict:
+def get_config(variant: str = "full") -> ConfigDict:
+    """`full`, or `demo`: fewer worlds and steps (written `--config configs/ra_depth_street.py:demo`)."""
     config = default_config()
     config.model = ConfigDict(models.tiny())
     config.pretrained.depth_encoder = ""
@@ -31,4 +32,10 @@ def get_config() -> ConfigDict:
     config.train.checkpoint_every = 500
     config.train.picture_every = 500
     config.evaluate.resolutions = ((128, 48), (192, 64), (304, 96))
+    if variant == "demo":
+        config.data.name = "street/demo"
+        config.train.steps = 600
+        config.train.validate_every = 200
+        config.train.checkpoint_every = 200
+        config.train.picture_every = 200
     return config

@@ -14,7 +14,7 @@ from radepth_jax.data import EvaluationSource
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics
 from radepth_jax.geometry.camera import depth_from_disparity
-from radepth_jax.geometry.resize import resize
+from radepth_jax.geometry.resize import resample, resize_weights
 from radepth_jax.models import Networks
 
 Resolution = tuple[int, int]
@@ -51,8 +51,9 @@ def network_input(image: jax.Array, size: jax.Array, resolution: Resolution) -> 
         float32 [height, width, 3] in [0, 1].
     """
     width, height = resolution
-    pixels = image.astype(jnp.float32) / 255
-    return jnp.clip(resize(pixels, size, (height, width), kernel="lanczos3", antialias=True), 0, 1)
+    rows = resize_weights(jnp.arange(height), size[0], height, image.shape[0], kernel="lanczos3")
+    columns = resize_weights(jnp.arange(width), size[1], width, image.shape[1], kernel="lanczos3")
+    return jnp.clip(resample(image.astype(jnp.float32) / 255, rows, columns), 0, 1)
 
 
 def disparity_at(disparity: jax.Array, canvas: tuple[int, int], size: jax.Array) -> jax.Array:
@@ -66,8 +67,11 @@ def disparity_at(disparity: jax.Array, canvas: tuple[int, int], size: jax.Array)
     Returns:
         [H0, W0]; meaningless beyond `size`.
     """
-    full = jnp.asarray(disparity.shape[:2], jnp.int32)
-    return resize(disparity, full, canvas, output_size=size, kernel="linear", antialias=False)[..., 0]
+    rows, columns = (
+        resize_weights(jnp.arange(side), n, true, n, kernel="linear", antialias=False)
+        for side, n, true in zip(canvas, disparity.shape[:2], size, strict=True)
+    )
+    return resample(disparity, rows, columns)[..., 0]
 
 
 @partial(jax.jit, static_argnames=("networks", "resolution", "protocol", "depth_range"))

@@ -87,7 +87,6 @@ def create_state(variables: dict, optimizer: optax.GradientTransformation) -> Tr
 def init_state(config: ConfigDict, total_steps: int) -> TrainState:
     """A fresh state: networks initialised from `config.seed`, nothing pretrained."""
     networks = models.build(config.model)
-    width, height = config.views.resolution
     key = jax.random.key(config.seed)
-    variables = models.init_variables(networks, key, (height, width))
+    variables = models.init_variables(networks, key, tuple(config.views.resolution))
     return create_state(variables, make_optimizer(config.optimizer, total_steps))

@@ -1,0 +1,178 @@
+"""Time training, inference and the loader, and print and save the figures.
+
+    python experiments/benchmark.py --model ra_depth --resolution 320x96 --batch 1
+
+Every cell runs in a process of its own, so that peak memory and the cold first step are its own. The
+cold start uses an empty compilation cache, the warm one the cache that the cold one filled.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+COLUMNS = (
+    "model", "resolution", "batch", "dtype", "first_step_cold_s", "first_step_cached_s", "step_s",
+    "samples_per_s", "loader_wait_share", "peak_memory_gb", "inference_images_per_s",
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="ra_depth,tiny", help="comma separated presets")
+    parser.add_argument("--resolution", default="320x96")
+    parser.add_argument("--batch", default="1")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=0, help="of the loader")
+    parser.add_argument("--data_dir", default="runs/benchmark/data")
+    parser.add_argument("--output", default="runs/benchmark/benchmark.json", type=Path)
+    parser.add_argument("--cell", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.cell:
+        print("RESULT " + json.dumps(measure(**json.loads(options.cell))))
+        return
+
+    rows = []
+    cells = itertools.product(
+        *(getattr(options, name).split(",") for name in ("model", "resolution", "batch", "dtype"))
+    )
+    for model, resolution, batch, dtype in cells:
+        cell = {
+            "model": model,
+            "resolution": resolution,
+            "batch": int(batch),
+            "dtype": dtype,
+            "steps": options.steps,
+            "workers": options.workers,
+            "data_dir": options.data_dir,
+        }
+        with tempfile.TemporaryDirectory() as cache:
+            cold = run_cell(cell, cache)
+            warm = run_cell(cell, cache)
+        row = cell | cold | {"first_step_cached_s": warm["first_step_s"]}
+        row["first_step_cold_s"] = row.pop("first_step_s")
+        rows.append(row)
+        print(" ".join(f"{name}={format_value(row[name])}" for name in COLUMNS), flush=True)
+    record = {"machine": machine(), "command": sys.argv, "rows": rows}
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(record, indent=1) + "\n")
+    print(options.output)
+
+
+def run_cell(cell: dict, cache: str) -> dict:
+    """Measure one cell in a fresh process."""
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
+    command = [sys.executable, __file__, "--cell", json.dumps(cell)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if done.returncode or not lines:
+        raise SystemExit(f"{cell}: failed\n{done.stderr[-2000:]}")
+    return json.loads(lines[-1].removeprefix("RESULT "))
+
+
+def measure(
+    *, model: str, resolution: str, batch: int, dtype: str, steps: int, workers: int, data_dir: str
+) -> dict:
+    """Time one configuration in this process."""
+    from ml_collections import ConfigDict
+
+    start = time.perf_counter()
+    import jax
+    import numpy as np
+
+    from radepth_jax import models
+    from radepth_jax.cli.cache import use_compilation_cache
+    from radepth_jax.data import TrainingSource, device_prefetch, make_loader, open_dataset
+    from radepth_jax.data.prepare import prepare
+    from radepth_jax.train.config import default_config, parse_resolution
+    from radepth_jax.train.state import init_state, variables_of
+    from radepth_jax.train.step import make_train_step, pmap_step, shard_batch
+
+    use_compilation_cache()
+    config = default_config()
+    config.model = ConfigDict(getattr(models, model)())
+    config.model.dtype = dtype
+    config.views.resolution = parse_resolution("--resolution", resolution)
+    config.data.batch_size = batch
+    prepare("street/tiny", data_dir=data_dir)
+    source = TrainingSource(open_dataset("street/tiny", data_dir), "train", (0, -1, 1))
+    devices = jax.local_device_count()
+
+    loader = make_loader(source, global_batch=batch, seed=0, workers=workers)
+    with loader, device_prefetch(loader, lambda b: shard_batch(b, devices)) as batches:
+        first = time.perf_counter()
+        state = init_state(config, 1000)
+        step = pmap_step(make_train_step(config, 1000))
+        took = []
+        for number in range(steps + 1):
+            if number == 1:
+                waited, begun = batches.seconds_waited, time.perf_counter()
+            inputs = next(batches)
+            inputs.pop("skipped")
+            before = time.perf_counter()
+            state, metrics = step(state, inputs)
+            jax.block_until_ready(metrics)
+            took.append(time.perf_counter() - before)
+            if number == 0:
+                first_step = time.perf_counter() - first
+        share = (batches.seconds_waited - waited) / (time.perf_counter() - begun)
+    with make_loader(source, global_batch=batch, seed=0, workers=workers) as alone:
+        next(alone)
+        begun, count = time.perf_counter(), 0
+        while time.perf_counter() - begun < 2:
+            count += len(next(alone)["frames"])
+        loader_speed = count / (time.perf_counter() - begun)
+
+    networks, variables = models.build(config.model), variables_of(state)
+    width, height = config.views.resolution
+    images = np.random.default_rng(0).random((batch, height, width, 3), dtype=np.float32)
+    predict = jax.jit(lambda v, x: networks.depth.apply(v["depth"], x)[0])
+    jax.block_until_ready(predict(variables, images))
+    inference = []
+    for _ in range(steps):
+        before = time.perf_counter()
+        jax.block_until_ready(predict(variables, images))
+        inference.append(time.perf_counter() - before)
+    step_time = statistics.median(took[1:])
+    stats = jax.local_devices()[0].memory_stats() or {}
+    peak = stats.get("peak_bytes_in_use") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "first_step_s": first_step,
+        "import_s": first - start,
+        "step_s": step_time,
+        "samples_per_s": batch / step_time,
+        "loader_wait_share": share,
+        "loader_samples_per_s": loader_speed,
+        "peak_memory_gb": peak / 2**30,
+        "inference_images_per_s": batch / statistics.median(inference),
+    }
+
+
+def machine() -> dict:
+    """What the figures were measured on."""
+    import jax
+
+    return {
+        "devices": [d.device_kind for d in jax.local_devices()],
+        "cores": os.cpu_count(),
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def format_value(value: object) -> str:
+    """Three significant digits for a number."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()
