@@ -91,7 +91,8 @@ def measure(
 
     from radepth_jax import models
     from radepth_jax.cli.cache import use_compilation_cache
-    from radepth_jax.data import TrainingSource, device_prefetch, make_loader, open_dataset
+    from radepth_jax.data.dataset import TrainingSource, open_dataset
+    from radepth_jax.data.loader import device_prefetch, make_loader
     from radepth_jax.data.prepare import prepare
     from radepth_jax.train.config import default_config, parse_resolution
     from radepth_jax.train.state import init_state, variables_of
@@ -115,7 +116,7 @@ def measure(
         took = []
         for number in range(steps + 1):
             if number == 1:
-                waited, begun = batches.seconds_waited, time.perf_counter()
+                waited, begun = batches.wait_seconds, time.perf_counter()
             inputs = next(batches)
             inputs.pop("skipped")
             before = time.perf_counter()
@@ -124,7 +125,7 @@ def measure(
             took.append(time.perf_counter() - before)
             if number == 0:
                 first_step = time.perf_counter() - first
-        share = (batches.seconds_waited - waited) / (time.perf_counter() - begun)
+        share = (batches.wait_seconds - waited) / (time.perf_counter() - begun)
     with make_loader(source, global_batch=batch, seed=0, workers=workers) as alone:
         next(alone)
         begun, count = time.perf_counter(), 0

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from radepth_jax.data import EvaluationSource
+from radepth_jax.data.dataset import EvaluationSource
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics
 from radepth_jax.geometry.camera import depth_from_disparity
@@ -102,7 +102,11 @@ def evaluate_batch(
     canvas = batch["depth"].shape[1:]
 
     def one(disparity: jax.Array, depth: jax.Array, size: jax.Array) -> dict[str, jax.Array]:
-        predicted = depth_from_disparity(disparity_at(disparity, canvas, size), *depth_range)
+        predicted = depth_from_disparity(
+            disparity_at(disparity, canvas, size),
+            min_depth=depth_range[0],
+            max_depth=depth_range[1],
+        )
         return depth_metrics(predicted, depth, size, protocol)
 
     return jax.vmap(one)(disparity, batch["depth"], batch["size"]), disparity[..., 0]

@@ -9,6 +9,8 @@ from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
+from radepth_jax.losses import LossOptions
+from radepth_jax.views import ViewOptions
 
 
 def default_config() -> ConfigDict:
@@ -88,56 +90,27 @@ def check_config(config: ConfigDict) -> None:
     Args:
         config: as `default_config`.
     """
+    ViewOptions(**config.views)
+    loss_options(config.loss)
     stride = models.build(config.model).depth.stride
-    check_resolution("config.views.resolution", config.views.resolution, stride)
-    for resolution in config.evaluate.resolutions:
-        check_resolution("config.evaluate.resolutions", resolution, stride)
-    if "middle" not in config.views.names or not set(config.views.names) <= {
-        "high",
-        "middle",
-        "low",
-    }:
-        raise UserError(
-            f"config.views.names: expected 'middle' with or without 'high' and 'low', "
-            f"got {tuple(config.views.names)}"
-        )
+    for resolution in (config.views.resolution, *config.evaluate.resolutions):
+        models.check_resolution(tuple(resolution), stride)
     _check_choice("config.batch_norm", config.batch_norm, ("per_view", "joint"))
     _check_choice("config.optimizer.name", config.optimizer.name, ("adam", "sgd"))
     _check_choice("config.optimizer.schedule", config.optimizer.schedule, ("step", "cosine"))
     _check_choice("config.evaluate.crop", config.evaluate.crop, ("none", "garg"))
-    offsets = tuple(config.data.frame_offsets)
-    if (
-        len(offsets) < 2
-        or offsets[0] != 0
-        or len(set(offsets)) != len(offsets)
-        or not all(isinstance(o, int) or o == "s" for o in offsets)
-    ):
+    if len(config.data.frame_offsets) < 2:
         raise UserError(
-            f"config.data.frame_offsets: expected the target 0 first, then distinct whole numbers "
-            f"or 's', such as (0, -1, 1), got {offsets}"
+            "config.data.frame_offsets: expected the target 0 and at least one source, such as "
+            f"(0, -1, 1), got {tuple(config.data.frame_offsets)}"
         )
-    for name in ("batch_size",):
-        if config.data[name] < 1:
-            raise UserError(f"config.data.{name}: expected at least 1, got {config.data[name]}")
     if config.train.steps <= 0 and config.train.epochs <= 0:
         raise UserError("config.train.steps and .epochs: expected one of them to be positive")
 
 
-def check_resolution(field: str, resolution: Any, stride: int) -> None:
-    """Raise UserError unless `resolution` is (width, height) in multiples of `stride`."""
-    sides = tuple(resolution)
-    if len(sides) != 2 or not all(isinstance(s, int) and s > 0 and s % stride == 0 for s in sides):
-        written = "x".join(str(s) for s in sides)
-        raise UserError(
-            f"{field}: expected width and height as multiples of {stride} for this model, "
-            f"got {written}"
-            + (f"; the nearest is {nearest(sides, stride)}" if len(sides) == 2 else "")
-        )
-
-
-def nearest(sides: tuple, stride: int) -> str:
-    """The closest usable resolution, as `WxH`."""
-    return "x".join(str(max(stride, round(float(s) / stride) * stride)) for s in sides)
+def loss_options(config: ConfigDict) -> LossOptions:
+    """The objective's options of `config.loss` (all of it but the ramp, which needs the step)."""
+    return LossOptions(**{name: v for name, v in config.items() if name != "consistency_ramp"})
 
 
 def parse_resolution(field: str, text: str) -> tuple[int, int]:

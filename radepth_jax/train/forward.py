@@ -1,6 +1,7 @@
 """From a batch of native frames to the loss: views, networks, objective."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,9 +9,10 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from radepth_jax.geometry import se3
-from radepth_jax.losses import LossOptions, objective
+from radepth_jax.losses import objective
 from radepth_jax.models import Networks
-from radepth_jax.views import ViewOptions, make_views
+from radepth_jax.train.config import loss_options
+from radepth_jax.views import ViewOptions, make_views, network_image
 
 
 def sample_keys(seed: int, step: jax.Array, batch: int, axis_name: str | None) -> jax.Array:
@@ -90,22 +92,22 @@ def compute_loss(
         The loss [], and (terms by name [], new batch_stats, pictures with a batch axis).
     """
     offsets = tuple(config.data.frame_offsets)
-    view_options = ViewOptions.from_config(config.views)
-    keys = jax.vmap(lambda k: jax.random.split(k))(
-        sample_keys(config.seed, step, batch["frames"].shape[0], axis_name)
+    view_options = ViewOptions(**config.views)
+    view_key, jitter_key, noise_key = jnp.moveaxis(
+        jax.vmap(lambda key: jax.random.split(key, 3))(
+            sample_keys(config.seed, step, batch["frames"].shape[0], axis_name)
+        ),
+        1,
+        0,
     )
-    sample = jax.vmap(lambda *args: make_views(*args, options=view_options))(
-        keys[:, 0],
-        batch["frames"],
-        batch["size"],
-        batch["intrinsics"],
-        batch.get("stereo_T_target"),
+    views = jax.vmap(partial(make_views, options=view_options))(
+        view_key, batch["frames"], batch["size"], batch["intrinsics"]
     )
-    views = sample.views
+    jittered = jax.vmap(partial(network_image, options=view_options))(jitter_key, views)
 
     # Statistics are folded in the published order: high, middle, low.
     names = [n for n in ("high", "middle", "low") if n in views]
-    seen = [sample.network_image if n == "middle" else views[n].images[:, 0] for n in names]
+    seen = [jittered if n == "middle" else views[n].images[:, 0] for n in names]
     outputs, depth_stats = networks.depth.apply(
         {"params": params["depth"], "batch_stats": batch_stats["depth"]},
         jnp.concatenate(seen),
@@ -124,17 +126,20 @@ def compute_loss(
             mutable=["batch_stats"],
         )
 
+    stereo = None
+    if "s" in offsets:
+        stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], views["middle"].flipped)
     source_T_target, pose_stats = predict_poses(
-        apply_pose, views["middle"].images, offsets, sample.stereo_T_target
+        apply_pose, views["middle"].images, offsets, stereo
     )
     start, end = config.loss.consistency_ramp
     ramp = jnp.clip((step - start) / max(end - start, 1), 0.0, 1.0) if end else 1.0
-    loss_options = LossOptions.from_config(config.loss)
+    options = loss_options(config.loss)
     total, terms, pictures = jax.vmap(
         lambda v, d, T, k: objective(
-            v, d, T, k, options=loss_options, consistency_weight=config.loss.consistency * ramp
+            v, d, T, k, options=options, consistency_weight=config.loss.consistency * ramp
         )
-    )(views, disparities, source_T_target, keys[:, 1])
+    )(views, disparities, source_T_target, noise_key)
     terms = jax.tree.map(jnp.mean, terms)
     new_stats = {
         "depth": depth_stats.get("batch_stats", {}),

@@ -11,13 +11,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from radepth_jax import models
-from radepth_jax.data import (
-    EvaluationSource,
-    TrainingSource,
-    device_prefetch,
-    make_loader,
-    open_or_prepare,
-)
+from radepth_jax.data.dataset import Dataset, EvaluationSource, TrainingSource, open_dataset
+from radepth_jax.data.loader import device_prefetch, make_loader
+from radepth_jax.data.prepare import prepare
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import Protocol
@@ -58,7 +54,7 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
             f"config.data.batch_size: expected a multiple of the {devices * processes} devices, "
             f"got {config.data.batch_size}"
         )
-    dataset = open_or_prepare(config.data, workdir)
+    dataset = _open_dataset(config.data, Path(workdir))
     source = TrainingSource(
         dataset,
         config.data.train_split,
@@ -119,7 +115,9 @@ def _run(
             )
         if values["nonfinite_streak"]:
             progress.say(f"step {step}: loss or gradient not finite; step skipped")
-        message = health.update(values["disparity_variation"], values["automasked"])
+        message = health.update(
+            values["disparity_std_middle"] / values["disparity_mean_middle"], values["automasked"]
+        )
         if message and not warned:
             progress.say(f"step {step}: {message}")
             warned = True
@@ -146,9 +144,9 @@ def _run(
                     seconds, steps = now - last_time, step - last_step
                     values["samples_per_second"] = steps * config.data.batch_size / seconds
                     values["seconds_per_step"] = seconds / steps
-                    values["loader_wait"] = (batches.seconds_waited - last_wait) / seconds
+                    values["loader_wait"] = (batches.wait_seconds - last_wait) / seconds
                     values["skipped_samples"] = skipped
-                    last_time, last_step, last_wait = now, step, batches.seconds_waited
+                    last_time, last_step, last_wait = now, step, batches.wait_seconds
                     if jax.process_index() == 0:
                         log.scalars(step, values)
                     progress.update(step, values)
@@ -196,11 +194,28 @@ def _first_state(config: ConfigDict, total_steps: int, checkpoints: Checkpoints)
     return init_state(config, total_steps)
 
 
-def _validation_source(config: ConfigDict, dataset: Any) -> EvaluationSource | None:
+def _open_dataset(config: ConfigDict, workdir: Path) -> Dataset:
+    """The data set that `config.data` names, prepared first where it names its own footage."""
+    if not config.source:
+        return open_dataset(config.name, config.data_dir)
+    prepare(
+        config.name,
+        source=config.source,
+        data_dir=workdir / "data",
+        intrinsics=config.intrinsics or None,
+        fov=config.fov or None,
+        stride=config.stride,
+    )
+    return open_dataset(config.name, workdir / "data")
+
+
+def _validation_source(config: ConfigDict, dataset: Dataset) -> EvaluationSource | None:
     """The validation split, where it has ground truth."""
-    if not config.data.validation_split or not dataset.has_depth(config.data.validation_split):
+    split = config.data.validation_split
+    if not dataset.splits.get(split):
         return None
-    return EvaluationSource(dataset, config.data.validation_split)
+    with_depth = any(dataset.record(split, i)["depth"] for i in range(dataset.splits[split]))
+    return EvaluationSource(dataset, split) if with_depth else None
 
 
 def _validate(config: ConfigDict, state: TrainState, source: EvaluationSource) -> list:
