@@ -1,0 +1,180 @@
+"""The pieces the networks share: convolutions, residual blocks, resampling by fixed factors.
+
+Images and features are [N, H, W, C]. Blocks get their convolution and normalisation as
+constructors (`conv`, `norm`), so that dtype, training mode and synchronisation are set once.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from radepth_jax.models.init import Constant, HeNormal, UniformFanIn
+from radepth_jax.models.norm import BatchNorm
+
+Constructor = Callable[..., Any]
+
+
+def residual_layers(
+    *, train: bool, groups: int, axis_name: str | None, dtype: Any
+) -> tuple[Constructor, Constructor]:
+    """The `conv` and `norm` of the encoders: no bias, He initialisation, BatchNorm."""
+    conv = partial(nn.Conv, use_bias=False, dtype=dtype, kernel_init=HeNormal())
+    norm = partial(
+        BatchNorm,
+        use_running_average=not train,
+        groups=groups,
+        axis_name=axis_name,
+        dtype=dtype,
+    )
+    return conv, norm
+
+
+class ConvNorm(nn.Module):
+    """Convolution, BatchNorm and, unless `relu` is off, ReLU."""
+
+    features: int
+    conv: Constructor
+    norm: Constructor
+    kernel: int = 3
+    stride: int = 1
+    relu: bool = True
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N h w D"]:
+        """Features at 1/`stride` of the size."""
+        x = self.conv(
+            self.features,
+            (self.kernel, self.kernel),
+            strides=self.stride,
+            padding=self.kernel // 2,
+            name="conv",
+        )(x)
+        x = self.norm(name="bn")(x)
+        return nn.relu(x) if self.relu else x
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with a shortcut (He et al., CVPR 2016, fig. 5 left)."""
+
+    features: int
+    conv: Constructor
+    norm: Constructor
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N h w D"]:
+        """Features at 1/`stride` of the size."""
+        layer = partial(ConvNorm, self.features, self.conv, self.norm)
+        y = layer(stride=self.stride, name="layer1")(x)
+        y = layer(relu=False, name="layer2")(y)
+        if x.shape != y.shape:
+            x = layer(kernel=1, stride=self.stride, relu=False, name="shortcut")(x)
+        return nn.relu(x + y)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 convolutions with a shortcut (He et al., CVPR 2016, fig. 5 right).
+
+    The result has `4 * features` channels.
+    """
+
+    features: int
+    conv: Constructor
+    norm: Constructor
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W 4*D"]:
+        """Features of the same size."""
+        layer = partial(ConvNorm, conv=self.conv, norm=self.norm)
+        y = layer(self.features, kernel=1, name="layer1")(x)
+        y = layer(self.features, name="layer2")(y)
+        y = layer(4 * self.features, kernel=1, relu=False, name="layer3")(y)
+        if x.shape != y.shape:
+            x = layer(4 * self.features, kernel=1, relu=False, name="shortcut")(x)
+        return nn.relu(x + y)
+
+
+class Conv(nn.Module):
+    """Convolution with a bias and PyTorch's default initialisation; zero padding.
+
+    Attributes:
+        padding: zeros on each side; `None` is half the kernel.
+        bias: what the bias starts at; `None` is PyTorch's default.
+    """
+
+    features: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int | None = None
+    bias: float | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N h w D"]:
+        """Features at 1/`stride` of the size, less what padding does not cover."""
+        initial = UniformFanIn(self.kernel**2 * x.shape[-1])
+        return nn.Conv(
+            self.features,
+            (self.kernel, self.kernel),
+            strides=self.stride,
+            padding=self.kernel // 2 if self.padding is None else self.padding,
+            kernel_init=initial,
+            bias_init=initial if self.bias is None else Constant(self.bias),
+            dtype=self.dtype,
+            name="conv",
+        )(x)
+
+
+class ConvElu(nn.Module):
+    """Convolution, reflection-padded where the kernel is 3x3, and ELU."""
+
+    features: int
+    kernel: int = 3
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W D"]:
+        """Features of the same size."""
+        x = reflect_pad(x) if self.kernel == 3 else x
+        x = Conv(self.features, self.kernel, padding=0, dtype=self.dtype, name="conv")(x)
+        return nn.elu(x)
+
+
+def reflect_pad(x: Float[Array, "N H W C"]) -> Float[Array, "N H+2 W+2 C"]:
+    """Pad height and width (2 at least) by one pixel, mirrored about the border pixel."""
+    x = jnp.concatenate([x[:, 1:2], x, x[:, -2:-1]], axis=1)
+    return jnp.concatenate([x[:, :, 1:2], x, x[:, :, -2:-1]], axis=2)
+
+
+def upsample_nearest(x: Float[Array, "N H W C"], factor: int) -> Float[Array, "N fH fW C"]:
+    """Repeat each pixel `factor` times along height and width."""
+    n, h, w, c = x.shape
+    x = jnp.broadcast_to(x[:, :, None, :, None], (n, h, factor, w, factor, c))
+    return x.reshape(n, h * factor, w * factor, c)
+
+
+def upsample_bilinear(
+    x: Float[Array, "N H W C"], size: tuple[int, int]
+) -> Float[Array, "N {size[0]} {size[1]} C"]:
+    """Bilinear interpolation to `size` (h, w) where corner pixels keep their centres.
+
+    PyTorch's `interpolate(..., mode="bilinear", align_corners=True)`, as one small matrix per
+    axis: matrix products compile and differentiate far more cheaply than gathers.
+    """
+    rows = jnp.asarray(_interpolation_matrix(size[0], x.shape[1]), x.dtype)
+    columns = jnp.asarray(_interpolation_matrix(size[1], x.shape[2]), x.dtype)
+    highest = jax.lax.Precision.HIGHEST
+    x = jnp.einsum("Hh,nhwc->nHwc", rows, x, precision=highest)
+    return jnp.einsum("Ww,nHwc->nHWc", columns, x, precision=highest)
+
+
+def _interpolation_matrix(out_size: int, in_size: int) -> np.ndarray:
+    """[out, in] weights of linear interpolation between aligned end points."""
+    position = np.linspace(0.0, in_size - 1.0, out_size)
+    return np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(in_size)))

@@ -1,0 +1,58 @@
+"""The depth network of RA-Depth: HRNet and the HR decoder ("Dual HRNet")."""
+
+import flax.linen as nn
+from jaxtyping import Array, Float
+
+from radepth_jax.errors import UserError
+from radepth_jax.models.hr_decoder import HRDecoder
+from radepth_jax.models.hrnet import HRNet
+
+
+class DualHRNet(nn.Module):
+    """Disparity from an image (He et al., RA-Depth, ECCV 2022, section 3.3)."""
+
+    encoder: HRNet
+    decoder: HRDecoder
+
+    @property
+    def stride(self) -> int:
+        """Image sides must be multiples of this, twice it at least."""
+        return self.encoder.stride
+
+    def __call__(
+        self, images: Float[Array, "N H W 3"], train: bool = False, groups: int = 1
+    ) -> tuple[Float[Array, "N H W 1"], ...]:
+        """Disparities in (0, 1), finest first; here one, at the images' size.
+
+        Args:
+            images: RGB in [0, 1]; sides are multiples of `stride`.
+            train: BatchNorm uses and updates with batch statistics.
+            groups: parts of the batch (the views) with statistics of their own; the same
+                values as that many calls.
+
+        Raises:
+            UserError: the images' size or number does not fit.
+        """
+        return (self.decoder(self.encode(images, train=train, groups=groups)),)
+
+    def encode(
+        self, images: Float[Array, "N H W 3"], train: bool = False, groups: int = 1
+    ) -> list[Float[Array, "N h w c"]]:
+        """The encoder's features at 1/2, 1/4, ... 1/`stride`."""
+        number, height, width, _ = images.shape
+        check_resolution((width, height), self.stride)
+        if number % groups:
+            raise UserError(f"a batch of {number} images cannot be split into {groups} groups")
+        return self.encoder(images, train=train, groups=groups)
+
+
+def check_resolution(resolution: tuple[int, int], stride: int) -> None:
+    """Raise a `UserError` unless a network of `stride` takes images of (width, height)."""
+    # The coarsest features need two rows and columns: reflection padding mirrors the second.
+    if any(side % stride or side < 2 * stride for side in resolution):
+        width, height = resolution
+        nearest = [max(2, round(side / stride)) * stride for side in resolution]
+        raise UserError(
+            f"resolution {width}x{height}: this depth network needs sides that are multiples of "
+            f"{stride}, {2 * stride} at least; the nearest is {nearest[0]}x{nearest[1]}"
+        )

@@ -1,0 +1,142 @@
+"""HRNet: parallel branches at several resolutions that exchange features repeatedly.
+
+Wang et al., Deep High-Resolution Representation Learning for Visual Recognition, TPAMI 2020.
+"""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from radepth_jax.models.blocks import (
+    BasicBlock,
+    Bottleneck,
+    Constructor,
+    ConvNorm,
+    residual_layers,
+    upsample_bilinear,
+)
+
+
+class HRNet(nn.Module):
+    """The HRNet encoder; the defaults are HRNet-W18 (9,562,260 parameters).
+
+    Attributes:
+        width: channels of the finest branch; branch i has `width * 2**i`.
+        branches: 3 or 4; the coarsest is at 1/16 or 1/32.
+        modules: exchange modules of each stage, for 2, 3, ... `branches` branches.
+        blocks: basic blocks of a branch in each module.
+        stem_width: channels of the two stem convolutions and inside the bottlenecks.
+        bottlenecks: bottleneck blocks of the first stage.
+        axis_name: mapped axis over which BatchNorm is synchronised.
+        dtype: compute type; parameters are float32.
+    """
+
+    width: int = 18
+    branches: int = 4
+    modules: tuple[int, ...] = (1, 4, 3)
+    blocks: int = 4
+    stem_width: int = 64
+    bottlenecks: int = 4
+    axis_name: str | None = None
+    dtype: Any = jnp.float32
+
+    @property
+    def stride(self) -> int:
+        """Image sides must be multiples of this: the stride of the coarsest branch."""
+        return 2 ** (self.branches + 1)
+
+    @nn.compact
+    def __call__(
+        self, images: Float[Array, "N H W 3"], train: bool = False, groups: int = 1
+    ) -> list[Float[Array, "N h w c"]]:
+        """Features at 1/2 (stem), 1/4, 1/8, 1/16 and, with four branches, 1/32."""
+        conv, norm = residual_layers(
+            train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
+        )
+        layer = partial(ConvNorm, conv=conv, norm=norm)
+
+        stem = layer(self.stem_width, stride=2, name="stem1")(images)
+        x = layer(self.stem_width, stride=2, name="stem2")(stem)
+        for block in range(self.bottlenecks):
+            x = Bottleneck(self.stem_width, conv, norm, name=f"stage1_block{block}")(x)
+
+        # The new branch of every stage comes from the coarsest so far; only the first stage's
+        # result must also be brought to the finest branch's width.
+        xs = [
+            layer(self.width, name="transition1_branch0")(x),
+            layer(2 * self.width, stride=2, name="transition1_branch1")(x),
+        ]
+        for stage, modules in enumerate(self.modules, start=2):
+            if stage > 2:
+                new = layer(
+                    self.width * 2 ** (stage - 1),
+                    stride=2,
+                    name=f"transition{stage - 1}_branch{stage - 1}",
+                )
+                xs = [*xs, new(xs[-1])]
+            for module in range(modules):
+                xs = ExchangeModule(
+                    self.width, self.blocks, conv, norm, name=f"stage{stage}_module{module}"
+                )(xs)
+        return [stem, *xs]
+
+
+class ExchangeModule(nn.Module):
+    """`blocks` basic blocks on every branch, then every branch receives from every other."""
+
+    width: int
+    blocks: int
+    conv: Constructor
+    norm: Constructor
+
+    @nn.compact
+    def __call__(self, xs: list[Float[Array, "N h w c"]]) -> list[Float[Array, "N h w c"]]:
+        """New features of every branch, finest first, sizes unchanged."""
+        xs = [self._branch(i, x) for i, x in enumerate(xs)]
+        fused = []
+        for i, x in enumerate(xs):
+            total = x
+            for j, other in enumerate(xs):
+                if j < i:
+                    total = total + self._down(other, i, j)
+                elif j > i:
+                    total = total + self._up(other, i, j, x.shape[1:3])
+            fused.append(nn.relu(total))
+        return fused
+
+    def _branch(self, i: int, x: Float[Array, "N h w c"]) -> Float[Array, "N h w c"]:
+        for block in range(self.blocks):
+            name = f"branch{i}_block{block}"
+            x = BasicBlock(self.width * 2**i, self.conv, self.norm, name=name)(x)
+        return x
+
+    def _down(self, x: Float[Array, "N h w c"], i: int, j: int) -> Float[Array, "N h2 w2 d"]:
+        """From branch j to the coarser i: stride-2 convolutions, widened by the last."""
+        for step in range(i - j):
+            last = step == i - j - 1
+            x = ConvNorm(
+                self.width * 2 ** (i if last else j),
+                self.conv,
+                self.norm,
+                stride=2,
+                relu=not last,
+                name=f"fuse{i}_from{j}_step{step}",
+            )(x)
+        return x
+
+    def _up(
+        self, x: Float[Array, "N h w c"], i: int, j: int, size: tuple[int, int]
+    ) -> Float[Array, "N h2 w2 d"]:
+        """From branch j to the finer i: a 1x1 convolution, then bilinear interpolation."""
+        x = ConvNorm(
+            self.width * 2**i,
+            self.conv,
+            self.norm,
+            kernel=1,
+            relu=False,
+            name=f"fuse{i}_from{j}",
+        )(x)
+        return upsample_bilinear(x, size)
