@@ -1,0 +1,1 @@
+"""Procedural street worlds with exact depth, rendered on the spot."""

@@ -1,0 +1,248 @@
+"""What stands along a street: buildings, hedges, fences, trees, poles, parked and moving cars.
+
+Each function draws one kind with the generator it is given and returns solids; `side` is -1 for the
+left of the road and 1 for the right, `end` the z where the street ends.
+"""
+
+import colorsys
+
+import numpy as np
+
+from radepth_jax.data.street.road import Road, beside
+from radepth_jax.data.street.solids import Solid
+
+START = -6.0  # z from which a street is furnished
+FREE = 1.05  # solids stay farther from the centre line than this share of the half width
+Colour = tuple[float, float, float]
+
+
+def _colour(rng: np.random.Generator, saturation: float, low: float, high: float) -> Colour:
+    return colorsys.hsv_to_rgb(rng.random(), saturation * rng.random(), rng.uniform(low, high))
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(1 << 20))
+
+
+def _on_crossing(road: Road, z: float, half: float) -> bool:
+    return bool(np.any(np.abs(road.crossings[:, 0] - z) < road.crossings[:, 1] + half))
+
+
+def _house(
+    rng: np.random.Generator,
+    road: Road,
+    z: float,
+    d: float,
+    size: tuple[float, float, float],
+    turn: float = 0.0,
+) -> Solid:
+    """A building of (depth across, height, length along the road); `d` is its middle."""
+    position, heading = beside(road, z, d)
+    storey, bay = rng.uniform(2.6, 3.6), rng.uniform(1.6, 4.0)
+    brick = rng.random() < 0.4
+    base = (
+        tuple(float(c) for c in rng.uniform(0.75, 1.1) * np.array([0.55, 0.33, 0.26]))
+        if brick
+        else _colour(rng, 0.45, 0.35, 0.9)
+    )
+    return Solid(
+        position=(float(position[0]), float(position[1])),
+        size=size,
+        yaw=heading + turn,
+        base=base,  # type: ignore[arg-type]
+        second=_colour(rng, 0.3, 0.08, 0.3) if rng.random() < 0.8 else _colour(rng, 0.3, 0.8, 1.0),
+        grid=(bay, storey, bay * rng.uniform(0.3, 0.65), storey * rng.uniform(0.35, 0.6), 0.9),
+        cell=rng.uniform(3.0, 6.0),
+        contrast=rng.uniform(0.2, 0.4),
+        seed=_seed(rng),
+    )
+
+
+def frontage(
+    rng: np.random.Generator, road: Road, side: int, wall: float, end: float
+) -> list[Solid]:
+    """The row along one side: buildings at varied setbacks, gaps, hedged and fenced gardens."""
+    solids = []
+    z = START + rng.uniform(0, 5)
+    edge = float(road.kerb[(side + 1) // 2] + road.pavement)
+    openness = rng.uniform(0.05, 0.45)
+    while z < end:
+        length = float(rng.uniform(5, 18))
+        middle = z + length / 2
+        if _on_crossing(road, middle, length / 2 + 0.5):
+            z += 1.0
+            continue
+        depth, height = float(rng.uniform(6, 14)), float(rng.uniform(3.5, 16))
+        kind = rng.random()
+        setback = wall + float(rng.choice([0.0, 0.0, 1.0, 4.0]) * rng.uniform(0.3, 1.0))
+        if kind > openness:
+            turn = float(rng.normal(0, 0.04))
+            solids.append(
+                _house(rng, road, middle, side * (setback + depth / 2), (depth, height, length), turn)
+            )
+        elif kind > 0.5 * openness:
+            back = setback + rng.uniform(4, 10) + depth / 2
+            solids.append(
+                _house(rng, road, middle, side * back, (depth, height, 0.8 * length))
+            )
+            solids.append(_border(rng, road, middle, side * (edge + 0.4), length))
+        elif kind > 0.25 * openness:
+            solids.append(_border(rng, road, middle, side * (edge + 0.4), length))
+        z += length + (rng.uniform(0.5, 4) if rng.random() < 0.4 else 0.02)
+    return solids
+
+
+def _border(rng: np.random.Generator, road: Road, z: float, d: float, length: float) -> Solid:
+    """A hedge, a wall or a slatted fence along the pavement."""
+    position, heading = beside(road, z, d)
+    at = (float(position[0]), float(position[1]))
+    kind = rng.integers(3)
+    if kind == 0:
+        green = tuple(float(c) for c in rng.uniform(0.7, 1.2) * np.array([0.22, 0.36, 0.14]))
+        size = (0.8, float(rng.uniform(0.8, 2.2)), length)
+        return Solid(at, size, heading, green, _seed(rng), cell=1.5, contrast=0.6)  # type: ignore[arg-type]
+    if kind == 1:
+        size = (0.3, float(rng.uniform(0.7, 2.0)), length)
+        grid = (0.5, 0.25, 0.46, 0.21, 0.0)
+        stone = _colour(rng, 0.25, 0.4, 0.7)
+        light = tuple(0.8 * c for c in stone)
+        return Solid(at, size, heading, light, _seed(rng), stone, grid, 2.0, 0.35)  # type: ignore[arg-type]
+    size = (0.1, float(rng.uniform(0.9, 1.8)), length)
+    grid = (0.4, 100.0, 0.12, 100.0, 0.0)
+    wood = _colour(rng, 0.5, 0.4, 0.9)
+    return Solid(at, size, heading, wood, _seed(rng), (0.1, 0.1, 0.08), grid, 2.0, 0.4)
+
+
+def backdrop(
+    rng: np.random.Generator, road: Road, side: int, wall: float, end: float
+) -> list[Solid]:
+    """A second row well behind the first: closes most views through gaps and side streets."""
+    solids = []
+    z = START + rng.uniform(0, 20)
+    while z < end + 10:
+        length = float(rng.uniform(15, 35))
+        d = side * (wall + rng.uniform(24, 45))
+        size = (6.0, float(rng.uniform(6, 18)), length)
+        solids.append(_house(rng, road, z + length / 2, d, size, float(rng.normal(0, 0.15))))
+        z += length + rng.uniform(-2, 4)
+    return solids
+
+
+def end_wall(rng: np.random.Generator, road: Road, end: float) -> list[Solid]:
+    """The buildings that face the end of the street."""
+    solids = []
+    d = -45.0
+    while d < 45.0:
+        length = float(rng.uniform(10, 25))
+        depth = float(rng.uniform(6, 14))
+        size = (length, float(rng.uniform(5, 18)), depth)
+        solids.append(_house(rng, road, end + 12 + depth / 2, d + length / 2, size))
+        d += length + (rng.uniform(0, 3) if abs(d + length) > 6 else 0.02)
+    return solids
+
+
+def pavement(
+    rng: np.random.Generator, road: Road, side: int, kerb: float, end: float
+) -> list[Solid]:
+    """Trees, lamp posts, bins and cabinets between the kerb and the wall."""
+    solids = []
+    z = START + rng.uniform(0, 15)
+    trees, spacing = rng.random() < 0.5, rng.uniform(7, 16)
+    while z < end:
+        position, heading = beside(road, z, side * (kerb + 0.55))
+        at = (float(position[0]), float(position[1]))
+        kind = rng.random()
+        if not _on_crossing(road, z, 0.5):
+            if trees and kind < 0.7:
+                solids += _tree(rng, at)
+            elif kind < 0.85:
+                radius, height = rng.uniform(0.06, 0.13), float(rng.uniform(4, 8))
+                solids.append(
+                    Solid(
+                        at, (2 * radius, height, 2 * radius), heading, _colour(rng, 0.2, 0.2, 0.7),
+                        _seed(rng), cell=0.8, contrast=0.3, shape="cylinder",
+                    )
+                )  # fmt: skip
+            else:
+                size = (0.5, float(rng.uniform(0.8, 1.5)), float(rng.uniform(0.5, 1.3)))
+                solids.append(
+                    Solid(at, size, heading, _colour(rng, 0.8, 0.3, 0.9), _seed(rng), cell=0.7)
+                )
+        z += spacing * rng.uniform(0.6, 1.4)
+    return solids
+
+
+def _tree(rng: np.random.Generator, at: tuple[float, float]) -> list[Solid]:
+    trunk = float(rng.uniform(0.2, 0.45))
+    height, spread = float(rng.uniform(2.2, 3.2)), float(rng.uniform(2.0, 4.0))
+    bark = tuple(float(c) for c in rng.uniform(0.7, 1.3) * np.array([0.35, 0.28, 0.22]))
+    green = tuple(float(c) for c in rng.uniform(0.7, 1.3) * np.array([0.24, 0.40, 0.16]))
+    crown = (spread, float(rng.uniform(2.0, 4.0)), spread)
+    return [
+        Solid(at, (trunk, height + 1.0, trunk), 0.0, bark, _seed(rng), cell=0.6, shape="cylinder"),  # type: ignore[arg-type]
+        Solid(
+            at, crown, 0.0, green, _seed(rng), cell=1.2, contrast=0.6, lift=height, shape="ellipsoid"  # type: ignore[arg-type]
+        ),
+    ]  # fmt: skip
+
+
+def _car(
+    rng: np.random.Generator,
+    road: Road,
+    z: float,
+    d: float,
+    *,
+    turn: float = 0.0,
+    speed: float = 0.0,
+) -> list[Solid]:
+    """A car (now and then a van) at `z`: body and cabin."""
+    position, heading = beside(road, z, d)
+    van = rng.random() < 0.2
+    length, width = float(rng.uniform(3.7, 4.8) + 0.8 * van), float(rng.uniform(1.65, 1.9))
+    body, top = (0.95, float(rng.uniform(1.0, 1.5))) if van else (0.82, float(rng.uniform(0.5, 0.65)))
+    paint = _colour(rng, 0.9, 0.15, 0.95)
+    glass = (0.12, 0.14, 0.17)
+    at = (float(position[0]), float(position[1]))
+    if speed:
+        at = (at[0], z)  # a moving solid's place is read off the road: see `world.scene`
+    common = {"speed": speed, "lane": d, "cell": 1.0, "contrast": 0.22}
+    skirt = (100.0, 100.0, 100.0, 0.28, 0.0)
+    windows = (1.2, 100.0, 1.08, 0.7 * min(top, 0.6), 0.1)
+    cabin = (0.86 * width, top, (0.85 if van else 0.55) * length)
+    return [
+        Solid(at, (width, body, length), heading + turn, paint, _seed(rng), (0.07, 0.07, 0.07),
+              skirt, **common),
+        Solid(at, cabin, heading + turn, paint, _seed(rng), glass, windows, lift=body, **common),
+    ]  # type: ignore[arg-type]  # fmt: skip
+
+
+def parked(rng: np.random.Generator, road: Road, side: int, end: float) -> list[Solid]:
+    """Cars in the parking lane."""
+    solids = []
+    z = START + rng.uniform(0, 6)
+    density = rng.uniform(0.3, 0.85)
+    while z < end:
+        if rng.random() < density and not _on_crossing(road, z, 5.0):
+            d = side * (float(road.half_width) + 1.15 + rng.normal(0, 0.08))
+            solids += _car(rng, road, z, d, turn=float(rng.normal(0, 0.02)))
+        z += rng.uniform(5.6, 7.5)
+    return solids
+
+
+def traffic(
+    rng: np.random.Generator, road: Road, along: np.ndarray, lane: float, end: float
+) -> list[Solid]:
+    """Moving cars: in some worlds one or two oncoming, in some one ahead at about the ego's speed."""
+    solids = []
+    middle = lane * float(road.half_width)
+    pace = float(along[-1]) / max(len(along) - 1, 1)
+    for _ in range(rng.choice([0, 1, 2], p=[0.4, 0.4, 0.2])):
+        z = rng.uniform(15, min(90.0, end))
+        solids += _car(rng, road, z, -middle, speed=-float(rng.uniform(0.4, 1.2)))
+    if rng.random() < 0.25:
+        # Far enough ahead never to be run into, even when it is slower than the ego.
+        speed = pace * float(rng.uniform(0.9, 1.15))
+        room = 14.0 + max(0.0, float(np.max(along - speed * np.arange(len(along)))))
+        if room + speed * len(along) < end:
+            solids += _car(rng, road, room, middle, speed=speed)
+    return solids

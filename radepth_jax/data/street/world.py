@@ -1,0 +1,137 @@
+"""Street worlds: a road, what stands and drives along it, and the camera's path through it.
+
+Everything is drawn from one seed with NumPy; nothing depends on the machine or the renderer.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from radepth_jax.data.street import place
+from radepth_jax.data.street.road import Road, beside, centre_line, clearance, draw_road
+from radepth_jax.data.street.solids import Solid, Solids, pack
+
+CAMERA_HEIGHT = 1.65  # metres, as KITTI's
+CAMERA_PITCH = 0.021  # radians down: puts the horizon at 0.46 H, as KITTI's
+LANE = 0.5  # the ego's and the other cars' lane centre, as a share of the road's half width
+VIEW = 120.0  # metres ahead of the last camera that are furnished
+MAX_BOXES, MAX_ROUNDS = 160, 64
+
+
+@dataclass(frozen=True)
+class World:
+    """A street and a drive through it."""
+
+    road: Road
+    solids: tuple[Solid, ...]
+    world_T_camera: np.ndarray  # float64 [T, 4, 4]
+
+
+def intrinsics(height: int, width: int) -> np.ndarray:
+    """The street camera's intrinsics in pixels, float32 [3, 3]; about KITTI's field of view."""
+    return np.float32(
+        [[0.58 * width, 0, 0.5 * width - 0.5], [0, 1.92 * height, 0.5 * height - 0.5], [0, 0, 1]]
+    )
+
+
+def make_world(seed: tuple[int, ...], frames: int) -> World:
+    """Draw the world of a seed, with a drive of `frames` frames through it.
+
+    Args:
+      seed: any tuple of non-negative integers; the same seed gives the same world.
+      frames: number of camera poses, 0.3 to 1.2 m apart (less where the car brakes).
+    """
+    rng = np.random.default_rng(seed)
+    parking = (bool(rng.random() < 0.6), bool(rng.random() < 0.6))
+    road = draw_road(rng, parking)
+    along = _progress(rng, frames)
+    world_T_camera = _drive(rng, road, along)
+    # Some streets end soon (a T-junction), most run on.
+    end = float(along[-1] + (rng.uniform(15, 45) if rng.random() < 0.4 else rng.uniform(45, 110)))
+
+    solids: list[Solid] = []
+    for side in (-1, 1):
+        kerb = float(road.kerb[(side + 1) // 2])
+        wall = kerb + float(road.pavement) + rng.choice([0.0, 1.5, 5.0, 10.0]) * rng.uniform(0.3, 1)
+        solids += place.frontage(rng, road, side, wall, end)
+        solids += place.backdrop(rng, road, side, wall, end)
+        solids += place.pavement(rng, road, side, kerb, end)
+        if parking[(side + 1) // 2]:
+            solids += place.parked(rng, road, side, end)
+    solids = [s for s in solids if clearance(road, s.corners()).min() > place.FREE * road.half_width]
+    solids += place.end_wall(rng, road, end)
+    solids += place.traffic(rng, road, along, LANE, end)
+    return World(road, tuple(solids), world_T_camera)
+
+
+def scene(world: World, frame: int) -> tuple[Solids, np.ndarray]:
+    """The solids at `frame` with moving ones in their places, and which of them move.
+
+    Returns:
+      Solids padded to MAX_BOXES boxes followed by MAX_ROUNDS cylinders and ellipsoids, and
+      bool [MAX_BOXES + MAX_ROUNDS]. Where there are more, the farthest are left out.
+    """
+    eye = world.world_T_camera[frame][[0, 2], 3]
+    placed = [_moved(world.road, s, frame) if s.speed else s for s in world.solids]
+    placed.sort(key=lambda s: float(np.hypot(*(np.array(s.position) - eye))))
+    boxes = [s for s in placed if s.shape == "box"][:MAX_BOXES]
+    rounds = [s for s in placed if s.shape != "box"][:MAX_ROUNDS]
+    moving = np.zeros(MAX_BOXES + MAX_ROUNDS, bool)
+    moving[: len(boxes)] = [s.speed != 0 for s in boxes]
+    packed = zip(pack(boxes, MAX_BOXES), pack(rounds, MAX_ROUNDS), strict=True)
+    return Solids(*(np.concatenate(pair) for pair in packed)), moving
+
+
+def _moved(road: Road, solid: Solid, frame: int) -> Solid:
+    # Along z at a constant rate: close to constant speed on these gentle bends.
+    position, heading = beside(road, solid.position[1] + solid.speed * frame, solid.lane)
+    return replace(solid, position=tuple(position), yaw=heading)
+
+
+def _progress(rng: np.random.Generator, frames: int) -> np.ndarray:
+    """z of the camera at each frame, [T]: 0.3 to 1.2 m a frame, sometimes a stop of 1-3 frames."""
+    t = np.arange(frames)
+    speed = rng.uniform(0.5, 0.95) + rng.uniform(0.05, 0.3) * np.sin(
+        2 * np.pi * t / rng.uniform(15, 40) + rng.uniform(0, 2 * np.pi)
+    )
+    speed = np.clip(speed, 0.3, 1.2)
+    if rng.random() < 0.2:
+        stop = rng.integers(frames)
+        brake = np.clip(np.abs(t - stop) / 4.0 - rng.uniform(0.0, 0.4), 0.0, 1.0)
+        speed = speed * brake
+    return np.concatenate([[0.0], np.cumsum(speed[:-1])])
+
+
+def _drive(rng: np.random.Generator, road: Road, along: np.ndarray) -> np.ndarray:
+    """Camera poses [T, 4, 4] along the right lane, weaving a little, with a suspension's bounce."""
+    sway, wavelength, phase = rng.uniform(0, 0.4), rng.uniform(20, 40), rng.uniform(0, 2 * np.pi)
+
+    def path(z: np.ndarray) -> np.ndarray:
+        x, _ = centre_line(road, z)
+        lane = LANE * road.half_width
+        return x + lane + sway * np.sin(2 * np.pi * z / wavelength + phase)
+
+    yaw = np.arctan((path(along + 0.05) - path(along - 0.05)) / 0.1)
+    t = np.arange(len(along))
+
+    def bounce(size: float) -> np.ndarray:
+        return size * np.sin(2 * np.pi * t / rng.uniform(4, 9) + rng.uniform(0, 2 * np.pi))
+
+    pitch, roll, lift = CAMERA_PITCH + bounce(0.004), bounce(0.004), bounce(0.015)
+    poses = np.tile(np.eye(4), (len(along), 1, 1))
+    for i in range(len(along)):
+        poses[i, :3, :3] = _about_y(yaw[i]) @ _about_x(-pitch[i]) @ _about_z(roll[i])
+    poses[:, :3, 3] = np.stack([path(along), -CAMERA_HEIGHT + lift, along], -1)
+    return poses
+
+
+def _about_x(a: float) -> np.ndarray:
+    return np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+
+
+def _about_y(a: float) -> np.ndarray:
+    return np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
+
+
+def _about_z(a: float) -> np.ndarray:
+    return np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
