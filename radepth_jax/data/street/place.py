@@ -5,19 +5,29 @@ left of the road and 1 for the right, `end` the z where the street ends.
 """
 
 import colorsys
+from dataclasses import replace
 
 import numpy as np
 
 from radepth_jax.data.street.road import Road, beside
-from radepth_jax.data.street.solids import Solid
+from radepth_jax.data.street.solids import Colour, Motion, Solid
 
 START = -6.0  # z from which a street is furnished
 FREE = 1.05  # solids stay farther from the centre line than this share of the half width
-Colour = tuple[float, float, float]
 
 
 def _colour(rng: np.random.Generator, saturation: float, low: float, high: float) -> Colour:
     return colorsys.hsv_to_rgb(rng.random(), saturation * rng.random(), rng.uniform(low, high))
+
+
+def _tint(rng: np.random.Generator, colour: Colour, low: float, high: float) -> Colour:
+    share = float(rng.uniform(low, high))
+    return colour[0] * share, colour[1] * share, colour[2] * share
+
+
+def _at(road: Road, z: float, d: float) -> tuple[tuple[float, float], float]:
+    position, heading = beside(road, z, d)
+    return (float(position[0]), float(position[1])), heading
 
 
 def _seed(rng: np.random.Generator) -> int:
@@ -37,24 +47,19 @@ def _house(
     turn: float = 0.0,
 ) -> Solid:
     """A building of (depth across, height, length along the road); `d` is its middle."""
-    position, heading = beside(road, z, d)
+    at, heading = _at(road, z, d)
     storey, bay = rng.uniform(2.6, 3.6), rng.uniform(1.6, 4.0)
-    brick = rng.random() < 0.4
-    base = (
-        tuple(float(c) for c in rng.uniform(0.75, 1.1) * np.array([0.55, 0.33, 0.26]))
-        if brick
-        else _colour(rng, 0.45, 0.35, 0.9)
-    )
+    brick = rng.random() < 0.35
     return Solid(
-        position=(float(position[0]), float(position[1])),
-        size=size,
-        yaw=heading + turn,
-        base=base,  # type: ignore[arg-type]
+        at,
+        size,
+        heading + turn,
+        _tint(rng, (0.55, 0.33, 0.26), 0.75, 1.15) if brick else _colour(rng, 0.45, 0.35, 0.9),
+        _seed(rng),
         second=_colour(rng, 0.3, 0.08, 0.3) if rng.random() < 0.8 else _colour(rng, 0.3, 0.8, 1.0),
         grid=(bay, storey, bay * rng.uniform(0.3, 0.65), storey * rng.uniform(0.35, 0.6), 0.9),
         cell=rng.uniform(3.0, 6.0),
         contrast=rng.uniform(0.2, 0.4),
-        seed=_seed(rng),
     )
 
 
@@ -78,13 +83,13 @@ def frontage(
         if kind > openness:
             turn = float(rng.normal(0, 0.04))
             solids.append(
-                _house(rng, road, middle, side * (setback + depth / 2), (depth, height, length), turn)
+                _house(
+                    rng, road, middle, side * (setback + depth / 2), (depth, height, length), turn
+                )
             )
         elif kind > 0.5 * openness:
             back = setback + rng.uniform(4, 10) + depth / 2
-            solids.append(
-                _house(rng, road, middle, side * back, (depth, height, 0.8 * length))
-            )
+            solids.append(_house(rng, road, middle, side * back, (depth, height, 0.8 * length)))
             solids.append(_border(rng, road, middle, side * (edge + 0.4), length))
         elif kind > 0.25 * openness:
             solids.append(_border(rng, road, middle, side * (edge + 0.4), length))
@@ -94,23 +99,20 @@ def frontage(
 
 def _border(rng: np.random.Generator, road: Road, z: float, d: float, length: float) -> Solid:
     """A hedge, a wall or a slatted fence along the pavement."""
-    position, heading = beside(road, z, d)
-    at = (float(position[0]), float(position[1]))
+    at, heading = _at(road, z, d)
     kind = rng.integers(3)
     if kind == 0:
-        green = tuple(float(c) for c in rng.uniform(0.7, 1.2) * np.array([0.22, 0.36, 0.14]))
         size = (0.8, float(rng.uniform(0.8, 2.2)), length)
-        return Solid(at, size, heading, green, _seed(rng), cell=1.5, contrast=0.6)  # type: ignore[arg-type]
+        green = _tint(rng, (0.22, 0.36, 0.14), 0.7, 1.2)
+        return Solid(at, size, heading, green, _seed(rng), cell=1.5, contrast=0.5)
     if kind == 1:
         size = (0.3, float(rng.uniform(0.7, 2.0)), length)
-        grid = (0.5, 0.25, 0.46, 0.21, 0.0)
         stone = _colour(rng, 0.25, 0.4, 0.7)
-        light = tuple(0.8 * c for c in stone)
-        return Solid(at, size, heading, light, _seed(rng), stone, grid, 2.0, 0.35)  # type: ignore[arg-type]
+        mortar, blocks = _tint(rng, stone, 0.7, 0.85), (0.5, 0.25, 0.46, 0.21, 0.0)
+        return Solid(at, size, heading, mortar, _seed(rng), stone, blocks, 2.0, 0.35)
     size = (0.1, float(rng.uniform(0.9, 1.8)), length)
-    grid = (0.4, 100.0, 0.12, 100.0, 0.0)
-    wood = _colour(rng, 0.5, 0.4, 0.9)
-    return Solid(at, size, heading, wood, _seed(rng), (0.1, 0.1, 0.08), grid, 2.0, 0.4)
+    wood, gaps = _colour(rng, 0.5, 0.4, 0.9), (0.4, 100.0, 0.12, 100.0, 0.0)
+    return Solid(at, size, heading, wood, _seed(rng), (0.1, 0.1, 0.08), gaps, 2.0, 0.4)
 
 
 def backdrop(
@@ -149,41 +151,53 @@ def pavement(
     z = START + rng.uniform(0, 15)
     trees, spacing = rng.random() < 0.5, rng.uniform(7, 16)
     while z < end:
-        position, heading = beside(road, z, side * (kerb + 0.55))
-        at = (float(position[0]), float(position[1]))
+        at, heading = _at(road, z, side * (kerb + 0.55))
         kind = rng.random()
         if not _on_crossing(road, z, 0.5):
             if trees and kind < 0.7:
                 solids += _tree(rng, at)
             elif kind < 0.85:
-                radius, height = rng.uniform(0.06, 0.13), float(rng.uniform(4, 8))
+                thick = float(rng.uniform(0.12, 0.26))
                 solids.append(
                     Solid(
-                        at, (2 * radius, height, 2 * radius), heading, _colour(rng, 0.2, 0.2, 0.7),
-                        _seed(rng), cell=0.8, contrast=0.3, shape="cylinder",
+                        at,
+                        (thick, float(rng.uniform(4, 8)), thick),
+                        heading,
+                        _colour(rng, 0.2, 0.2, 0.7),
+                        _seed(rng),
+                        cell=0.8,
+                        contrast=0.3,
+                        shape="cylinder",
                     )
-                )  # fmt: skip
+                )
             else:
                 size = (0.5, float(rng.uniform(0.8, 1.5)), float(rng.uniform(0.5, 1.3)))
-                solids.append(
-                    Solid(at, size, heading, _colour(rng, 0.8, 0.3, 0.9), _seed(rng), cell=0.7)
-                )
+                paint = _colour(rng, 0.8, 0.3, 0.9)
+                solids.append(Solid(at, size, heading, paint, _seed(rng), cell=0.7, contrast=0.3))
         z += spacing * rng.uniform(0.6, 1.4)
     return solids
 
 
 def _tree(rng: np.random.Generator, at: tuple[float, float]) -> list[Solid]:
-    trunk = float(rng.uniform(0.2, 0.45))
-    height, spread = float(rng.uniform(2.2, 3.2)), float(rng.uniform(2.0, 4.0))
-    bark = tuple(float(c) for c in rng.uniform(0.7, 1.3) * np.array([0.35, 0.28, 0.22]))
-    green = tuple(float(c) for c in rng.uniform(0.7, 1.3) * np.array([0.24, 0.40, 0.16]))
-    crown = (spread, float(rng.uniform(2.0, 4.0)), spread)
+    thick, height = float(rng.uniform(0.2, 0.45)), float(rng.uniform(2.2, 3.2))
+    spread, crown = float(rng.uniform(2.0, 4.0)), float(rng.uniform(2.0, 4.0))
+    bark = _tint(rng, (0.35, 0.28, 0.22), 0.7, 1.3)
+    green = _tint(rng, (0.24, 0.38, 0.17), 0.7, 1.3)
+    trunk = (thick, height + 1.0, thick)
     return [
-        Solid(at, (trunk, height + 1.0, trunk), 0.0, bark, _seed(rng), cell=0.6, shape="cylinder"),  # type: ignore[arg-type]
+        Solid(at, trunk, 0.0, bark, _seed(rng), cell=0.6, contrast=0.4, shape="cylinder"),
         Solid(
-            at, crown, 0.0, green, _seed(rng), cell=1.2, contrast=0.6, lift=height, shape="ellipsoid"  # type: ignore[arg-type]
+            at,
+            (spread, crown, spread),
+            0.0,
+            green,
+            _seed(rng),
+            cell=1.2,
+            contrast=0.5,
+            lift=height,
+            shape="ellipsoid",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _car(
@@ -196,24 +210,18 @@ def _car(
     speed: float = 0.0,
 ) -> list[Solid]:
     """A car (now and then a van) at `z`: body and cabin."""
-    position, heading = beside(road, z, d)
+    at, heading = _at(road, z, d)
     van = rng.random() < 0.2
     length, width = float(rng.uniform(3.7, 4.8) + 0.8 * van), float(rng.uniform(1.65, 1.9))
-    body, top = (0.95, float(rng.uniform(1.0, 1.5))) if van else (0.82, float(rng.uniform(0.5, 0.65)))
-    paint = _colour(rng, 0.9, 0.15, 0.95)
-    glass = (0.12, 0.14, 0.17)
-    at = (float(position[0]), float(position[1]))
-    if speed:
-        at = (at[0], z)  # a moving solid's place is read off the road: see `world.scene`
-    common = {"speed": speed, "lane": d, "cell": 1.0, "contrast": 0.22}
+    body, top = (0.95, rng.uniform(1.0, 1.5)) if van else (0.82, rng.uniform(0.5, 0.65))
+    paint, tyres, glass = _colour(rng, 0.9, 0.15, 0.95), (0.07, 0.07, 0.07), (0.12, 0.14, 0.17)
     skirt = (100.0, 100.0, 100.0, 0.28, 0.0)
-    windows = (1.2, 100.0, 1.08, 0.7 * min(top, 0.6), 0.1)
-    cabin = (0.86 * width, top, (0.85 if van else 0.55) * length)
-    return [
-        Solid(at, (width, body, length), heading + turn, paint, _seed(rng), (0.07, 0.07, 0.07),
-              skirt, **common),
-        Solid(at, cabin, heading + turn, paint, _seed(rng), glass, windows, lift=body, **common),
-    ]  # type: ignore[arg-type]  # fmt: skip
+    windows = (1.2, 100.0, 1.08, 0.7 * min(float(top), 0.6), 0.1)
+    cabin = (0.86 * width, float(top), (0.85 if van else 0.55) * length)
+    lower = Solid(at, (width, body, length), heading + turn, paint, _seed(rng), tyres, skirt)
+    upper = Solid(at, cabin, heading + turn, paint, _seed(rng), glass, windows, lift=body)
+    motion = Motion(z, d, speed) if speed else None
+    return [replace(part, cell=1.0, contrast=0.22, motion=motion) for part in (lower, upper)]
 
 
 def parked(rng: np.random.Generator, road: Road, side: int, end: float) -> list[Solid]:
@@ -232,7 +240,7 @@ def parked(rng: np.random.Generator, road: Road, side: int, end: float) -> list[
 def traffic(
     rng: np.random.Generator, road: Road, along: np.ndarray, lane: float, end: float
 ) -> list[Solid]:
-    """Moving cars: in some worlds one or two oncoming, in some one ahead at about the ego's speed."""
+    """Moving cars: in some worlds one or two oncoming, in some one ahead at our pace."""
     solids = []
     middle = lane * float(road.half_width)
     pace = float(along[-1]) / max(len(along) - 1, 1)

@@ -13,17 +13,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from radepth_jax.data.street import texture
+from radepth_jax.data.street.intersect import FAR, NEAR, Rays, enter_box, enter_round, local
 from radepth_jax.data.street.road import Road
+from radepth_jax.data.street.shade import GROUND, SKY, shade
 from radepth_jax.data.street.solids import Solids
 
-GROUND, SKY = 254, 255  # what a pixel shows, besides the index of a solid
-TILE = (32, 32)
-UNROLL = 4
-NEAR = 0.05  # metres
-FAR = 2000.0  # ground beyond this is drawn as sky
-SUN = (0.48, -0.72, -0.50)  # unit vector towards the sun
-AMBIENT = 0.55
+TILE = (32, 32)  # pixels
+UNROLL = 4  # solids a step of the search for the nearest
 
 
 class Rendered(NamedTuple):
@@ -32,14 +28,6 @@ class Rendered(NamedTuple):
     image: Array  # uint8 [T, H, W, 3]
     depth: Array  # float32 [T, H, W] metres along the optical axis, 0 for the sky
     hit: Array  # int32 [T, H, W] index of the solid, or GROUND or SKY
-
-
-class _Rays(NamedTuple):
-    """World directions with unit advance along the optical axis, so that distance is depth; [S]."""
-
-    x: Array
-    y: Array
-    z: Array
 
 
 @partial(jax.jit, static_argnames=("size", "boxes"))
@@ -116,9 +104,9 @@ def _tile_pixels(u0: Array, v0: Array) -> tuple[Array, Array]:
     return u, v
 
 
-def _rays(pose: Array, K: Array, u: Array, v: Array) -> _Rays:
+def _rays(pose: Array, K: Array, u: Array, v: Array) -> Rays:
     x, y = (u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1]
-    return _Rays(*(pose[i, 0] * x + pose[i, 1] * y + pose[i, 2] for i in range(3)))
+    return Rays(*(pose[i, 0] * x + pose[i, 1] * y + pose[i, 2] for i in range(3)))
 
 
 def _corners(solids: Solids, pose: Array) -> Array:
@@ -147,11 +135,11 @@ def _cast(
     solids: Solids,
     pose: Array,
     K: Array,
-    rays: _Rays,
+    rays: Rays,
     reach: Array,
     boxes: int,
 ) -> tuple[Array, Array, Array]:
-    """Colour [3, S], depth [S] and hit [S] of the rays of a tile."""
+    """Colour [3, S], depth [S] and hit [S] of a tile's rays."""
     eye = pose[:3, 3]
     to_ground = -eye[1] / rays.y
     ground = (rays.y > 0) & (to_ground < FAR)
@@ -164,15 +152,15 @@ def _cast(
     table = jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in solids[:-1]], 1)
     index = jnp.minimum(hit, table.shape[0] - 1)
     own = _columns(table.T[:, index], solids.seed[index])
-    origin, direction = _local(own, eye, rays)
-    t_box, axis = _enter_box(own.half, origin, direction)
-    t_round, _ = _enter_round(own.half, own.ellipsoid, origin, direction)
+    origin, direction = local(own, eye, rays)
+    t_box, axis = enter_box(own.half, origin, direction)
+    t_round = enter_round(own.half, own.ellipsoid, origin, direction)
     is_round = hit >= boxes
     t = jnp.where(is_round, t_round, t_box)
     t = jnp.where(hit == GROUND, to_ground, t)
     depth = jnp.where(hit == SKY, 0.0, t)
     t = jnp.where(hit == SKY, 1.0, t)
-    colour = _shade(road, own, pose, K, rays, origin, direction, t, hit, axis, is_round)
+    colour = shade(road, own, pose, K, rays, origin, direction, t, hit, axis, is_round)
     return colour, depth, hit
 
 
@@ -185,7 +173,7 @@ def _nearest(
     first: Array,
     solids: Solids,
     eye: Array,
-    rays: _Rays,
+    rays: Rays,
     reach: Array,
     start: int,
     stop: int,
@@ -209,7 +197,9 @@ def _nearest(
 
 def _columns(rows: Array, seed: Array) -> Solids:
     """Solids with the sample axis last ([3, S], [S]) from the stacked columns of their table."""
-    widths = dict(centre=3, half=3, yaw=1, ellipsoid=1, base=3, second=3, grid=5, cell=1, contrast=1)
+    widths = dict(
+        centre=3, half=3, yaw=1, ellipsoid=1, base=3, second=3, grid=5, cell=1, contrast=1
+    )
     fields, start = {}, 0
     for name, width in widths.items():
         fields[name] = rows[start : start + width] if width > 1 else rows[start]
@@ -217,134 +207,9 @@ def _columns(rows: Array, seed: Array) -> Solids:
     return Solids(**fields, seed=seed)
 
 
-def _local(solid: Solids, eye: Array, rays: _Rays) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """Origin and direction of the rays in the solid's own axes."""
-    c, s = jnp.cos(solid.yaw), jnp.sin(solid.yaw)
-    x, y, z = (eye[i] - solid.centre[i] for i in range(3))
-    return (c * x - s * z, y, s * x + c * z), (
-        c * rays.x - s * rays.z,
-        rays.y,
-        s * rays.x + c * rays.z,
-    )
+def _hit_box(solid: Solids, eye: Array, rays: Rays) -> Array:
+    return enter_box(solid.half, *local(solid, eye, rays))[0]
 
 
-def _enter_box(half: Array, origin: Any, direction: Any) -> tuple[Array, Array]:
-    """Where rays enter a box [S] (4 FAR if they miss) and through which axis (0, 1 or 2)."""
-    near, far = [], []
-    for i in range(3):
-        inverse = 1.0 / direction[i]
-        reach = jnp.abs(inverse) * half[i]
-        near.append(-origin[i] * inverse - reach)
-        far.append(-origin[i] * inverse + reach)
-    t = jnp.maximum(jnp.maximum(near[0], near[1]), near[2])
-    leave = jnp.minimum(jnp.minimum(far[0], far[1]), far[2])
-    axis = jnp.where(t == near[0], 0, jnp.where(t == near[1], 1, 2))
-    return jnp.where((t <= leave) & (t > NEAR), t, 4 * FAR), axis
-
-
-def _enter_round(half: Array, ellipsoid: Array, origin: Any, direction: Any) -> tuple[Array, Array]:
-    """Where rays enter an upright cylinder or an ellipsoid [S], and the discriminant."""
-    o = [origin[i] / half[i] for i in range(3)]
-    d = [direction[i] / half[i] for i in range(3)]
-    a = d[0] * d[0] + ellipsoid * d[1] * d[1] + d[2] * d[2]
-    b = o[0] * d[0] + ellipsoid * o[1] * d[1] + o[2] * d[2]
-    c = o[0] * o[0] + ellipsoid * o[1] * o[1] + o[2] * o[2] - 1.0
-    inside = b * b - a * c
-    t = (-b - jnp.sqrt(jnp.maximum(inside, 0.0))) / a
-    ok = (inside > 0) & (t > NEAR) & (jnp.abs(o[1] + t * d[1]) <= 1.0)
-    return jnp.where(ok, t, 4 * FAR), inside
-
-
-def _hit_box(solid: Solids, eye: Array, rays: _Rays) -> Array:
-    return _enter_box(solid.half, *_local(solid, eye, rays))[0]
-
-
-def _hit_round(solid: Solids, eye: Array, rays: _Rays) -> Array:
-    return _enter_round(solid.half, solid.ellipsoid, *_local(solid, eye, rays))[0]
-
-
-def _shade(
-    road: Road,
-    own: Solids,
-    pose: Array,
-    K: Array,
-    rays: _Rays,
-    origin: tuple[Array, ...],
-    direction: tuple[Array, ...],
-    t: Array,
-    hit: Array,
-    axis: Array,
-    is_round: Array,
-) -> Array:
-    """Colour [3, S] in [0, 1] where the rays end."""
-    ground = hit == GROUND
-    c, s = jnp.cos(own.yaw), jnp.sin(own.yaw)
-    p = [o + t * d for o, d in zip(origin, direction, strict=True)]
-    round_normal = [p[0] / own.half[0] ** 2, own.ellipsoid * p[1] / own.half[1] ** 2]
-    round_normal.append(p[2] / own.half[2] ** 2)
-    length = jnp.sqrt(sum(n * n for n in round_normal)) + 1e-12
-    n = []
-    for i in range(3):
-        flat = jnp.where(axis == i, -jnp.sign(direction[i]), 0.0)
-        normal = jnp.where(is_round, round_normal[i] / length, flat)
-        n.append(jnp.where(ground, -1.0 if i == 1 else 0.0, normal))
-    face = jnp.where(jnp.abs(n[0]) > jnp.abs(n[2]), 0, 2)
-    face = jnp.where(jnp.abs(n[1]) > jnp.maximum(jnp.abs(n[0]), jnp.abs(n[2])), 1, face)
-
-    # How the surface point moves from one pixel to the next: along the ray's change, and along
-    # the ray as far as stays on the tangent plane.
-    facing = n[0] * direction[0] + n[1] * direction[1] + n[2] * direction[2]
-    facing = jnp.where(jnp.abs(facing) < 1e-3, -1e-3, facing)
-    moves = []
-    for k in range(2):
-        w = [pose[i, k] / K[k, k] for i in range(3)]  # the change of the world direction
-        local = [c * w[0] - s * w[2], w[1] + 0.0 * c, s * w[0] + c * w[2]]
-        local = [jnp.where(ground, a, b) for a, b in zip(w, local, strict=True)]
-        slide = (n[0] * local[0] + n[1] * local[1] + n[2] * local[2]) / facing
-        d = [jnp.where(ground, a, b) for a, b in zip(rays, direction, strict=True)]
-        moves.append([t * (local[i] - slide * d[i]) for i in range(3)])
-    steps = [jnp.abs(moves[0][i]) + jnp.abs(moves[1][i]) for i in range(3)]
-
-    x, z = pose[0, 3] + t * rays.x, pose[2, 3] + t * rays.z
-    d, step_d, step_z = texture.road_coordinates(
-        road, x, z, (moves[0][0], moves[0][2], moves[1][0], moves[1][2])
-    )
-
-    def on_face(a: Any, b: Any, e: Any) -> Array:
-        return jnp.where(face == 0, a, jnp.where(face == 1, b, e))
-
-    u = on_face(p[2], p[0], p[0]) + on_face(own.half[2], own.half[0], own.half[0])
-    v = on_face(own.half[1] - p[1], p[2], own.half[1] - p[1])
-    step_u, step_v = on_face(steps[2], steps[0], steps[0]), on_face(steps[1], steps[2], steps[1])
-    body = _body_colour(own, u, v, step_u, step_v, (face == 1) | is_round)
-
-    seed = jnp.where(ground, road.seed, own.seed + 7919 * face)
-    u, v = jnp.where(ground, d, u), jnp.where(ground, z, v)
-    step_u, step_v = jnp.where(ground, step_d, step_u), jnp.where(ground, step_z, step_v)
-    cell, contrast = jnp.where(ground, 4.0, own.cell), jnp.where(ground, 0.22, own.contrast)
-    step_u, step_v = jnp.maximum(step_u, 1e-4), jnp.maximum(step_v, 1e-4)
-    noise = texture.layered_noise(u, v, cell, seed, step_u, step_v)
-
-    surface = texture.ground_colour(road, d, z, step_d, step_z)
-    surface = jnp.where(ground[None], surface, body)
-    turned = (c * n[0] + s * n[2], n[1], -s * n[0] + c * n[2])
-    turned = tuple(jnp.where(ground, a, b) for a, b in zip(n, turned, strict=True))
-    sun = jnp.maximum(sum(a * b for a, b in zip(turned, SUN, strict=True)), 0.0)
-    light = (AMBIENT + (1.1 - AMBIENT) * sun) * jnp.exp(contrast * jnp.clip(noise, -3.0, 3.0))
-    sky = texture.sky_colour(rays.x, rays.y, rays.z, road.seed, 1.0 / K[0, 0] + 0.0 * t)
-    return jnp.where((hit == SKY)[None], sky, surface * light[None])
-
-
-def _body_colour(
-    own: Solids, u: Array, v: Array, step_u: Array, step_v: Array, plain: Array
-) -> Array:
-    """A solid's colour `[3, S]` without noise: its base with panes of its second colour."""
-    period_u, period_v, width_u, width_v, offset = own.grid
-    across, up = u - 0.5 * (period_u - width_u), v - offset
-    panes = texture.pulse(across, period_u, width_u, step_u)
-    panes = panes * texture.pulse(up, period_v, width_v, step_v)
-    i, j = jnp.floor(across / period_u), jnp.floor(up / period_v)
-    differ = texture.lattice_hash(i.astype(jnp.int32), j.astype(jnp.int32), own.seed)
-    sharp = jnp.clip(period_u / step_u - 1.0, 0.0, 1.0) * jnp.clip(period_v / step_v - 1.0, 0.0, 1.0)
-    second = own.second * (1.0 + 0.6 * differ * sharp)[None]
-    return texture.mix(own.base, second, jnp.where(plain, 0.0, panes))
+def _hit_round(solid: Solids, eye: Array, rays: Rays) -> Array:
+    return enter_round(solid.half, solid.ellipsoid, *local(solid, eye, rays))

@@ -34,7 +34,7 @@ class Road(NamedTuple):
 
 
 def centre_line(road: Road, z: Any, xp: ModuleType = np) -> tuple[Any, Any]:
-    """`x` and slope `dx/dz` of the centre line at `z` (any shape); `xp` is `numpy` or `jax.numpy`."""
+    """`x` and slope `dx/dz` of the centre line at `z` (any shape); `xp` is NumPy or `jax.numpy`."""
     x = xp.zeros_like(z)
     slope = xp.zeros_like(z)
     for i in range(2):
@@ -45,7 +45,7 @@ def centre_line(road: Road, z: Any, xp: ModuleType = np) -> tuple[Any, Any]:
 
 
 def beside(road: Road, z: float, d: float) -> tuple[np.ndarray, float]:
-    """The ground point `(x, z)` at `d` metres right of the centre line at `z`, and the heading there.
+    """The ground point `(x, z)` `d` metres right of the centre line at `z`, and the heading there.
 
     The heading is the angle from the z axis towards x, in radians.
     """
@@ -55,7 +55,7 @@ def beside(road: Road, z: float, d: float) -> tuple[np.ndarray, float]:
 
 
 def clearance(road: Road, points: np.ndarray) -> np.ndarray:
-    """Distance of ground points `[N, 2]` (x, z) to the centre line, in metres, within 0.1 m: `[N]`."""
+    """Metres from ground points `[N, 2]` (x, z) to the centre line, within 0.1 m: `[N]`."""
     low, high = points[:, 1].min() - 30.0, points[:, 1].max() + 30.0
     z = np.arange(low, high, 0.5)
     x, _ = centre_line(road, z)
@@ -65,7 +65,7 @@ def clearance(road: Road, points: np.ndarray) -> np.ndarray:
 
 def draw_road(rng: np.random.Generator, parking: tuple[bool, bool]) -> Road:
     """Draw a road; `parking` says whether there is a parking lane on the left and on the right."""
-    steepest = np.array([rng.uniform(0.0, 0.32), rng.uniform(0.0, 0.1)])
+    steepest = np.array([rng.uniform(0.0, 0.42), rng.uniform(0.0, 0.15)])
     if rng.random() < 0.25:
         steepest *= 0.1
     wavenumber = 2 * np.pi / np.array([rng.uniform(80, 140), rng.uniform(45, 70)])
@@ -76,20 +76,18 @@ def draw_road(rng: np.random.Generator, parking: tuple[bool, bool]) -> Road:
         crossings[i] = (z, rng.uniform(3.0, 6.0))
         z += rng.uniform(30, 80)
     grey = rng.uniform(0.22, 0.42)
+    grass, stone = np.array([0.30, 0.42, 0.20]), np.array([0.50, 0.46, 0.41])
+    verge = rng.uniform(0.8, 1.2) * (grass if rng.random() < 0.6 else stone)
     return Road(
         amplitude=(steepest / wavenumber).astype(np.float32),
         wavenumber=wavenumber.astype(np.float32),
         phase=rng.uniform(0, 2 * np.pi, 2).astype(np.float32),
         half_width=np.float32(half_width),
-        kerb=np.float32([half_width + 2.2 * side for side in parking]),
+        kerb=np.array([half_width + 2.2 * side for side in parking], np.float32),
         pavement=np.float32(rng.uniform(1.2, 3.5)),
         crossings=crossings.astype(np.float32),
-        asphalt=np.float32(grey * rng.uniform(0.92, 1.08, 3)),
-        slabs=np.float32(rng.uniform(0.45, 0.65) * rng.uniform(0.9, 1.1, 3)),
-        verge=np.float32(
-            rng.uniform(0.8, 1.2) * np.array([0.30, 0.42, 0.20])
-            if rng.random() < 0.6
-            else rng.uniform(0.4, 0.6) * np.array([1.0, 0.93, 0.82])
-        ),
+        asphalt=(grey * rng.uniform(0.92, 1.08, 3)).astype(np.float32),
+        slabs=(rng.uniform(0.45, 0.65) * rng.uniform(0.9, 1.1, 3)).astype(np.float32),
+        verge=verge.astype(np.float32),
         seed=np.int32(rng.integers(1 << 20)),
     )

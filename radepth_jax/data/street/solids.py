@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+Colour = tuple[float, float, float]  # RGB in [0, 1]
 NONE = (1.0, 1.0, 0.0, 0.0, 0.0)  # a grid with no windows
 
 
@@ -31,22 +32,30 @@ class Solids(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Motion:
+    """A drive along the road, `lane` metres right of its centre line."""
+
+    start: float  # z at frame 0
+    lane: float
+    speed: float  # z a frame
+
+
+@dataclass(frozen=True)
 class Solid:
     """One solid standing on the ground or at `lift` metres above it. See `Solids`."""
 
     position: tuple[float, float]  # x, z of the centre
     size: tuple[float, float, float]  # metres along its own x, height, along its own z
     yaw: float
-    base: tuple[float, float, float]
+    base: Colour
     seed: int
-    second: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    second: Colour = (0.0, 0.0, 0.0)
     grid: tuple[float, float, float, float, float] = NONE
     cell: float = 4.0
     contrast: float = 0.5
     lift: float = 0.0
     shape: str = "box"  # or "cylinder" or "ellipsoid"
-    speed: float = 0.0  # metres a frame along the road's z; moving solids keep their `lane`
-    lane: float = 0.0  # metres right of the centre line
+    motion: Motion | None = None
 
     def corners(self) -> np.ndarray:
         """Ground points [8, 2] (x, z) of the outline: corners and the middles of the edges."""
@@ -59,8 +68,7 @@ class Solid:
 
 
 def pack(solids: Sequence[Solid], capacity: int) -> Solids:
-    """Solids as float32 arrays padded to `capacity` with specks far below the ground."""
-    count = len(solids)
+    """At most `capacity` solids as arrays, padded with specks far below the ground."""
     out = Solids(
         centre=np.full((capacity, 3), 1e4, np.float32),
         half=np.full((capacity, 3), 1e-3, np.float32),
@@ -68,12 +76,12 @@ def pack(solids: Sequence[Solid], capacity: int) -> Solids:
         ellipsoid=np.zeros(capacity, np.float32),
         base=np.zeros((capacity, 3), np.float32),
         second=np.zeros((capacity, 3), np.float32),
-        grid=np.tile(np.float32(NONE), (capacity, 1)),
+        grid=np.tile(np.array(NONE, np.float32), (capacity, 1)),
         cell=np.ones(capacity, np.float32),
         contrast=np.zeros(capacity, np.float32),
         seed=np.zeros(capacity, np.int32),
     )
-    for i, solid in enumerate(solids[:capacity]):
+    for i, solid in enumerate(solids):
         height = solid.size[1]
         out.centre[i] = (solid.position[0], -solid.lift - height / 2, solid.position[1])
         out.half[i] = np.array(solid.size) / 2
@@ -81,5 +89,4 @@ def pack(solids: Sequence[Solid], capacity: int) -> Solids:
         out.ellipsoid[i] = solid.shape == "ellipsoid"
         out.base[i], out.second[i], out.grid[i] = solid.base, solid.second, solid.grid
         out.cell[i], out.contrast[i], out.seed[i] = solid.cell, solid.contrast, solid.seed
-    assert count <= capacity, f"{count} solids do not fit {capacity}"
     return out

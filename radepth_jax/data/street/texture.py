@@ -42,6 +42,14 @@ def value_noise(u: Array, v: Array, seed: Array) -> Array:
     return top * (1 - b) + low * b
 
 
+def line_noise(u: Array, seed: Array) -> Array:
+    """Value noise in [-1, 1] on the integers, smoothly interpolated."""
+    iu = jnp.floor(u)
+    a, i = _ramp(u - iu), iu.astype(jnp.int32)
+    none = jnp.zeros_like(i)
+    return lattice_hash(i, none, seed) * (1 - a) + lattice_hash(i + 1, none, seed) * a
+
+
 def layered_noise(
     u: Array, v: Array, cell: Array, seed: Array, step_u: Array, step_v: Array
 ) -> Array:
@@ -52,20 +60,19 @@ def layered_noise(
     (the road ahead, a facade seen along the street), noise that varies only across the other
     way still fits, so each octave also has a part that depends on `u` alone and one on `v` alone.
     """
+    finest = jnp.max(cell / jnp.minimum(step_u, step_v))  # octaves beyond this one have all faded
+    octaves = jnp.clip(jnp.ceil(jnp.log2(finest)), 0, OCTAVES).astype(jnp.int32)
 
     def octave(k: Array, total: Array) -> Array:
         size = cell * 0.5 ** k.astype(jnp.float32)
         fade_u, fade_v = _ramp(size / step_u - 1.0), _ramp(size / step_v - 1.0)
         x, y = u / size, v / size
         s = seed + 101 * k
-        zero = jnp.zeros_like(x)
-        both = value_noise(x, y, s)
-        along_u = value_noise(x, zero, s + 31)
-        along_v = value_noise(zero, y, s + 67)
-        value = 1.0 * both * fade_u * fade_v + 0.35 * (along_u * fade_u + along_v * fade_v)
-        return total + 0.85 ** k.astype(jnp.float32) * value
+        value = value_noise(x, y, s) * fade_u * fade_v
+        lines = line_noise(x, s + 31) * fade_u + line_noise(y, s + 67) * fade_v
+        return total + 0.85 ** k.astype(jnp.float32) * (value + 0.35 * lines)
 
-    return jax.lax.fori_loop(0, OCTAVES, octave, jnp.zeros_like(u))
+    return jax.lax.fori_loop(0, octaves, octave, jnp.zeros_like(u))
 
 
 def pulse(x: Array, period: Array | float, width: Array | float, step: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from radepth_jax.data.street import place
 from radepth_jax.data.street.road import Road, beside, centre_line, clearance, draw_road
-from radepth_jax.data.street.solids import Solid, Solids, pack
+from radepth_jax.data.street.solids import Motion, Solid, Solids, pack
 
 CAMERA_HEIGHT = 1.65  # metres, as KITTI's
 CAMERA_PITCH = 0.021  # radians down: puts the horizon at 0.46 H, as KITTI's
@@ -24,13 +24,14 @@ class World:
 
     road: Road
     solids: tuple[Solid, ...]
-    world_T_camera: np.ndarray  # float64 [T, 4, 4]
+    world_T_camera: np.ndarray  # noqa: N815  float64 [T, 4, 4]
 
 
-def intrinsics(height: int, width: int) -> np.ndarray:
-    """The street camera's intrinsics in pixels, float32 [3, 3]; about KITTI's field of view."""
-    return np.float32(
-        [[0.58 * width, 0, 0.5 * width - 0.5], [0, 1.92 * height, 0.5 * height - 0.5], [0, 0, 1]]
+def street_intrinsics(size: tuple[int, int]) -> np.ndarray:
+    """The street camera's intrinsics [3, 3] for images of `size` (h, w): about KITTI's view."""
+    h, w = size
+    return np.array(
+        [[0.58 * w, 0, 0.5 * w - 0.5], [0, 1.92 * h, 0.5 * h - 0.5], [0, 0, 1]], np.float32
     )
 
 
@@ -58,7 +59,9 @@ def make_world(seed: tuple[int, ...], frames: int) -> World:
         solids += place.pavement(rng, road, side, kerb, end)
         if parking[(side + 1) // 2]:
             solids += place.parked(rng, road, side, end)
-    solids = [s for s in solids if clearance(road, s.corners()).min() > place.FREE * road.half_width]
+    solids = [
+        s for s in solids if clearance(road, s.corners()).min() > place.FREE * road.half_width
+    ]
     solids += place.end_wall(rng, road, end)
     solids += place.traffic(rng, road, along, LANE, end)
     return World(road, tuple(solids), world_T_camera)
@@ -72,24 +75,24 @@ def scene(world: World, frame: int) -> tuple[Solids, np.ndarray]:
       bool [MAX_BOXES + MAX_ROUNDS]. Where there are more, the farthest are left out.
     """
     eye = world.world_T_camera[frame][[0, 2], 3]
-    placed = [_moved(world.road, s, frame) if s.speed else s for s in world.solids]
+    placed = [_moved(world.road, s, s.motion, frame) if s.motion else s for s in world.solids]
     placed.sort(key=lambda s: float(np.hypot(*(np.array(s.position) - eye))))
     boxes = [s for s in placed if s.shape == "box"][:MAX_BOXES]
     rounds = [s for s in placed if s.shape != "box"][:MAX_ROUNDS]
     moving = np.zeros(MAX_BOXES + MAX_ROUNDS, bool)
-    moving[: len(boxes)] = [s.speed != 0 for s in boxes]
+    moving[: len(boxes)] = [s.motion is not None for s in boxes]
     packed = zip(pack(boxes, MAX_BOXES), pack(rounds, MAX_ROUNDS), strict=True)
     return Solids(*(np.concatenate(pair) for pair in packed)), moving
 
 
-def _moved(road: Road, solid: Solid, frame: int) -> Solid:
+def _moved(road: Road, solid: Solid, motion: Motion, frame: int) -> Solid:
     # Along z at a constant rate: close to constant speed on these gentle bends.
-    position, heading = beside(road, solid.position[1] + solid.speed * frame, solid.lane)
-    return replace(solid, position=tuple(position), yaw=heading)
+    position, heading = beside(road, motion.start + motion.speed * frame, motion.lane)
+    return replace(solid, position=(float(position[0]), float(position[1])), yaw=heading)
 
 
 def _progress(rng: np.random.Generator, frames: int) -> np.ndarray:
-    """z of the camera at each frame, [T]: 0.3 to 1.2 m a frame, sometimes a stop of 1-3 frames."""
+    """Where along z the camera is, [T]: 0.3 to 1.2 m a frame, sometimes a stop of 1-3 frames."""
     t = np.arange(frames)
     speed = rng.uniform(0.5, 0.95) + rng.uniform(0.05, 0.3) * np.sin(
         2 * np.pi * t / rng.uniform(15, 40) + rng.uniform(0, 2 * np.pi)
