@@ -8,7 +8,7 @@ import abc
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
@@ -31,15 +31,20 @@ def _no_progress(split: str, done: int, total: int | None) -> None:
 class FrameDatasetBuilder(FileReaderBuilder):
     """A data set of frames and samples; a subclass gives its `contents`.
 
-    A frame whose header is not an image's, and a sample whose target is not there, are left out
-    and listed in the data set's `problems.txt`. The files get their final folder name when
-    everything is written, so what is interrupted is never taken for a data set.
+    A frame whose header is not an image's, or of an unexpected size, and a sample whose target is
+    not there, are left out and listed in the data set's `problems.txt`. The files get their final
+    folder name when everything is written, so what is interrupted is never taken for a data set.
 
     Raises:
         UserError: from `download_and_prepare`, if no frame or no sample is left.
     """
 
+    # Known checksums of downloads: none. TFDS would look for a file of them, with a package that it
+    # does not require.
+    url_infos: ClassVar[dict[str, Any]] = {}
     VERSION = tfds.core.Version("1.0.0")
+    CONFIG_CLASS: type[tfds.core.BuilderConfig] | None = None
+    """Takes the options, where the configurations are the user's rather than BUILDER_CONFIGS."""
     DESCRIPTION = ""
     HOMEPAGE: str | None = None
     CITATION: str | None = None
@@ -51,6 +56,13 @@ class FrameDatasetBuilder(FileReaderBuilder):
     @abc.abstractmethod
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
         """What to write. Raises UserError where the source cannot be used."""
+
+    def prepared_from(self) -> dict[str, Any]:
+        """The source and the options, as JSON values.
+
+        They are kept in the metadata; they tell one data set from another of the same name.
+        """
+        return {}
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
@@ -84,22 +96,26 @@ class FrameDatasetBuilder(FileReaderBuilder):
         index, canvas, frames_info = self._write_frames(contents)
         if not len(index):
             raise UserError(f"{self.name}: no readable frame to store{_first(contents.problems)}")
-        split_infos, targets = [frames_info], {}
+        split_infos = [frames_info]
+        targets: dict[str, list[int]] = {}
+        with_depth: dict[str, int] = {}
         for split, samples in contents.samples.items():
-            targets[split], split_info = self._write_samples(split, samples, index, contents)
-            if targets[split]:
+            positions, depths, split_info = self._write_samples(split, samples, index, contents)
+            if positions:
+                targets[split], with_depth[split] = positions, depths
                 split_infos.append(split_info)
-        if not any(targets.values()):
+        if not targets:
             raise UserError(f"{self.name}: no sample is left{_first(contents.problems)}")
         metadata = schema.Metadata(
             canvas=canvas,
             index=index,
-            targets={split: positions for split, positions in targets.items() if positions},
+            targets=targets,
+            with_depth=with_depth,
             stereo={
                 (pair.sequence, pair.camera): (pair.opposite, pair.opposite_T_camera)
                 for pair in contents.stereo
             },
-            prepared_from=dict(contents.prepared_from),
+            prepared_from=self.prepared_from(),
         )
         self.info.metadata.update(metadata.to_json())
         self.info.set_splits(tfds.core.splits.SplitDict(split_infos))
@@ -118,6 +134,10 @@ class FrameDatasetBuilder(FileReaderBuilder):
                 name = schema.frame_name(frame.sequence, frame.camera, frame.frame)
                 try:
                     h, w = schema.image_size(frame.image)
+                    if frame.size not in (None, (h, w)):
+                        raise ValueError(
+                            f"{w}x{h}, but it is calibrated for {frame.size[1]}x{frame.size[0]}"
+                        )
                 except ValueError as error:
                     origin = f" ({frame.origin})" if frame.origin else ""
                     contents.problems.append(f"{name}{origin}: {error}; left out")
@@ -136,10 +156,12 @@ class FrameDatasetBuilder(FileReaderBuilder):
         samples: Iterable[schema.Sample],
         index: schema.FrameIndex,
         contents: schema.Contents,
-    ) -> tuple[list[int], tfds.core.SplitInfo]:
+    ) -> tuple[list[int], int, tfds.core.SplitInfo]:
         positions: list[int] = []
+        depths = 0
 
         def rows() -> Iterable[dict[str, Any]]:
+            nonlocal depths
             for sample in samples:
                 position = index.find(sample.sequence, sample.camera, sample.frame)
                 if position is None:
@@ -147,11 +169,12 @@ class FrameDatasetBuilder(FileReaderBuilder):
                     contents.problems.append(f"{split} sample {name}: no such frame; left out")
                     continue
                 positions.append(position)
+                depths += bool(sample.depth)
                 self._progress(split, len(positions), None)
                 yield schema.sample_row(sample)
 
         split_info = self._write_split(split, rows())
-        return positions, split_info
+        return positions, depths, split_info
 
     def _write_split(self, split: str, rows: Iterable[Mapping[str, Any]]) -> tfds.core.SplitInfo:
         """Writes rows in order, starting a new file every SHARD_BYTES."""

@@ -62,6 +62,10 @@ class Dataset:
         """How many samples each split has."""
         return {split: len(targets) for split, targets in self.metadata.targets.items()}
 
+    def has_depth(self, split: str) -> bool:
+        """Whether any sample of a split has a depth map."""
+        return self.metadata.with_depth.get(split, 0) > 0
+
     def targets(self, split: str) -> list[int]:
         """The positions of a split's target frames. Raises UserError if it has none."""
         if split not in schema.SAMPLE_SPLITS:

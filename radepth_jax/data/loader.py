@@ -126,11 +126,11 @@ class DevicePrefetch(Iterator[T], Generic[T]):
     """See `device_prefetch`.
 
     Attributes:
-        wait_seconds: how long the consumer has waited for batches, in all.
+        seconds_waited: how long the consumer has waited for batches, in all.
     """
 
     def __init__(self, iterator: Iterator[Any], place_fn: Callable[[Any], T], depth: int):
-        self.wait_seconds = 0.0
+        self.seconds_waited = 0.0
         self._queue: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
         self._last: tuple[str, Any] | None = None
@@ -162,7 +162,7 @@ class DevicePrefetch(Iterator[T], Generic[T]):
         if self._last is None:
             start = time.perf_counter()
             kind, value = self._queue.get()
-            self.wait_seconds += time.perf_counter() - start
+            self.seconds_waited += time.perf_counter() - start
             if kind == "batch":
                 return value
             self._last = (kind, value)

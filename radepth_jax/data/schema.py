@@ -45,6 +45,8 @@ class Frame:
         frame: number of the frame; `frame + 1` is the next one of the same camera.
         intrinsics: [3, 3], native pixels, integer coordinates are pixel centres.
         world_T_camera: [4, 4], for evaluation only; None where unknown.
+        size: (h, w) that the intrinsics hold for, where that is known from elsewhere: an image of
+            another size is not stored.
         origin: where the image came from, for messages.
     """
 
@@ -54,6 +56,7 @@ class Frame:
     frame: int
     intrinsics: np.ndarray
     world_T_camera: np.ndarray | None = None  # noqa: N815
+    size: tuple[int, int] | None = None
     origin: str = ""
 
 
@@ -86,7 +89,6 @@ class Contents:
         samples: of each split, in the order it is to be stored.
         stereo: both directions of every stereo pair.
         total_frames: for the progress display, where known.
-        prepared_from: JSON-able description of the source and the options.
         problems: one line for each thing in the source that could not be used. The builder may go
             on adding to it while its iterables are consumed.
     """
@@ -95,7 +97,6 @@ class Contents:
     samples: Mapping[str, Iterable[Sample]]
     stereo: Sequence[StereoPair] = ()
     total_frames: int | None = None
-    prepared_from: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     problems: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -258,6 +259,7 @@ class Metadata:
         canvas: (h, w), the largest height and the largest width of all frames.
         index: where each frame is.
         targets: for each split, the position in `frames` of each row's target.
+        with_depth: for each split, how many of its rows have a depth map.
         stereo: (sequence, camera) -> (opposite camera, opposite_T_camera [4, 4]).
         prepared_from: the source and the options.
     """
@@ -265,6 +267,7 @@ class Metadata:
     canvas: tuple[int, int]
     index: FrameIndex
     targets: dict[str, list[int]]
+    with_depth: dict[str, int]
     stereo: dict[tuple[str, int], tuple[int, np.ndarray]]
     prepared_from: dict[str, Any]
 
@@ -275,6 +278,7 @@ class Metadata:
             "canvas": list(self.canvas),
             "runs": self.index.runs,
             "targets": self.targets,
+            "with_depth": self.with_depth,
             "stereo": [
                 [sequence, camera, opposite, np.asarray(transform, float).ravel().tolist()]
                 for (sequence, camera), (opposite, transform) in self.stereo.items()
@@ -292,6 +296,7 @@ class Metadata:
             canvas=(height, width),
             index=FrameIndex(values["runs"]),
             targets={split: list(targets) for split, targets in values["targets"].items()},
+            with_depth=dict(values["with_depth"]),
             stereo={
                 (sequence, camera): (opposite, np.asarray(transform, float).reshape(4, 4))
                 for sequence, camera, opposite, transform in values["stereo"]

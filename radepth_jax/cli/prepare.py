@@ -1,0 +1,55 @@
+"""`radepth prepare NAME --data_dir DIR [...]`: build a data set, once."""
+
+import argparse
+from pathlib import Path
+
+
+def main(argv: list[str]) -> None:
+    """Prepare the data set that the arguments name."""
+    parser = argparse.ArgumentParser("radepth prepare", description=__doc__)
+    names = parser.add_subparsers(dest="family", required=True, metavar="NAME")
+
+    kitti = names.add_parser("kitti_raw", help="an extracted KITTI raw tree, whole or in part")
+    kitti.add_argument("--source", required=True, help="the folder that holds 2011_09_26, ...")
+    kitti.add_argument(
+        "--split_lists", help="eigen_zhou (downloaded), or a folder with train_files.txt, ..."
+    )
+    for split in ("train", "validation", "test"):
+        kitti.add_argument(f"--{split}_list", help="a file of lines DATE/DRIVE FRAME l|r")
+        kitti.add_argument(
+            f"--{split}_drives", type=_comma_list, default=(), help="drives: 0005,0019 or folders"
+        )
+
+    video = names.add_parser("video", help="a video file, or a folder of images in order")
+    video.add_argument("--source", required=True, help="the file or the folder")
+    video.add_argument("--intrinsics", help="fx,fy,cx,cy in pixels of the video")
+    video.add_argument("--fov", type=float, help="or the horizontal field of view in degrees")
+    video.add_argument("--stride", type=int, default=1, help="keep every n-th frame")
+    video.add_argument(
+        "--min_change",
+        type=float,
+        default=0.5,
+        help="skip frames that differ less from the last one kept (mean grey levels of 255)",
+    )
+    video.add_argument("--validation_share", type=float, default=0.1, help="of the end, held out")
+
+    names.add_parser("street", help="the rendered street: street/demo, street/full, street/tiny")
+    for sub_parser in names.choices.values():
+        sub_parser.add_argument("--data_dir", default="data", help="the folder of all data sets")
+
+    # NAME may carry a configuration (video/mine), which argparse cannot match.
+    config = ""
+    if argv and not argv[0].startswith("-"):
+        family, slash, config = argv[0].partition("/")
+        argv = [family, *argv[1:]]
+        config = slash + config
+    options = vars(parser.parse_args(argv))
+
+    from radepth_jax.data.prepare import prepare
+
+    name = options.pop("family") + config
+    prepare(name, data_dir=Path(options.pop("data_dir")), **options)
+
+
+def _comma_list(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.split(",") if word)

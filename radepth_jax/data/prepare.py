@@ -1,0 +1,225 @@
+"""Preparing a data set by name: once, whole or not at all."""
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import importlib
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import rich.console
+import rich.progress
+import tensorflow_datasets as tfds
+
+from radepth_jax.data import schema
+from radepth_jax.data.builder import FrameDatasetBuilder, Progress
+from radepth_jax.data.dataset import Dataset, open_dataset
+from radepth_jax.errors import UserError
+
+# Imported when asked for: PyAV or the renderer only load where they are needed.
+BUILDERS = {
+    "kitti_raw": "radepth_jax.data.kitti_raw:KittiRaw",
+    "video": "radepth_jax.data.video:Video",
+    "street": "radepth_jax.data.street.builder:Street",
+}
+
+
+def prepare(
+    name: str,
+    *,
+    source: str | Path | None = None,
+    data_dir: str | Path,
+    **options: Any,
+) -> Path:
+    """Prepares a data set, showing progress; does nothing if it is there already.
+
+    An interrupted preparation leaves nothing that could be taken for a data set; calling again
+    clears its remains away and starts over. Calls for the same data set wait for each other.
+
+    Args:
+        name: `kitti_raw`, `video` or `street`, optionally with a configuration: `video/mine`,
+            `street/full`.
+        source: what to prepare it from (kitti_raw, video).
+        data_dir: the folder of all data sets.
+        **options: those of the builder's configuration.
+
+    Returns:
+        The data set's folder.
+
+    Raises:
+        UserError: for a name, source or options that cannot be used, a full disk, or a data set of
+            this name prepared from something else.
+    """
+    family, _, config = name.partition("/")
+    if family not in BUILDERS:
+        raise UserError(f"no data set {name!r}; there are {', '.join(BUILDERS)}")
+    console = rich.console.Console(stderr=True)
+    folder = Path(data_dir).expanduser().absolute()
+    with _full_disk_reported(folder), _progress(console) as progress:
+        builder = make_builder(
+            family, config, source=source, data_dir=folder, progress=progress, **options
+        )
+        target = Path(builder.data_dir)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(target.parent):
+            if target.exists():
+                _check_same(builder, Dataset(target, name))
+                console.print(f"{name} is already prepared: {target}", soft_wrap=True)
+                return target
+            for leftover in target.parent.glob("incomplete.*"):
+                shutil.rmtree(leftover)
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+            )
+    _say_what_came(console, Dataset(target, name))
+    return target
+
+
+def open_or_prepare(data: Any, workdir: str | Path) -> Dataset:
+    """The data set of a training configuration.
+
+    Args:
+        data: `config.data`: `name` and `data_dir`, or, with a `source`, what to prepare it from.
+        workdir: the run's folder; a data set with a `source` is prepared in its `data`.
+
+    Raises:
+        UserError: as `open_dataset` and `prepare`.
+    """
+    if not data.source:
+        return open_dataset(data.name, data.data_dir)
+    if data.name.split("/")[0] != "video":
+        raise UserError(
+            f"config.data.source: only a video is prepared on the fly, not {data.name}; set "
+            f"config.data.name=video, or run 'radepth prepare {data.name} --source {data.source}'"
+        )
+    folder = Path(workdir) / "data"
+    prepare(
+        data.name,
+        source=data.source,
+        data_dir=folder,
+        intrinsics=data.intrinsics or None,
+        fov=data.fov or None,
+        stride=data.stride,
+    )
+    return open_dataset(data.name, folder)
+
+
+def make_builder(
+    family: str,
+    config: str,
+    *,
+    source: str | Path | None,
+    data_dir: Path,
+    progress: Progress,
+    **options: Any,
+) -> FrameDatasetBuilder:
+    """The builder of `family/config` (an empty `config`: the default one).
+
+    Raises:
+        UserError: for a configuration that is not there, or options that the builder lacks.
+    """
+    module, class_name = BUILDERS[family].split(":")
+    builder_class = getattr(importlib.import_module(module), class_name)
+    if builder_class.CONFIG_CLASS is None:
+        names = [known.name for known in builder_class.BUILDER_CONFIGS]
+        if config and config not in names:
+            choices = ", ".join(f"{family}/{known}" for known in names)
+            raise UserError(f"no data set {family}/{config}; there are {choices}")
+        if source is not None or options:
+            given = ", ".join(["source"] * (source is not None) + list(options))
+            raise UserError(f"{family} takes no {given}")
+        return builder_class(data_dir=data_dir, config=config or names[0], progress=progress)
+    if not re.fullmatch(r"[\w.-]*", config) or config.startswith("."):
+        raise UserError(
+            f"data set {family}/{config}: a configuration's name is letters, digits, '_', '-', '.'"
+        )
+    known = {field.name for field in dataclasses.fields(builder_class.CONFIG_CLASS)}
+    unknown = sorted(options.keys() - known)
+    if unknown:
+        raise UserError(f"{family} takes no {', '.join(unknown)}")
+    chosen = builder_class.CONFIG_CLASS(name=config or "default", source=source, **options)
+    return builder_class(data_dir=data_dir, config=chosen, progress=progress)
+
+
+def _check_same(builder: FrameDatasetBuilder, dataset: Dataset) -> None:
+    wanted, found = builder.prepared_from(), dataset.metadata.prepared_from
+    for key in sorted(wanted.keys() | found.keys()):
+        if wanted.get(key) != found.get(key):
+            raise UserError(
+                f"data set {dataset.name} was prepared with {key} {found.get(key)!r}, not "
+                f"{wanted.get(key)!r}; give the new one its own name, such as "
+                f"{builder.name}/other, or delete {dataset.directory}"
+            )
+
+
+def _say_what_came(console: rich.console.Console, dataset: Dataset) -> None:
+    splits = ", ".join(f"{split} {count}" for split, count in dataset.splits.items())
+    height, width = dataset.canvas
+    console.print(
+        f"{dataset.name}: {len(dataset.metadata.index)} frames up to {width}x{height}; "
+        f"samples: {splits}",
+        soft_wrap=True,
+    )
+    report = dataset.directory / schema.PROBLEMS_FILE
+    problems = report.read_text().splitlines()
+    for line in problems[:5]:
+        console.print(f"  {line}", soft_wrap=True, markup=False)
+    if problems:
+        console.print(f"  {len(problems)} problems in all, listed in {report}", soft_wrap=True)
+    console.print(f"prepared {dataset.directory}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _progress(console: rich.console.Console) -> Iterator[Any]:
+    """Yields a builder's progress callback that draws one bar a split."""
+    bars = rich.progress.Progress(
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+    tasks: dict[str, rich.progress.TaskID] = {}
+
+    def update(split: str, done: int, total: int | None) -> None:
+        if split not in tasks:
+            bars.start()
+            tasks[split] = bars.add_task(split, total=total)
+        bars.update(tasks[split], completed=done)
+
+    try:
+        yield update
+    finally:
+        if tasks:
+            bars.stop()
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Holds the folder against other preparations; released by the system if we die."""
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _full_disk_reported(folder: Path) -> Iterator[None]:
+    """ArrayRecord reports a full disk in a RuntimeError's text, Python as OSError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (OSError, RuntimeError) as error:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or "No space left on device" in str(error):
+            raise UserError(
+                f"the disk of {folder} is full; free some space and run the same command again"
+            ) from None
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise UserError(f"{error.filename or folder}: {error.strerror}") from None
+        raise
