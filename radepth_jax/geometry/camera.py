@@ -11,9 +11,9 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# Points closer than this, or behind the camera, are projected as if they were this far away, which
-# puts them outside the image and keeps gradients finite.
-MIN_PROJECTED_DEPTH = 1e-4
+# Points closer to the camera's plane are projected as if this far from it: outside the image either
+# way, but with a finite gradient.
+_MIN_DISTANCE = 1e-4
 
 
 def resize_intrinsics(
@@ -101,10 +101,12 @@ def project(
       intrinsics: [3, 3].
 
     Returns:
-      [..., 2] pixel coordinates (u, v); for points behind the camera, somewhere far outside.
+      [..., 2] pixel coordinates (u, v). Points behind the camera are not told apart: they project
+      through its centre, as in the published training.
     """
     x, y, z = points[..., 0], points[..., 1], points[..., 2]
-    inverse = 1 / jnp.maximum(z, MIN_PROJECTED_DEPTH)
+    nearest = jnp.where(z < 0, -_MIN_DISTANCE, _MIN_DISTANCE)
+    inverse = 1 / jnp.where(jnp.abs(z) < _MIN_DISTANCE, nearest, z)
     x, y = x * inverse, y * inverse
     (fx, skew, cx), (_, fy, cy) = intrinsics[0], intrinsics[1]
     return jnp.stack([fx * x + skew * y + cx, fy * y + cy], axis=-1)

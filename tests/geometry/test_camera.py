@@ -45,6 +45,7 @@ def test_depth_spans_its_range():
     np.testing.assert_allclose(depth, [100, 0.1], rtol=1e-6)
 
 
-def test_points_behind_the_camera_land_outside():
-    pixels = camera.project(jnp.array([[0.5, 0.5, -3.0]]), K)
+def test_points_on_the_cameras_plane_land_outside():
+    pixels = camera.project(jnp.array([[0.5, 0.5, 0.0], [0.5, 0.5, 1e-9]]), K)
     assert (pixels > 1e4).all()
+    assert np.isfinite(pixels).all()

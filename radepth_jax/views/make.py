@@ -1,0 +1,124 @@
+"""Native frames to views, in one resampling per view (RA-Depth, section 3.2)."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, UInt8
+
+from radepth_jax.geometry import camera
+from radepth_jax.geometry.resize import resize_weights
+from radepth_jax.views.options import ViewOptions
+from radepth_jax.views.view import View
+
+# Native pixels are integers up to 255 and weights need no more digits than an image has: on
+# GPUs this allows TF32, on TPUs three bfloat16 passes.
+_PRECISION = jax.lax.Precision.HIGH
+
+
+def make_views(
+    key: Array,
+    frames: UInt8[Array, "F H0 W0 3"],
+    size: Int[Array, "2"],
+    intrinsics: Float[Array, "3 3"],
+    *,
+    options: ViewOptions,
+) -> dict[str, View]:
+    """The views of one sample, resampled from native frames with Pillow's LANCZOS.
+
+    Scale, crop and flip are drawn once for all frames, and do not depend on `options.names`.
+
+    Args:
+      key: PRNG key.
+      frames: uint8 [F, H0, W0, 3], of which the top-left `size` is the image.
+      size: [2] true (h, w).
+      intrinsics: [3, 3] in native pixels.
+      options: see `ViewOptions`.
+
+    Returns:
+      View by name.
+    """
+    flip_key, scale_key = jax.random.split(key)
+    flipped = jax.random.bernoulli(flip_key, options.flip)
+    mirrored = camera.flip_intrinsics(intrinsics, size[1].astype(jnp.float32))
+    intrinsics = jnp.where(flipped, mirrored, intrinsics)
+
+    placements = draw_placements(scale_key, options=options)
+    sizes = jnp.stack([placements[name][0] for name in options.names])
+    offsets = jnp.stack([placements[name][1] for name in options.names])
+
+    canvas, native = options.size, (frames.shape[1], frames.shape[2])
+    rows, columns = jax.vmap(
+        lambda view_size, offset: _weights(view_size, offset, size, flipped, canvas, native)
+    )(sizes, offsets)
+    # All views in one product over the rows, the larger of the two: the frames are read once.
+    planes = jnp.moveaxis(frames, 3, 1).astype(jnp.float32)
+    n_views = len(options.names)
+    shorter = jnp.einsum(
+        "ny,fcyx->fcnx", rows.reshape(n_views * canvas[0], -1), planes, precision=_PRECISION
+    ).reshape(*planes.shape[:2], n_views, canvas[0], -1)
+    images = jnp.einsum("vwx,fcvhx->vfhwc", columns, shorter, precision=_PRECISION)
+    images = jnp.clip(images / 255, 0, 1)
+
+    views = {}
+    for index, name in enumerate(options.names):
+        resized = camera.resize_intrinsics(intrinsics, size, sizes[index])
+        views[name] = View(
+            images=images[index],
+            intrinsics=camera.crop_intrinsics(resized, offsets[index]),
+            size=sizes[index],
+            offset=offsets[index],
+            flipped=flipped,
+        )
+    return views
+
+
+def draw_placements(
+    key: Array, *, options: ViewOptions
+) -> dict[str, tuple[Int[Array, "2"], Int[Array, "2"]]]:
+    """Random scale and crop of each view.
+
+    Args:
+      key: PRNG key.
+      options: see `ViewOptions`.
+
+    Returns:
+      By name: (h, w) of the whole resized frame and (y, x) of the canvas in it, int32 [2] each.
+    """
+    high_key, crop_key, low_key = jax.random.split(key, 3)
+    canvas = jnp.array(options.size, jnp.int32)
+    zero = jnp.zeros(2, jnp.int32)
+    high = _draw_size(high_key, canvas, options.high_scale)
+    offset = jax.random.randint(crop_key, (2,), 0, high - canvas + 1)
+    low = _draw_size(low_key, canvas, options.low_scale)
+    return {"high": (high, offset), "middle": (canvas, zero), "low": (low, zero)}
+
+
+def _draw_size(key: Array, canvas: Array, scale: tuple[float, float]) -> Int[Array, "2"]:
+    factor = jax.random.uniform(key, minval=scale[0], maxval=scale[1])
+    return jnp.floor(factor * canvas).astype(jnp.int32)
+
+
+def _weights(
+    view_size: Int[Array, "2"],
+    offset: Int[Array, "2"],
+    size: Int[Array, "2"],
+    flipped: Bool[Array, ""],
+    canvas: tuple[int, int],
+    native: tuple[int, int],
+) -> tuple[Array, Array]:
+    """Row and column weights of one view; crop, filler and flip are choices of coordinates."""
+    rows, columns = (_shown(canvas[axis], view_size[axis], offset[axis]) for axis in range(2))
+    columns = jnp.where(flipped, view_size[1] - 1 - columns, columns)
+    row_weights, column_weights = (
+        resize_weights(wanted, size[axis], view_size[axis], native[axis], kernel="lanczos3")
+        for axis, wanted in enumerate((rows, columns))
+    )
+    return row_weights, column_weights
+
+
+def _shown(length: int, resized: Array, offset: Array) -> Int[Array, "n"]:
+    """Which pixel of the resized frame each canvas pixel shows, along one axis.
+
+    Beyond the frame's end, the last `length - resized` pixels once more.
+    """
+    position = jnp.arange(length) + offset
+    return jnp.where(position < resized, position, position - (length - resized))

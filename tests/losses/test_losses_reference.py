@@ -1,0 +1,141 @@
+"""Parity with the published PyTorch losses.
+
+`losses_N.npz` holds one sample each: three views of three random smooth frames, disparities, poses,
+and what the published PyTorch code of RA-Depth made of them, without tie-breaking noise: warped
+images, every loss term, and the gradient of their total by each disparity. `geometry.npz` holds its
+SSIM and smoothness on random images.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from radepth_jax.geometry.camera import crop_intrinsics, depth_from_disparity
+from radepth_jax.geometry.sampling import warp
+from radepth_jax.losses import LossOptions, objective
+from radepth_jax.losses.consistency import consistency_high, consistency_low
+from radepth_jax.losses.photometric import minimum_reprojection
+from radepth_jax.losses.smoothness import smoothness
+from radepth_jax.losses.ssim import ssim
+from radepth_jax.views import View
+
+REFERENCE = Path(__file__).parent.parent / "reference"
+LETTERS = {"high": "H", "middle": "M", "low": "L"}
+OFFSETS = (0, -1, 1)
+OPTIONS = LossOptions(noise=0)
+
+
+def load(name):
+    with np.load(REFERENCE / f"{name}.npz") as file:
+        return {key: file[key].astype(np.float32) for key in file.files}
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2])
+def sample(request):
+    return load(f"losses_{request.param}")
+
+
+def build(sample):
+    """Views, disparities and transforms of a reference sample."""
+    size = {
+        "high": sample["high_size_wh"][::-1],
+        "middle": np.array([64, 192]),
+        "low": sample["low_size_wh"][::-1],
+    }
+    views, disparities = {}, {}
+    for name, letter in LETTERS.items():
+        offset = sample["high_crop_xy"][::-1] if name == "high" else np.zeros(2)
+        intrinsics = jnp.array(sample[f"intrinsics_{letter}"][0, :3, :3])
+        views[name] = View(
+            images=jnp.stack([sample[f"image_{letter}_{i}"][0] for i in OFFSETS]),
+            # The published code adds the crop to pixel coordinates instead.
+            intrinsics=crop_intrinsics(intrinsics, offset),
+            size=jnp.array(size[name], jnp.int32),
+            offset=jnp.array(offset, jnp.int32),
+        )
+        disparities[name] = jnp.array(sample[f"disp_{letter}"][0])
+    transforms = jnp.stack([sample[f"target_to_source_{i}"][0] for i in OFFSETS[1:]])
+    return views, disparities, transforms
+
+
+@jax.jit
+def judge(views, disparities, transforms):
+    def loss(disparities):
+        total, terms, _ = objective(
+            views, disparities, transforms, jax.random.key(0), options=OPTIONS
+        )
+        return total, terms
+
+    return jax.value_and_grad(loss, has_aux=True)(disparities)
+
+
+def test_terms(sample):
+    (total, terms), _ = judge(*build(sample))
+    np.testing.assert_allclose(total, sample["total"], rtol=1e-4)
+    for name, letter in LETTERS.items():
+        got = terms[f"photometric_{name}"] + OPTIONS.smoothness * terms[f"smoothness_{name}"]
+        np.testing.assert_allclose(
+            got, sample[f"photometric_plus_smoothness_{letter}"], rtol=1e-4, err_msg=name
+        )
+    for name in ("high", "low"):
+        # In sample 2, rounding decides whether one pixel belongs to the mask: the two errors there
+        # differ by 2e-6. The next test takes the mask from the published warped images.
+        expected = sample[f"consistency_{LETTERS[name]}"]
+        np.testing.assert_allclose(terms[f"consistency_{name}"], expected, rtol=3e-4, err_msg=name)
+
+
+def test_consistency_with_the_published_mask(sample):
+    views, disparities, _ = build(sample)
+    images = views["middle"].images
+    warped = jnp.stack([sample[f"warped_M_{offset}"][0] for offset in OFFSETS[1:]])
+    best = minimum_reprojection(images[0], images[1:], warped, jax.random.key(0), noise=0)
+    middle, mask = disparities["middle"], best.warped_won
+    high, low = views["high"], views["low"]
+    got = consistency_high(middle, disparities["high"], mask, high.size, high.offset)
+    np.testing.assert_allclose(got, sample["consistency_H"], rtol=1e-5)
+    got = consistency_low(middle, disparities["low"], mask, low.size)
+    np.testing.assert_allclose(got, sample["consistency_L"], rtol=1e-5)
+
+
+def test_gradients(sample):
+    _, gradients = judge(*build(sample))
+    for name, letter in LETTERS.items():
+        expected = sample[f"grad_disp_{letter}"][0]
+        difference = np.sort(np.abs(gradients[name] - expected), axis=None)
+        norm = np.linalg.norm(expected)
+        # At a kink (two errors equal, a sample on a pixel's centre) rounding chooses the side: at
+        # up to 40 pixels of 12,288.
+        assert np.linalg.norm(difference[:-40]) < 1e-3 * norm, name
+        assert np.linalg.norm(difference) < 2e-2 * norm, name
+
+
+def test_warped_images(sample):
+    views, disparities, transforms = build(sample)
+    for name, letter in LETTERS.items():
+        depth = depth_from_disparity(disparities[name], min_depth=0.1, max_depth=100.0)
+        rebuild = jax.vmap(partial(warp, depth=depth, intrinsics=views[name].intrinsics))
+        warped = rebuild(views[name].images[1:], source_T_target=transforms)
+        for index, offset in enumerate(OFFSETS[1:]):
+            expected = sample[f"warped_{letter}_{offset}"][0]
+            difference = np.abs(warped[index] - expected)
+            assert difference.mean() < 2e-6, name
+            # Points almost on the camera's plane are ill-conditioned.
+            assert difference.max() < 2e-4, name
+
+
+def test_ssim():
+    reference = load("geometry")
+    got = jnp.clip((1 - ssim(reference["ssim_a"], reference["ssim_b"])) / 2, 0, 1)
+    np.testing.assert_allclose(got, reference["ssim_loss"], atol=1e-5)
+
+
+def test_smoothness():
+    reference = load("geometry")
+    got = jax.vmap(smoothness)(reference["smooth_disp"], reference["ssim_a"])
+    np.testing.assert_allclose(
+        got.mean(), reference["smooth_loss_of_mean_normalised_disp"], rtol=1e-5
+    )
