@@ -9,14 +9,14 @@ Command:
 
 from ml_collections import ConfigDict
 
-from radepth_jax import models
+from radepth_jax.models import presets
 from radepth_jax.train.config import default_config
 
 
 def get_config(variant: str = "full") -> ConfigDict:
     """`full`, or `demo`: fewer worlds and steps (written `--config configs/ra_depth_street.py:demo`)."""
     config = default_config()
-    config.model = ConfigDict(models.tiny())
+    config.model = ConfigDict(presets.tiny())
     config.pretrained.depth_encoder = ""
     config.pretrained.pose_encoder = ""
     config.data.name = "street/full"

@@ -96,22 +96,21 @@ def measure(
     from radepth_jax.data.prepare import prepare
     from radepth_jax.train.config import default_config, parse_resolution
     from radepth_jax.train.state import init_state, variables_of
-    from radepth_jax.train.step import make_train_step, pmap_step, shard_batch
+    from radepth_jax.train.step import make_train_step, place_batch, pmap_step, replicate
 
     use_compilation_cache()
     config = default_config()
-    config.model = ConfigDict(getattr(models, model)())
+    config.model = ConfigDict(getattr(models.presets, model)())
     config.model.dtype = dtype
     config.views.resolution = parse_resolution("--resolution", resolution)
     config.data.batch_size = batch
     prepare("street/tiny", data_dir=data_dir)
     source = TrainingSource(open_dataset("street/tiny", data_dir), "train", (0, -1, 1))
-    devices = jax.local_device_count()
 
     loader = make_loader(source, global_batch=batch, seed=0, workers=workers)
-    with loader, device_prefetch(loader, lambda b: shard_batch(b, devices)) as batches:
+    with loader, device_prefetch(loader, place_batch) as batches:
         first = time.perf_counter()
-        state = init_state(config, 1000)
+        state = replicate(init_state(config, 1000))
         step = pmap_step(make_train_step(config, 1000))
         took = []
         for number in range(steps + 1):

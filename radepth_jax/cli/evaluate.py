@@ -22,6 +22,7 @@ def main(argv: list[str]) -> None:
     from radepth_jax import models
     from radepth_jax.data.dataset import EvaluationSource, open_dataset
     from radepth_jax.evaluate import evaluator, priors, report
+    from radepth_jax.models.depth import check_resolution
     from radepth_jax.train.checkpoint import load_checkpoint
     from radepth_jax.train.config import parse_resolution
     from radepth_jax.train.loop import protocol_of
@@ -36,7 +37,7 @@ def main(argv: list[str]) -> None:
         for text in (options.resolutions or "{}x{}".format(*config.views.resolution)).split(",")
     ]
     for resolution in resolutions:
-        models.check_resolution(resolution, networks.depth.stride)
+        check_resolution(resolution, networks.depth.stride)
     dataset = open_dataset(
         options.dataset or config.data.name, options.data_dir or config.data.data_dir
     )

@@ -8,6 +8,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from radepth_jax import models
+from radepth_jax.models import presets
+from radepth_jax.models.depth import check_resolution
 from radepth_jax.errors import UserError
 from radepth_jax.losses import LossOptions
 from radepth_jax.views import ViewOptions
@@ -18,7 +20,7 @@ def default_config() -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
 
-    config.model = ConfigDict(models.ra_depth())
+    config.model = ConfigDict(presets.ra_depth())
     # How BatchNorm sees the views: "per_view" (as published: high, middle, low apart) or "joint".
     config.batch_norm = "per_view"
     # Average BatchNorm statistics over devices (each device's own batch otherwise).
@@ -94,7 +96,7 @@ def check_config(config: ConfigDict) -> None:
     loss_options(config.loss)
     stride = models.build(config.model).depth.stride
     for resolution in (config.views.resolution, *config.evaluate.resolutions):
-        models.check_resolution(tuple(resolution), stride)
+        check_resolution(tuple(resolution), stride)
     _check_choice("config.batch_norm", config.batch_norm, ("per_view", "joint"))
     _check_choice("config.optimizer.name", config.optimizer.name, ("adam", "sgd"))
     _check_choice("config.optimizer.schedule", config.optimizer.schedule, ("step", "cosine"))

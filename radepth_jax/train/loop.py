@@ -25,7 +25,7 @@ from radepth_jax.train.metric_log import MetricLog
 from radepth_jax.train.pictures import training_picture
 from radepth_jax.train.progress import Progress
 from radepth_jax.train.state import TrainState, create_state, init_state, make_optimizer, variables_of
-from radepth_jax.train.step import make_train_step, pmap_step, shard_batch
+from radepth_jax.train.step import make_train_step, place_batch, pmap_step, replicate
 
 MAX_NONFINITE_STREAK = 10
 
@@ -81,7 +81,7 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
             process_index=jax.process_index(),
             process_count=processes,
         )
-        with loader, device_prefetch(loader, lambda b: shard_batch(b, devices)) as batches:
+        with loader, device_prefetch(loader, place_batch) as batches:
             validation = _validation_source(config, dataset)
             return _run(config, total_steps, state, batches, validation, checkpoints, workdir)
 
@@ -96,6 +96,7 @@ def _run(
     workdir: Path,
 ) -> TrainState:
     step_fn = pmap_step(make_train_step(config, total_steps))
+    state = replicate(state)
     log = MetricLog(workdir, int(state.step))
     health = CollapseDetector()
     warned = False

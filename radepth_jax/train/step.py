@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from radepth_jax import models
@@ -119,6 +119,17 @@ def shard_map_step(train_step: Callable[..., Any], devices: list | None = None) 
     )
 
 
-def shard_batch(batch: dict[str, np.ndarray], devices: int) -> dict[str, np.ndarray]:
-    """[B, ...] -> [devices, B / devices, ...] for `pmap_step`."""
-    return {k: v.reshape(devices, v.shape[0] // devices, *v.shape[1:]) for k, v in batch.items()}
+def replicate(state: TrainState, devices: list | None = None) -> TrainState:
+    """The state on every device, laid out as the step returns it (one compilation, not two)."""
+    mesh = Mesh(np.asarray(devices or jax.local_devices()), (AXIS,))
+    return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
+
+
+def place_batch(batch: dict[str, np.ndarray], devices: list | None = None) -> dict[str, jax.Array]:
+    """A process's batch [B, ...] on its devices, as [devices, B / devices, ...] for `pmap_step`."""
+    devices = devices or jax.local_devices()
+    sharding = NamedSharding(Mesh(np.asarray(devices), (AXIS,)), PartitionSpec(AXIS))
+    return {
+        k: jax.device_put(v.reshape(len(devices), v.shape[0] // len(devices), *v.shape[1:]), sharding)
+        for k, v in batch.items()
+    }
