@@ -90,7 +90,7 @@ def shade(
     seed = jnp.where(ground, road.seed, own.seed + 7919 * face)
     u, v = jnp.where(ground, d, u), jnp.where(ground, z, v)
     step_u, step_v = jnp.where(ground, step_d, step_u), jnp.where(ground, step_z, step_v)
-    cell, contrast = jnp.where(ground, 4.0, own.cell), jnp.where(ground, 0.22, own.contrast)
+    cell, contrast = jnp.where(ground, 4.0, own.cell), jnp.where(ground, 0.3, own.contrast)
     step_u, step_v = jnp.maximum(step_u, 1e-4), jnp.maximum(step_v, 1e-4)
     noise = texture.layered_noise(u, v, cell, seed, step_u, step_v)
     street = _if_any(ground, texture.ground_colour, road, d, z, step_d, step_z)

@@ -1,0 +1,63 @@
+"""Filming a world: from a world and a frame range to images, depth and what moves."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from radepth_jax.data.street.render import render
+from radepth_jax.data.street.shade import SKY
+from radepth_jax.data.street.world import MAX_BOXES, World, scene, street_intrinsics
+
+CHUNK = 6  # frames a call of the renderer: one compilation serves any number of frames
+
+
+class Film(NamedTuple):
+    """T frames of a world as NumPy arrays."""
+
+    image: np.ndarray  # uint8 [T, H, W, 3]
+    depth: np.ndarray  # float32 [T, H, W] metres along the optical axis, 0 for the sky
+    moving: np.ndarray  # bool [T, H, W] where a moving car shows
+    world_T_camera: np.ndarray  # noqa: N815  float64 [T, 4, 4]
+    intrinsics: np.ndarray  # float32 [3, 3]
+
+
+def film(world: World, frames: Sequence[int], *, size: tuple[int, int], right: float = 0.0) -> Film:
+    """Render frames of a world on the CPU.
+
+    Args:
+      world: from `make_world`.
+      frames: which frames.
+      size: (h, w) of the images; compiled once for each size.
+      right: metres that the camera sits right of the drive's poses (a stereo partner).
+
+    Returns:
+      `Film`; the same arguments give the same bytes on the same machine.
+    """
+    poses = world.world_T_camera[list(frames)]
+    poses[:, :3, 3] += right * poses[:, :3, 0]
+    K = street_intrinsics(size)
+    images, depths, moving = [], [], []
+    for start in range(0, len(frames), CHUNK):
+        chunk = list(frames[start : start + CHUNK])
+        fill = [*range(len(chunk)), *[len(chunk) - 1] * (CHUNK - len(chunk))]
+        scenes, movers = zip(*(scene(world, frame) for frame in chunk), strict=True)
+        solids = jax.tree.map(lambda *leaves, fill=fill: np.stack(leaves)[fill], *scenes)
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+            rendered = render(
+                world.road,
+                solids,
+                poses[start : start + CHUNK][fill].astype(np.float32),
+                K,
+                size=size,
+                boxes=MAX_BOXES,
+            )
+        count = len(chunk)
+        images.append(np.asarray(rendered.image)[:count])
+        depths.append(np.asarray(rendered.depth)[:count])
+        hit = np.asarray(rendered.hit)[:count].reshape(count, -1)
+        table = np.zeros((count, SKY + 1), bool)
+        table[:, : len(movers[0])] = movers
+        moving.append(np.take_along_axis(table, hit, 1).reshape(depths[-1].shape))
+    return Film(np.concatenate(images), np.concatenate(depths), np.concatenate(moving), poses, K)
