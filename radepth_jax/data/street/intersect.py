@@ -35,7 +35,9 @@ def enter_box(half: Array, origin: Vector, direction: Vector) -> tuple[Array, Ar
     """Depth [S] where rays enter a box (4 FAR if they miss), and across which axis (0, 1 or 2)."""
     near, far = [], []
     for i in range(3):
-        inverse = 1.0 / direction[i]
+        # A ray along the face: any slope too small to matter keeps infinity out of the sums.
+        slope = jnp.where(jnp.abs(direction[i]) < 1e-9, 1e-9, direction[i])
+        inverse = 1.0 / slope
         reach = jnp.abs(inverse) * half[i]
         near.append(-origin[i] * inverse - reach)
         far.append(-origin[i] * inverse + reach)
