@@ -14,7 +14,7 @@ from radepth_jax.data.street.solids import Motion, Solid, Solids, pack
 CAMERA_HEIGHT = 1.65  # metres, as KITTI's
 CAMERA_PITCH = 0.021  # radians down: puts the horizon at 0.46 H, as KITTI's
 LANE = 0.5  # the ego's and the other cars' lane centre, as a share of the road's half width
-VIEW = 120.0  # metres ahead of the last camera that are furnished
+HEADROOM = 2.0  # metres: what hangs higher (crowns of trees) may reach over the road
 MAX_BOXES, MAX_ROUNDS = 160, 64
 
 
