@@ -27,3 +27,41 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the real video excerpts in ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def street_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data_dir with `street/tiny` prepared: 2 + 1 + 1 worlds of 5 frames, 96x32."""
+    from radepth_jax.data.prepare import prepare
+
+    data_dir = tmp_path_factory.mktemp("data")
+    prepare("street/tiny", data_dir=data_dir)
+    return data_dir
+
+
+@pytest.fixture
+def micro_config(street_dir: Path):
+    """A run of seconds: the smallest network at 64x32 on `street/tiny`, one sample a device."""
+    from ml_collections import ConfigDict
+
+    from radepth_jax.models import presets
+    from radepth_jax.train.config import default_config
+
+    config = default_config()
+    model = presets.tiny()
+    model["depth"] |= {"width": 4, "stem_width": 4}
+    model["pose"] |= {"widths": (8, 8, 16)}
+    config.model = ConfigDict(model)
+    config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
+    config.data.name = "street/tiny"
+    config.data.data_dir = str(street_dir)
+    config.data.batch_size = 8
+    config.data.workers = 0
+    config.views.resolution = (64, 32)
+    config.batch_norm_sync = True
+    config.train.steps = 4
+    config.train.log_every = 1
+    config.train.checkpoint_every = 2
+    config.train.validate_every = config.train.picture_every = 1000
+    config.evaluate.resolutions = ((64, 32),)
+    return config

@@ -1,0 +1,131 @@
+"""Whole runs: exact repetition, exact resume, what is written, and how runs end."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from radepth_jax.errors import UserError
+from radepth_jax.train import loop
+from radepth_jax.train.checkpoint import load_checkpoint
+from radepth_jax.train.loop import train
+
+
+def leaves(state):
+    return [np.asarray(x) for x in jax.tree.leaves(state)]
+
+
+def assert_identical(a, b):
+    for x, y in zip(leaves(a), leaves(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.fixture
+def finished(micro_config, tmp_path):
+    """The reference run: four steps without interruption."""
+    return train(micro_config, tmp_path / "reference")
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(
+    micro_config, finished, tmp_path
+):
+    assert_identical(finished, train(micro_config, tmp_path / "again"))
+    micro_config.seed = 1
+    other = train(micro_config, tmp_path / "other")
+    assert any((a != b).any() for a, b in zip(leaves(finished), leaves(other), strict=True))
+
+
+class KilledError(Exception):
+    pass
+
+
+def kill_at_call(monkeypatch, number):
+    """Make the compiled step fail when it is called for the n-th time."""
+    real = loop.pmap_step
+
+    def pmap_that_dies(step):
+        compiled, calls = real(step), []
+
+        def call(state, batch):
+            calls.append(0)
+            if len(calls) == number:
+                raise KilledError
+            return compiled(state, batch)
+
+        return call
+
+    monkeypatch.setattr(loop, "pmap_step", pmap_that_dies)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_resuming_is_exact_with_any_worker_count(
+    micro_config, finished, tmp_path, monkeypatch, workers
+):
+    kill_at_call(monkeypatch, 4)  # step 3 is done and logged, but was not saved
+    with pytest.raises(KilledError):
+        train(micro_config, tmp_path / "run")
+    monkeypatch.undo()
+    state, _ = load_checkpoint(tmp_path / "run")
+    assert int(state.step) == 2
+    micro_config.data.workers = workers
+    assert_identical(finished, train(micro_config, tmp_path / "run"))
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run/metrics.jsonl").open()]
+    assert steps == [1, 2, 3, 4]
+
+
+def test_a_run_writes_every_term_pictures_and_validation(micro_config, tmp_path):
+    micro_config.train.picture_every = micro_config.train.validate_every = 4
+    train(micro_config, tmp_path / "run")
+    records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").open()]
+    terms = {name for record in records for name in record}
+    assert terms >= {
+        f"train/{name}"
+        for name in (
+            "total", "photometric_high", "photometric_middle", "photometric_low",
+            "smoothness_high", "smoothness_middle", "smoothness_low", "consistency_high",
+            "consistency_low", "automasked", "gradient_norm", "learning_rate", "loader_wait",
+            "samples_per_second", "skipped_samples", "nonfinite",
+        )
+    }  # fmt: skip
+    assert 0 < records[-1]["validation/64x32/abs_rel"] < 10
+    assert (tmp_path / "run/pictures/training_0000004.png").stat().st_size > 1000
+    assert list((tmp_path / "run/tensorboard").glob("events*"))
+
+
+def test_a_finished_run_says_so_and_changes_nothing(micro_config, finished, tmp_path, capsys):
+    assert_identical(finished, train(micro_config, tmp_path / "reference"))
+    assert "already trained for 4 steps" in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_another_model_is_refused(micro_config, finished, tmp_path):
+    micro_config.model.depth.width = 6
+    with pytest.raises(UserError, match=r"config\.model: the checkpoint .* of another model"):
+        train(micro_config, tmp_path / "reference")
+
+
+def test_ten_non_finite_steps_stop_the_run_and_keep_the_checkpoint(
+    micro_config, tmp_path, monkeypatch
+):
+    micro_config.train.steps = 30
+    real = loop.place_batch
+    count = []
+
+    def poisoned(batch):
+        count.append(0)
+        if len(count) > 3:
+            batch = batch | {"intrinsics": np.full_like(batch["intrinsics"], np.nan)}
+        return real(batch)
+
+    monkeypatch.setattr(loop, "place_batch", poisoned)
+    with pytest.raises(UserError, match="not finite in 10 steps in a row; the checkpoint of step"):
+        train(micro_config, tmp_path / "run")
+    state, _ = load_checkpoint(tmp_path / "run")
+    assert all(np.isfinite(x).all() for x in leaves(state.params))
+
+
+def test_a_batch_the_devices_do_not_divide_is_refused(micro_config, tmp_path):
+    micro_config.data.batch_size = 9
+    with pytest.raises(UserError, match=r"batch_size: expected a multiple of the 8 devices, got 9"):
+        train(micro_config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
