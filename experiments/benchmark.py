@@ -115,7 +115,7 @@ def measure(
         took = []
         for number in range(steps + 1):
             if number == 1:
-                waited, begun = batches.wait_seconds, time.perf_counter()
+                waited, begun = batches.seconds_waited, time.perf_counter()
             inputs = next(batches)
             inputs.pop("skipped")
             before = time.perf_counter()
@@ -124,7 +124,7 @@ def measure(
             took.append(time.perf_counter() - before)
             if number == 0:
                 first_step = time.perf_counter() - first
-        share = (batches.wait_seconds - waited) / (time.perf_counter() - begun)
+        share = (batches.seconds_waited - waited) / (time.perf_counter() - begun)
     with make_loader(source, global_batch=batch, seed=0, workers=workers) as alone:
         next(alone)
         begun, count = time.perf_counter(), 0

@@ -145,9 +145,9 @@ def _run(
                     seconds, steps = now - last_time, step - last_step
                     values["samples_per_second"] = steps * config.data.batch_size / seconds
                     values["seconds_per_step"] = seconds / steps
-                    values["loader_wait"] = (batches.wait_seconds - last_wait) / seconds
+                    values["loader_wait"] = (batches.seconds_waited - last_wait) / seconds
                     values["skipped_samples"] = skipped
-                    last_time, last_step, last_wait = now, step, batches.wait_seconds
+                    last_time, last_step, last_wait = now, step, batches.seconds_waited
                     if jax.process_index() == 0:
                         log.scalars(step, values)
                     progress.update(step, values)
