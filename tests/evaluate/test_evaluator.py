@@ -1,0 +1,87 @@
+"""Evaluation at several resolutions, its yardsticks and its reports."""
+
+import csv
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from radepth_jax import models
+from radepth_jax.data.dataset import EvaluationSource, open_dataset
+from radepth_jax.evaluate import evaluator, priors, report
+from radepth_jax.evaluate.metrics import METRICS, Protocol
+
+
+@pytest.fixture
+def source(street_dir):
+    return EvaluationSource(open_dataset("street/tiny", street_dir), "test")
+
+
+@pytest.fixture
+def network(micro_config):
+    networks = models.build(micro_config.model)
+    return networks, models.init_variables(networks, jax.random.key(0), (64, 32))
+
+
+def test_a_ragged_last_batch_changes_nothing(network, source):
+    networks, variables = network
+    kwargs = {"protocol": Protocol(), "resolutions": [(64, 32)]}
+    one = evaluator.evaluate(variables, networks, source, batch_size=1, **kwargs)
+    assert len(source) % 2 == 1
+    two = evaluator.evaluate(variables, networks, source, batch_size=2, **kwargs)
+    assert one[0].images == two[0].images == len(source)
+    assert one[0].metrics == pytest.approx(two[0].metrics, rel=1e-5)
+
+
+def test_the_networks_input_is_pillows_lanczos(source):
+    sample = source[0]
+    h, w = sample["size"]
+    expected = Image.fromarray(sample["image"][:h, :w]).resize((64, 32), Image.Resampling.LANCZOS)
+    got = evaluator.network_input(jnp.asarray(sample["image"]), jnp.asarray(sample["size"]), (64, 32))
+    assert np.abs(np.asarray(got) * 255 - np.asarray(expected)).mean() < 1
+
+
+def test_disparity_is_resized_bilinearly_to_the_true_size():
+    disparity = np.random.default_rng(0).random((32, 64), dtype=np.float32)
+    expected = Image.fromarray(disparity).resize((90, 47), Image.Resampling.BILINEAR)
+    got = evaluator.disparity_at(jnp.asarray(disparity)[..., None], (50, 96), jnp.array([47, 90]))
+    assert got.shape == (50, 96)
+    np.testing.assert_allclose(got[:47, :90], np.asarray(expected), atol=1e-6)
+
+
+def test_the_row_prior_is_each_rows_median(street_dir, source):
+    train = EvaluationSource(open_dataset("street/tiny", street_dir), "train")
+    prior = priors.row_prior(train, Protocol())
+    depths = np.stack([train[i]["depth"] for i in range(len(train))])
+    row = depths.shape[1] - 3
+    values = depths[:, row][(depths[:, row] > 1e-3) & (depths[:, row] < 80)]
+    assert prior[row, 0] == pytest.approx(np.median(values))
+    assert (prior == prior[:, :1]).all()
+    assert (prior > 0).all()
+    result = priors.evaluate_constant(prior, source, protocol=Protocol(), model="row prior")
+    constant = priors.evaluate_constant(
+        np.full_like(prior, 5), source, protocol=Protocol(), model="constant"
+    )
+    assert result.metrics["abs_rel"] < constant.metrics["abs_rel"]
+
+
+def test_reports_hold_what_was_measured(tmp_path, capsys):
+    rows = [
+        evaluator.Row("ours", "64x32", dict.fromkeys(METRICS, 0.25), 3, 10.0),
+        evaluator.Row("ours", "96x32", dict.fromkeys(METRICS, 0.5), 3, 5.0),
+        evaluator.Row("row prior", "native", dict.fromkeys(METRICS, 0.75), 3),
+    ]
+    report.print_table(rows, "title")
+    assert "0.250" in capsys.readouterr().out
+    table, data, plot = report.write_report(rows, tmp_path / "out")
+    records = list(csv.DictReader(table.open()))
+    assert [(r["model"], r["resolution"], float(r["abs_rel"])) for r in records] == [
+        ("ours", "64x32", 0.25),
+        ("ours", "96x32", 0.5),
+        ("row prior", "native", 0.75),
+    ]
+    assert json.loads(data.read_text())[2]["images"] == 3
+    assert Image.open(plot).size[0] > 100

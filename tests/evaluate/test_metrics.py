@@ -1,0 +1,102 @@
+"""Metrics against a plain NumPy version of the published protocol, written from its description."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radepth_jax.errors import UserError
+from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics, masked_median
+
+compiled = jax.jit(depth_metrics, static_argnums=3)
+
+
+def numpy_metrics(predicted, truth, protocol):
+    """Eigen's metrics with Garg's crop and median scaling, on arrays of the true size."""
+    mask = (truth > protocol.min_depth) & (truth < protocol.max_depth)
+    if protocol.crop == "garg":
+        h, w = truth.shape
+        inside = np.zeros_like(mask)
+        inside[
+            int(0.40810811 * h) : int(0.99189189 * h), int(0.03594771 * w) : int(0.96405229 * w)
+        ] = True
+        mask &= inside
+    p, t = predicted[mask].astype(np.float64), truth[mask].astype(np.float64)
+    if protocol.median_scaling:
+        p = p * (np.median(t) / np.median(p))
+    p = np.clip(p, protocol.min_depth, protocol.max_depth)
+    ratio = np.maximum(p / t, t / p)
+    return {
+        "abs_rel": np.mean(np.abs(p - t) / t),
+        "sq_rel": np.mean((p - t) ** 2 / t),
+        "rmse": np.sqrt(np.mean((p - t) ** 2)),
+        "rmse_log": np.sqrt(np.mean(np.log(p / t) ** 2)),
+        "d1": np.mean(ratio < 1.25),
+        "d2": np.mean(ratio < 1.25**2),
+        "d3": np.mean(ratio < 1.25**3),
+    }
+
+
+def random_depths(seed, size=(61, 83), canvas=(64, 96)):
+    """Sparse truth and a related prediction in a padded canvas."""
+    rng = np.random.default_rng(seed)
+    truth = np.zeros(canvas, np.float32)
+    truth[: size[0], : size[1]] = np.exp(rng.uniform(-1, 5, size)) * (rng.random(size) < 0.3)
+    predicted = np.full(canvas, 7.0, np.float32)
+    noise = np.exp(rng.normal(0, 0.3, size))
+    predicted[: size[0], : size[1]] = np.maximum(truth[: size[0], : size[1]], 1) * 0.1 * noise
+    return predicted.astype(np.float32), truth, np.array(size, np.int32)
+
+
+@pytest.mark.parametrize("crop", ["none", "garg"])
+@pytest.mark.parametrize("median_scaling", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_metrics_equal_numpy(crop, median_scaling, seed):
+    protocol = Protocol(crop=crop, median_scaling=median_scaling)
+    predicted, truth, size = random_depths(seed)
+    got = compiled(predicted, truth, size, protocol)
+    expected = numpy_metrics(
+        predicted[: size[0], : size[1]], truth[: size[0], : size[1]], protocol
+    )
+    for name in METRICS:
+        assert got[name] == pytest.approx(expected[name], rel=1e-5, abs=1e-5), name
+
+
+@pytest.mark.parametrize("h", [375, 370, 374, 376])
+def test_gargs_crop_is_exact_on_kittis_sizes(h):
+    truth = np.ones((376, 1242), np.float32)
+    got = compiled(truth, truth, np.array([h, 1242], np.int32), Protocol(crop="garg"))
+    rows = int(0.99189189 * h) - int(0.40810811 * h)
+    assert got["pixels"] == rows * (int(0.96405229 * 1242) - int(0.03594771 * 1242))
+
+
+def test_a_perfect_prediction_up_to_scale():
+    _, truth, size = random_depths(0)
+    got = compiled(np.where(truth > 0, truth * 3, 1), truth, size, Protocol())
+    assert got["abs_rel"] == pytest.approx(0, abs=1e-6)
+    assert got["d1"] == 1
+    assert got["scale"] == pytest.approx(1 / 3, rel=1e-6)
+
+
+def test_no_valid_pixel_gives_nan_and_says_so():
+    got = compiled(np.ones((4, 4), np.float32), np.zeros((4, 4), np.float32), np.array([4, 4]), Protocol())
+    assert got["pixels"] == 0
+    assert np.isnan(got["abs_rel"])
+
+
+@given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=24), st.data())
+def test_masked_median_equals_numpy(values, data):
+    mask = data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values)))
+    padded = np.array(values + [0.0] * (24 - len(values)), np.float32)
+    chosen = np.array(mask + [False] * (24 - len(values)))
+    got = masked_median(padded, chosen)
+    if chosen.any():
+        assert got == pytest.approx(np.median(padded[chosen]), rel=1e-6, abs=1e-6)
+    else:
+        assert np.isnan(got)
+
+
+def test_an_unknown_crop_is_named():
+    with pytest.raises(UserError, match=r"crop: expected none or garg, got 'eigen'"):
+        Protocol(crop="eigen")
