@@ -85,6 +85,13 @@ def test_scene_fits_and_marks_the_moving(seed):
     assert not key(first, moving) & key(later, still_moving)
 
 
+@hypothesis.given(seeds)
+def test_trees_keep_their_crowns(seed):
+    solids = make_world(seed, FRAMES).solids
+    trunks = {s.position for s in solids if s.shape == "cylinder" and s.cell < 0.7}
+    assert {s.position for s in solids if s.shape == "ellipsoid"} == trunks
+
+
 @hypothesis.given(seeds, st.floats(0, 80), st.floats(-6, 6))
 def test_beside_is_perpendicular_to_the_centre_line(seed, z, d):
     road = make_world(seed, 3).road

@@ -59,9 +59,8 @@ def make_world(seed: tuple[int, ...], frames: int) -> World:
         solids += place.pavement(rng, road, side, kerb, end)
         if parking[(side + 1) // 2]:
             solids += place.parked(rng, road, side, end)
-    solids = [
-        s for s in solids if clearance(road, s.corners()).min() > place.FREE * road.half_width
-    ]
+    free = place.FREE * float(road.half_width)
+    solids = [s for s in solids if s.lift > HEADROOM or clearance(road, s.corners()).min() > free]
     solids += place.end_wall(rng, road, end)
     solids += place.traffic(rng, road, along, LANE, end)
     return World(road, tuple(solids), world_T_camera)
