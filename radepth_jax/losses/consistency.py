@@ -4,7 +4,7 @@ Sizes and crops are drawn per sample, so what one view shows of another is trace
 the middle view's canvas, whose size is static.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -14,66 +14,63 @@ from radepth_jax.losses.photometric import photometric_error
 from radepth_jax.losses.region import Region, masked_mean
 
 
-def consistency_high(
+class Overlap(NamedTuple):
+    """What the middle view and another one both show.
+
+    Attributes:
+      region: in the middle view's pixels.
+      size: (h, w) of the top-left part of the other view that shows it.
+    """
+
+    region: Region
+    size: tuple[Array, Array]
+
+
+def overlap_high(
+    canvas: tuple[int, int], size: Int[Array, "2"], offset: Int[Array, "2"]
+) -> Overlap:
+    """Overlap with a high view of `canvas` (h, w), cropped at `offset` from a frame of `size`."""
+    (top, height), (left, width) = (_span(canvas[i], size[i], offset[i]) for i in range(2))
+    return Overlap(Region(top, left, height, width), (jnp.int32(canvas[0]), jnp.int32(canvas[1])))
+
+
+def overlap_low(canvas: tuple[int, int], size: Int[Array, "2"]) -> Overlap:
+    """Overlap with a low view: everything, without the filler strips beyond `size`."""
+    whole = Region(jnp.int32(0), jnp.int32(0), jnp.int32(canvas[0]), jnp.int32(canvas[1]))
+    return Overlap(whole, (size[0], size[1]))
+
+
+def consistency(
     middle: Float[Array, "H W 1"],
-    high: Float[Array, "H W 1"],
+    other: Float[Array, "H W 1"],
     mask: Bool[Array, "H W"],
-    size: Int[Array, "2"],
-    offset: Int[Array, "2"],
+    overlap: Overlap,
     *,
     ssim_weight: float = 0.85,
 ) -> Float[Array, ""]:
-    """Disagreement of the middle view with the high one, in the part that both show.
+    """Disagreement of the middle view's disparity with another view's, in the part that both show.
+
+    The other view's part is resampled (bilinear, not antialiased) to the middle view's pixels.
 
     Args:
       middle: [H, W, 1] disparity.
-      high: [H, W, 1] disparity.
+      other: [H, W, 1] disparity.
       mask: [H, W] the middle view's pixels that count.
-      size: [2] (h, w) of the whole frame at the high view's scale.
-      offset: [2] (y, x) of the high view in it.
+      overlap: of the two views, from `overlap_high` or `overlap_low`.
       ssim_weight: see `photometric.photometric_error`.
 
     Returns:
       The loss, a scalar; 0 where no pixel counts.
     """
-    canvas = middle.shape[:2]
-    top, height = _span(canvas[0], size[0], offset[0])
-    left, width = _span(canvas[1], size[1], offset[1])
-    region = Region(top, left, height, width)
-    rows = _linear_weights(jnp.arange(canvas[0]) - top, canvas[0], height, canvas[0])
-    columns = _linear_weights(jnp.arange(canvas[1]) - left, canvas[1], width, canvas[1])
-    shown = resample(high, rows, columns)
-    error = photometric_error(middle, shown, ssim_weight=ssim_weight, region=region)
-    return masked_mean(error, mask & region.mask(canvas))
-
-
-def consistency_low(
-    middle: Float[Array, "H W 1"],
-    low: Float[Array, "H W 1"],
-    mask: Bool[Array, "H W"],
-    size: Int[Array, "2"],
-    *,
-    ssim_weight: float = 0.85,
-) -> Float[Array, ""]:
-    """Disagreement of the middle view with the low one, whose filler strips are left out.
-
-    Args:
-      middle: [H, W, 1] disparity.
-      low: [H, W, 1] disparity.
-      mask: [H, W] the middle view's pixels that count.
-      size: [2] (h, w) of the whole frame at the low view's scale.
-      ssim_weight: see `photometric.photometric_error`.
-
-    Returns:
-      The loss, a scalar; 0 where no pixel counts.
-    """
-    canvas = middle.shape[:2]
-    rows, columns = (
-        _linear_weights(jnp.arange(length), size[axis], length, length)
-        for axis, length in enumerate(canvas)
+    height, width = middle.shape[:2]
+    region, (rows, columns) = overlap
+    resampled = resample(
+        other,
+        _linear_weights(jnp.arange(height) - region.top, rows, region.height, height),
+        _linear_weights(jnp.arange(width) - region.left, columns, region.width, width),
     )
-    shown = resample(low, rows, columns)
-    return masked_mean(photometric_error(middle, shown, ssim_weight=ssim_weight), mask)
+    error = photometric_error(middle, resampled, ssim_weight=ssim_weight, region=region)
+    return masked_mean(error, mask & region.mask((height, width)))
 
 
 def _span(canvas: int, size: Array, offset: Array) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from radepth_jax.errors import UserError
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.geometry.sampling import warp
-from radepth_jax.losses.consistency import consistency_high, consistency_low
+from radepth_jax.losses.consistency import consistency, overlap_high, overlap_low
 from radepth_jax.losses.photometric import Reprojection, minimum_reprojection
 from radepth_jax.losses.region import Region, masked_mean
 from radepth_jax.losses.smoothness import smoothness
@@ -118,21 +118,27 @@ def objective(
     middle = names.index("middle")
     mask = best.warped_won[middle]
     disparity = disparities["middle"]
-    consistency = jnp.zeros(())
-    if "high" in names and options.consistency:
-        view = views["high"]
-        terms["consistency_high"] = consistency_high(
-            disparity, disparities["high"], mask, view.size, view.offset, ssim_weight=options.ssim
+    overlaps = {}
+    if options.consistency and "high" in names:
+        high = views["high"]
+        overlaps["high"] = overlap_high(canvas, high.size, high.offset)
+    if options.consistency and "low" in names:
+        overlaps["low"] = overlap_low(canvas, views["low"].size)
+    disagreement = jnp.zeros(())
+    if overlaps:
+        disagreements = jax.vmap(
+            lambda other, overlap: consistency(
+                disparity, other, mask, overlap, ssim_weight=options.ssim
+            )
+        )(
+            jnp.stack([disparities[name] for name in overlaps]),
+            jax.tree.map(lambda *leaves: jnp.stack(leaves), *overlaps.values()),
         )
-        consistency += terms["consistency_high"]
-    if "low" in names and options.consistency:
-        terms["consistency_low"] = consistency_low(
-            disparity, disparities["low"], mask, views["low"].size, ssim_weight=options.ssim
-        )
-        consistency += terms["consistency_low"]
+        disagreement = jnp.sum(disagreements)
+        terms |= {f"consistency_{name}": disagreements[i] for i, name in enumerate(overlaps)}
 
     weight = options.consistency if consistency_weight is None else consistency_weight
-    total = jnp.sum(photometric) + options.smoothness * jnp.sum(smooth) + weight * consistency
+    total = jnp.sum(photometric) + options.smoothness * jnp.sum(smooth) + weight * disagreement
     terms |= {
         "total": total,
         "automasked": 1 - jnp.mean(mask.astype(jnp.float32)),

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from radepth_jax.views.options import ViewOptions
 from radepth_jax.views.view import View
@@ -62,8 +62,24 @@ def colour_jitter(
     spread = jnp.array([brightness, contrast, saturation, hue])
     centre = jnp.array([1.0, 1.0, 1.0, 0.0])
     factors = centre + spread * jax.random.uniform(factor_key, (4,), minval=-1.0)
+    return adjust(images, factors, jax.random.permutation(order_key, 4))
+
+
+def adjust(
+    images: Float[Array, "... H W 3"], factors: Float[Array, "4"], order: Int[Array, "4"]
+) -> Float[Array, "... H W 3"]:
+    """All four operations, one after the other.
+
+    Args:
+      images: [..., H, W, 3] in [0, 1].
+      factors: of brightness, contrast, saturation, and the shift of hue.
+      order: positions in `factors`, the first operation first.
+
+    Returns:
+      [..., H, W, 3] in [0, 1].
+    """
     operations = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
-    for operation in jax.random.permutation(order_key, 4):
+    for operation in order:
         images = jax.lax.switch(operation, operations, images, factors[operation])
     return images
 

@@ -17,7 +17,7 @@ import pytest
 from radepth_jax.geometry.camera import crop_intrinsics, depth_from_disparity
 from radepth_jax.geometry.sampling import warp
 from radepth_jax.losses import LossOptions, objective
-from radepth_jax.losses.consistency import consistency_high, consistency_low
+from radepth_jax.losses.consistency import consistency, overlap_high, overlap_low
 from radepth_jax.losses.photometric import minimum_reprojection
 from radepth_jax.losses.smoothness import smoothness
 from radepth_jax.losses.ssim import ssim
@@ -95,9 +95,10 @@ def test_consistency_with_the_published_mask(sample):
     best = minimum_reprojection(images[0], images[1:], warped, jax.random.key(0), noise=0)
     middle, mask = disparities["middle"], best.warped_won
     high, low = views["high"], views["low"]
-    got = consistency_high(middle, disparities["high"], mask, high.size, high.offset)
+    overlap = overlap_high((64, 192), high.size, high.offset)
+    got = consistency(middle, disparities["high"], mask, overlap)
     np.testing.assert_allclose(got, sample["consistency_H"], rtol=1e-5)
-    got = consistency_low(middle, disparities["low"], mask, low.size)
+    got = consistency(middle, disparities["low"], mask, overlap_low((64, 192), low.size))
     np.testing.assert_allclose(got, sample["consistency_L"], rtol=1e-5)
 
 

@@ -1,0 +1,241 @@
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from radepth_jax.errors import UserError
+from radepth_jax.geometry.camera import project
+from radepth_jax.views import ViewOptions, make_views, network_image
+
+W, H = 96, 32
+OPTIONS = ViewOptions(resolution=(W, H))
+K = np.array([[180.0, 0, 97.3], [0, 170.0, 41.2], [0, 0, 1]], np.float32)
+
+
+def generated_frame(h, w):
+    """Texture at all scales, 8 bits: noise smoothed to different sizes."""
+    rng = np.random.default_rng(3)
+    total = np.zeros((h, w, 3))
+    for cells in (4, 16, 64):
+        noise = (255 * rng.random((cells, 3 * cells, 3))).astype(np.uint8)
+        total += np.asarray(Image.fromarray(noise).resize((w, h), Image.Resampling.BICUBIC)) / 3
+    return (total + rng.integers(0, 12, (h, w, 3))).clip(0, 255).astype(np.uint8)
+
+
+def on_canvas(frame, extra=(9, 14)):
+    """Frame, edge-padded as the loader pads it, as the only frame of a sample."""
+    return np.pad(frame, ((0, extra[0]), (0, extra[1]), (0, 0)), mode="edge")[None]
+
+
+def pillow_view(name, frame, view, size):
+    """What METHOD describes, step by step, with Pillow."""
+    h, w = (int(n) for n in view.size)
+    height, width = size
+    resized = np.asarray(Image.fromarray(frame).resize((w, h), Image.Resampling.LANCZOS))
+    if name == "low":
+        resized = np.concatenate([resized, resized[:, 2 * w - width :]], axis=1)
+        return np.concatenate([resized, resized[2 * h - height :]], axis=0)
+    y, x = view.offset
+    return resized[y : y + height, x : x + width]
+
+
+def check_against_pillow(frame, options):
+    size = jnp.array(frame.shape[:2])
+    make = jax.jit(lambda key: make_views(key, on_canvas(frame), size, K, options=options))
+    for seed in range(3):
+        for name, view in make(jax.random.key(seed)).items():
+            expected = pillow_view(name, frame, view, options.size)
+            difference = np.abs(np.asarray(view.images[0]) - expected / 255)
+            assert difference.mean() < 0.5 / 255, (name, 255 * difference.mean())
+            assert np.quantile(difference, 0.99) < 2 / 255, name
+
+
+@pytest.mark.parametrize("high", [1.1, 2.0])
+@pytest.mark.parametrize("low", [0.7, 0.9])
+def test_views_are_pillows_on_a_generated_frame(high, low):
+    options = dataclasses.replace(OPTIONS, high_scale=(high, high), low_scale=(low, low), flip=0.0)
+    check_against_pillow(generated_frame(91, 203), options)
+
+
+@pytest.mark.parametrize(("high", "low"), [(1.1, 0.9), (2.0, 0.7)])
+def test_views_are_pillows_on_a_real_frame(shared_data, high, low):
+    folder = shared_data / "kitti_raw/2011_09_26/2011_09_26_drive_0002_sync/image_02/data"
+    frame = np.asarray(Image.open(folder / "0000000000.png"))
+    options = ViewOptions(
+        resolution=(320, 96), high_scale=(high, high), low_scale=(low, low), flip=0.0
+    )
+    check_against_pillow(frame, options)
+
+
+@jax.jit
+def sample(key, frames, size):
+    return make_views(key, frames, size, K, options=OPTIONS)
+
+
+FRAME = generated_frame(91, 203)
+SIZE = jnp.array(FRAME.shape[:2])
+
+
+def test_only_the_true_size_is_seen():
+    poisoned = on_canvas(FRAME)
+    poisoned[:, 91:], poisoned[:, :, 203:] = 255, 0
+    key = jax.random.key(1)
+    for a, b in zip(
+        jax.tree.leaves(sample(key, on_canvas(FRAME), SIZE)),
+        jax.tree.leaves(sample(key, poisoned, SIZE)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_draws_stay_in_range(seed):
+    views = sample(jax.random.key(seed), on_canvas(FRAME), SIZE)
+    canvas = np.array([H, W])
+    high, low = views["high"], views["low"]
+    assert (np.floor(1.1 * canvas) <= high.size).all()
+    assert (high.size <= 2 * canvas).all()
+    assert (high.offset >= 0).all()
+    assert (high.offset <= high.size - canvas).all()
+    assert (np.floor(0.7 * canvas) <= low.size).all()
+    assert (low.size <= 0.9 * canvas).all()
+    np.testing.assert_array_equal(views["middle"].size, canvas)
+    for view in views.values():
+        assert view.images.min() >= 0
+        assert view.images.max() <= 1
+
+
+def test_crops_reach_every_border():
+    keys = jax.random.split(jax.random.key(0), 200)
+    high = jax.jit(jax.vmap(lambda k: sample(k, on_canvas(FRAME), SIZE)["high"]))(keys)
+    last = high.size - jnp.array([[H, W]])
+    assert (high.offset == 0).any(axis=0)[0]
+    assert (high.offset == last).any(axis=0)[0]
+    share = high.offset[:, 1] / jnp.maximum(last[:, 1], 1)
+    np.testing.assert_allclose(share.mean(), 0.5, atol=0.1)
+
+
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 10_000),
+    x=st.floats(-0.5, 0.5),
+    y=st.floats(-0.2, 0.2),
+    z=st.floats(1, 20),
+)
+def test_a_point_shows_the_same_scene_in_every_view(seed, x, y, z):
+    """Frames whose colours are a linear function of position tell where a view's pixels come from.
+
+    A linear function survives resampling (away from borders), so a view's colour at the point's
+    projection has to be the native frame's colour at its native projection.
+    """
+    rows, columns = np.mgrid[:91, :203]
+    ramp = np.stack([columns, 2 * rows, 0 * rows], axis=-1).astype(np.uint8)
+    point = jnp.array([x * z, y * z, z], jnp.float32)
+    u, v = np.asarray(project(point, K))
+    views = sample(jax.random.key(seed), on_canvas(ramp), SIZE)
+    if views["middle"].flipped:
+        u = 202 - u
+        point = point * jnp.array([-1.0, 1, 1])
+    for name, view in views.items():
+        pixel = np.asarray(project(point, view.intrinsics))
+        # K_view is an exact affine map of K_native.
+        scale = np.asarray(view.size)[::-1] / np.array([203, 91])
+        native = (pixel + np.asarray(view.offset)[::-1] + 0.5) / scale - 0.5
+        np.testing.assert_allclose(native, [u, v], atol=2e-3, err_msg=name)
+        inside = np.minimum(np.array([W, H]), np.asarray(view.size)[::-1])
+        if (pixel < 5).any() or (pixel > inside - 6).any():
+            continue
+        colour = 255 * np.asarray(bilinear(view.images[0], pixel))
+        shown = 202 - u if view.flipped else u
+        np.testing.assert_allclose(colour[:2], [shown, 2 * v], atol=0.3, err_msg=name)
+
+
+def bilinear(image, pixel):
+    (u, v), (x, y) = pixel, np.floor(pixel).astype(int)
+    top = image[y, x] * (x + 1 - u) + image[y, x + 1] * (u - x)
+    bottom = image[y + 1, x] * (x + 1 - u) + image[y + 1, x + 1] * (u - x)
+    return top * (y + 1 - v) + bottom * (v - y)
+
+
+def test_flip_mirrors_frames_and_intrinsics():
+    def views(flip, frame, intrinsics):
+        options = dataclasses.replace(OPTIONS, flip=flip)
+        return make_views(jax.random.key(5), frame[None], SIZE, intrinsics, options=options)
+
+    mirrored_k = jnp.array(K).at[0, 2].set(202 - K[0, 2])
+    flipped = views(1.0, FRAME, jnp.array(K))
+    by_hand = views(0.0, np.ascontiguousarray(FRAME[:, ::-1]), mirrored_k)
+    for name, view in flipped.items():
+        assert view.flipped
+        assert not by_hand[name].flipped
+        np.testing.assert_allclose(view.images, by_hand[name].images, atol=1e-5)
+        np.testing.assert_allclose(view.intrinsics, by_hand[name].intrinsics, rtol=1e-5)
+        np.testing.assert_array_equal(view.size, by_hand[name].size)
+        np.testing.assert_array_equal(view.offset, by_hand[name].offset)
+    middle = flipped["middle"]
+    unflipped = views(0.0, FRAME, jnp.array(K))["middle"]
+    np.testing.assert_allclose(middle.images, unflipped.images[:, :, ::-1], atol=1e-5)
+    np.testing.assert_allclose(
+        middle.intrinsics[0, 2], W - 1 - unflipped.intrinsics[0, 2], rtol=1e-5
+    )
+
+
+def test_views_depend_on_the_key_alone():
+    one = sample(jax.random.key(0), on_canvas(FRAME), SIZE)
+    again = sample(jax.random.key(0), on_canvas(FRAME), SIZE)
+    other = sample(jax.random.key(1), on_canvas(FRAME), SIZE)
+    np.testing.assert_array_equal(one["high"].images, again["high"].images)
+    assert not np.array_equal(one["high"].images, other["high"].images)
+    only_middle = make_views(
+        jax.random.key(0),
+        on_canvas(FRAME),
+        SIZE,
+        K,
+        options=dataclasses.replace(OPTIONS, names=("middle",)),
+    )
+    assert list(only_middle) == ["middle"]
+    np.testing.assert_allclose(only_middle["middle"].images, one["middle"].images, atol=1e-6)
+
+
+def test_network_image_is_jittered_with_its_probability():
+    views = sample(jax.random.key(0), on_canvas(FRAME), SIZE)
+    target = views["middle"].images[0]
+    never = network_image(
+        jax.random.key(0), views, options=dataclasses.replace(OPTIONS, jitter=0.0)
+    )
+    np.testing.assert_array_equal(never, target)
+    always = dataclasses.replace(OPTIONS, jitter=1.0)
+    jittered = network_image(jax.random.key(0), views, options=always)
+    assert np.abs(jittered - target).mean() > 0.01
+    assert jittered.min() >= 0
+    assert jittered.max() <= 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"names": ("high", "low")},
+        {"names": ("middle", "tall")},
+        {"names": ("middle", "middle")},
+        {"resolution": (640,)},
+        {"high_scale": (0.9, 2.0)},
+        {"low_scale": (0.4, 0.9)},
+        {"low_scale": (0.9, 0.7)},
+        {"flip": 1.5},
+        {"hue": 0.6},
+    ],
+)
+def test_options_that_cannot_be_used_are_named(wrong):
+    with pytest.raises(UserError, match=f"views.{next(iter(wrong))} is "):
+        ViewOptions(**wrong)
+
+
+def test_options_take_lists():
+    options = ViewOptions(resolution=[640, 192], names=["middle"])
+    assert options == ViewOptions(names=("middle",))
+    assert options.size == (192, 640)
