@@ -14,7 +14,7 @@ from radepth_jax.train.config import default_config
 
 
 def get_config(variant: str = "full") -> ConfigDict:
-    """`full`, or `demo`: fewer worlds and steps (written `--config configs/ra_depth_street.py:demo`)."""
+    """`full`, or `demo` (`--config configs/ra_depth_street.py:demo`): fewer worlds and steps."""
     config = default_config()
     config.model = ConfigDict(presets.tiny())
     config.pretrained.depth_encoder = ""

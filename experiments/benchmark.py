@@ -2,8 +2,8 @@
 
     python experiments/benchmark.py --model ra_depth --resolution 320x96 --batch 1
 
-Every cell runs in a process of its own, so that peak memory and the cold first step are its own. The
-cold start uses an empty compilation cache, the warm one the cache that the cold one filled.
+Every cell runs in a process of its own, so that peak memory and the cold first step are its own.
+The cold start uses an empty compilation cache, the warm one the cache that the cold one filled.
 """
 
 import argparse
@@ -144,7 +144,9 @@ def measure(
         inference.append(time.perf_counter() - before)
     step_time = statistics.median(took[1:])
     stats = jax.local_devices()[0].memory_stats() or {}
-    peak = stats.get("peak_bytes_in_use") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = (
+        stats.get("peak_bytes_in_use") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    )
     return {
         "first_step_s": first_step,
         "import_s": first - start,

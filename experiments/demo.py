@@ -27,8 +27,8 @@ from radepth_jax.train.state import variables_of
 
 HERE = Path(__file__).parent
 RESOLUTIONS = [(128, 48), (160, 48), (192, 64), (256, 80), (304, 96)]
-# Measured by `python experiments/demo.py --baseline --workdir runs/demo_baseline`: the same network,
-# data, steps and seed without AS-Aug and consistency.
+# Measured by `python experiments/demo.py --baseline --workdir runs/demo_baseline`: the same
+# network, data, steps and seed without AS-Aug and consistency.
 BASELINE = HERE / "results" / "demo_baseline.json"
 
 
@@ -57,9 +57,7 @@ def main() -> None:
     test, protocol = EvaluationSource(dataset, "test"), protocol_of(config)
     networks, variables = models.build(config.model), variables_of(state)
     name = "baseline" if options.baseline else "RA-Depth"
-    rows = evaluator.evaluate(
-        variables, networks, test, RESOLUTIONS, protocol=protocol, model=name
-    )
+    rows = evaluator.evaluate(variables, networks, test, RESOLUTIONS, protocol=protocol, model=name)
     if BASELINE.exists() and not options.baseline:
         stored = json.loads(BASELINE.read_text())
         rows += [evaluator.Row("baseline (stored)", **row) for row in stored["rows"]]
@@ -68,7 +66,10 @@ def main() -> None:
 
     report.print_table(rows, "street, held-out worlds")
     written = report.write_report(rows, options.workdir)
-    written += [draw_curves(options.workdir), draw_depths(options.workdir, variables, networks, test)]
+    written += [
+        draw_curves(options.workdir),
+        draw_depths(options.workdir, variables, networks, test),
+    ]
     for path in written:
         print(path)
     say(start, "done")

@@ -55,9 +55,7 @@ def main(argv: list[str]) -> None:
     )
     if options.row_prior:
         prior = priors.row_prior(EvaluationSource(dataset, config.data.train_split), protocol)
-        rows.append(
-            priors.evaluate_constant(prior, source, protocol=protocol, model="row prior")
-        )
+        rows.append(priors.evaluate_constant(prior, source, protocol=protocol, model="row prior"))
     report.print_table(rows, f"{dataset.name}, {options.split}")
     if options.output:
         for path in report.write_report(rows, options.output):

@@ -32,18 +32,30 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
     flags.DEFINE_string("workdir", None, "where the run's files go", flag_values=values)
     sys.argv = ["radepth", *argv]  # config_flags looks for overrides there
     if not any(a.startswith("--config=") or a == "--config" for a in argv):
-        raise UserError(f"--config: expected a config file such as configs/ra_depth_kitti.py\n{USAGE}")
+        raise UserError(
+            f"--config: expected a config file such as configs/ra_depth_kitti.py\n{USAGE}"
+        )
     try:
         rest = values(sys.argv)
         config = values["config"].value
-    except (flags.Error, AttributeError, KeyError, ValueError, TypeError, OSError, SyntaxError) as e:
+    except (
+        flags.Error,
+        AttributeError,
+        KeyError,
+        ValueError,
+        TypeError,
+        OSError,
+        SyntaxError,
+    ) as e:
         lines = [line.strip() for line in str(e).strip("\"'").replace("\\n", "\n").splitlines()]
         raise UserError(
             f"{_blamed(argv, str(e))}: {'; '.join(lines)}; see the config file and "
             "radepth_jax/train/config.py for the fields and their types"
         ) from e
     if len(rest) > 1:
-        raise UserError(f"{rest[1]}: expected only flags; write --config.{rest[1]}=... to set a field")
+        raise UserError(
+            f"{rest[1]}: expected only flags; write --config.{rest[1]}=... to set a field"
+        )
     if not values["workdir"].value:
         raise UserError(f"--workdir: expected a folder for the run's files\n{USAGE}")
     config.lock()

@@ -8,10 +8,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from radepth_jax import models
-from radepth_jax.models import presets
-from radepth_jax.models.depth import check_resolution
 from radepth_jax.errors import UserError
 from radepth_jax.losses import LossOptions
+from radepth_jax.models import presets
+from radepth_jax.models.depth import check_resolution
 from radepth_jax.views import ViewOptions
 
 

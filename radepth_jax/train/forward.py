@@ -56,7 +56,9 @@ def predict_poses(
     stats = None
     if temporal:
         pairs = [
-            jnp.concatenate([frames[:, i], frames[:, 0]] if o < 0 else [frames[:, 0], frames[:, i]], -1)
+            jnp.concatenate(
+                [frames[:, i], frames[:, 0]] if o < 0 else [frames[:, 0], frames[:, i]], -1
+            )
             for i, o in temporal
         ]
         (axisangle, translation), stats = apply_pose(jnp.concatenate(pairs), len(pairs))
@@ -129,9 +131,7 @@ def compute_loss(
     stereo = None
     if "s" in offsets:
         stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], views["middle"].flipped)
-    source_T_target, pose_stats = predict_poses(
-        apply_pose, views["middle"].images, offsets, stereo
-    )
+    source_T_target, pose_stats = predict_poses(apply_pose, views["middle"].images, offsets, stereo)
     start, end = config.loss.consistency_ramp
     ramp = jnp.clip((step - start) / max(end - start, 1), 0.0, 1.0) if end else 1.0
     options = loss_options(config.loss)

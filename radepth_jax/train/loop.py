@@ -1,10 +1,7 @@
 """Train from a config and a working directory; the same call resumes."""
 
 import math
-import time
-from collections import deque
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -12,7 +9,7 @@ from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.data.dataset import Dataset, EvaluationSource, TrainingSource, open_dataset
-from radepth_jax.data.loader import device_prefetch, make_loader
+from radepth_jax.data.loader import DevicePrefetch, device_prefetch, make_loader
 from radepth_jax.data.prepare import prepare
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.evaluator import evaluate
@@ -20,14 +17,18 @@ from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.train.checkpoint import Checkpoints
 from radepth_jax.train.config import check_config, to_json
-from radepth_jax.train.health import CollapseDetector
 from radepth_jax.train.metric_log import MetricLog
+from radepth_jax.train.monitor import Monitor
 from radepth_jax.train.pictures import training_picture
 from radepth_jax.train.progress import Progress
-from radepth_jax.train.state import TrainState, create_state, init_state, make_optimizer, variables_of
+from radepth_jax.train.state import (
+    TrainState,
+    create_state,
+    init_state,
+    make_optimizer,
+    variables_of,
+)
 from radepth_jax.train.step import make_train_step, place_batch, pmap_step, replicate
-
-MAX_NONFINITE_STREAK = 10
 
 
 def train(config: ConfigDict, workdir: str | Path) -> TrainState:
@@ -90,85 +91,50 @@ def _run(
     config: ConfigDict,
     total_steps: int,
     state: TrainState,
-    batches: Any,
+    batches: DevicePrefetch,
     validation: EvaluationSource | None,
     checkpoints: Checkpoints,
     workdir: Path,
 ) -> TrainState:
+    """The steps from `state` to the last one, with everything that happens between them."""
     step_fn = pmap_step(make_train_step(config, total_steps))
     state = replicate(state)
-    log = MetricLog(workdir, int(state.step))
-    health = CollapseDetector()
-    warned = False
-    waiting: deque[tuple[int, dict]] = deque()
-    skipped = 0
-    last_time, last_step, last_wait = time.perf_counter(), int(state.step), 0.0
+    first_step = int(state.step) + 1
+    every = config.train
+    main_process = jax.process_index() == 0
 
-    def take(step: int, metrics: dict) -> dict[str, float]:
-        """Look at one finished step: stop a run that cannot recover, warn of a collapse."""
-        nonlocal warned
-        values = {k: float(v) for k, v in jax.device_get(metrics).items()}
-        if values["nonfinite_streak"] >= MAX_NONFINITE_STREAK:
-            raise UserError(
-                f"step {step}: the loss or its gradient was not finite in {MAX_NONFINITE_STREAK} "
-                f"steps in a row; the checkpoint of step {checkpoints.latest_step} is kept. Lower "
-                "config.optimizer.learning_rate or check the data"
-            )
-        if values["nonfinite_streak"]:
-            progress.say(f"step {step}: loss or gradient not finite; step skipped")
-        message = health.update(
-            values["disparity_std_middle"] / values["disparity_mean_middle"], values["automasked"]
-        )
-        if message and not warned:
-            progress.say(f"step {step}: {message}")
-            warned = True
-        return values
+    def due(step: int, interval: int) -> bool:
+        return step % interval == 0 or step == total_steps
 
-    progress = Progress(total_steps, int(state.step))
-    try:
-        with progress:
-            for step in range(int(state.step) + 1, total_steps + 1):
-                batch = next(batches)
-                skipped += int(np.sum(batch.pop("skipped")))
-                picture_due = step % config.train.picture_every == 0 or step == total_steps
-                if picture_due and jax.process_index() == 0:
-                    first = {k: v[0] for k, v in batch.items()}
-                    log.picture(step, "training", training_picture(state, first, config))
-                state, metrics = step_fn(state, batch)
-                waiting.append((step, metrics))
-                # One step behind, so that the device never waits for the host.
-                if len(waiting) > 1:
-                    progress.update(step - 1, take(*waiting.popleft()))
-                if step % config.train.log_every == 0 or step == total_steps:
-                    values = take(*waiting.popleft())
-                    now = time.perf_counter()
-                    seconds, steps = now - last_time, step - last_step
-                    values["samples_per_second"] = steps * config.data.batch_size / seconds
-                    values["seconds_per_step"] = seconds / steps
-                    values["loader_wait"] = (batches.seconds_waited - last_wait) / seconds
-                    values["skipped_samples"] = skipped
-                    last_time, last_step, last_wait = now, step, batches.seconds_waited
-                    if jax.process_index() == 0:
-                        log.scalars(step, values)
-                    progress.update(step, values)
-                due = step % config.train.checkpoint_every == 0 or step == total_steps
-                if due:
-                    checkpoints.save(state, config, total_steps)
-                if validation and (
-                    step % config.train.validate_every == 0 or step == total_steps
-                ):
-                    for row in _validate(config, state, validation):
-                        if jax.process_index() == 0:
-                            log.scalars(step, row.metrics, f"validation/{row.resolution}")
-                        progress.say(
-                            f"step {step}: validation AbsRel {row.metrics['abs_rel']:.4f} "
-                            f"at {row.resolution}"
-                        )
-                if due or validation:
-                    last_time = time.perf_counter() if last_step == step else last_time
+    with MetricLog(workdir, int(state.step)) as log, Progress(total_steps, first_step - 1) as bar:
+        monitor = Monitor(config.data.batch_size, bar.say)
+        unread: dict[str, jax.Array] | None = None  # metrics of the last step
+        for step in range(first_step, total_steps + 1):
+            batch = next(batches)
+            monitor.skipped_samples += int(np.sum(batch.pop("skipped")))
+            if due(step, every.picture_every) and main_process:
+                first = {name: values[0] for name, values in batch.items()}
+                log.picture(step, "training", training_picture(state, first, config))
+            state, metrics = step_fn(state, batch)
+            # Read one step late, so that the device never waits for this process.
+            if unread is not None:
+                bar.update(step - 1, monitor.read(step - 1, unread, checkpoints.latest_step))
+            unread = metrics
+            if due(step, every.log_every):
+                bar.update(step, monitor.read(step, unread, checkpoints.latest_step))
+                unread = None
+                if main_process:
+                    log.scalars(step, monitor.summary(batches.seconds_waited))
+            if due(step, every.checkpoint_every):
+                checkpoints.save(state, config, total_steps)
+            if validation and due(step, every.validate_every):
+                for row in _validate(config, state, validation):
+                    log.scalars(step, row.metrics, f"validation/{row.resolution}")
+                    bar.say(
+                        f"step {step}: validation AbsRel {row.metrics['abs_rel']:.4f} "
+                        f"at {row.resolution}"
+                    )
         checkpoints.wait()
-    finally:
-        log.close()
     return state
 
 

@@ -11,7 +11,8 @@ from tensorboardX import SummaryWriter
 class MetricLog:
     """Write scalars to `metrics.jsonl` and TensorBoard, pictures to TensorBoard and PNG files.
 
-    A resumed run drops what was logged after the step it resumes from, so a step appears once.
+    A context manager. A resumed run drops what was logged after the step it resumes from, so a
+    step appears once.
 
     Args:
         workdir: the run's folder.
@@ -29,6 +30,13 @@ class MetricLog:
             str(self._workdir / "tensorboard"), purge_step=start_step + 1 if start_step else None
         )
 
+    def __enter__(self) -> "MetricLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
+        self._board.close()
+
     def scalars(self, step: int, values: dict[str, Any], prefix: str = "train") -> None:
         """Write figures by name under `prefix/`."""
         record = {f"{prefix}/{name}": float(value) for name, value in values.items()}
@@ -45,11 +53,6 @@ class MetricLog:
         folder.mkdir(exist_ok=True)
         Image.fromarray(image).save(folder / f"{name}_{step:07d}.png")
         self._board.add_image(name, image, step, dataformats="HWC")
-
-    def close(self) -> None:
-        """Flush and close the files."""
-        self._lines.close()
-        self._board.close()
 
 
 def read_metrics(workdir: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:

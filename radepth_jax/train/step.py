@@ -130,6 +130,8 @@ def place_batch(batch: dict[str, np.ndarray], devices: list | None = None) -> di
     devices = devices or jax.local_devices()
     sharding = NamedSharding(Mesh(np.asarray(devices), (AXIS,)), PartitionSpec(AXIS))
     return {
-        k: jax.device_put(v.reshape(len(devices), v.shape[0] // len(devices), *v.shape[1:]), sharding)
+        k: jax.device_put(
+            v.reshape(len(devices), v.shape[0] // len(devices), *v.shape[1:]), sharding
+        )
         for k, v in batch.items()
     }

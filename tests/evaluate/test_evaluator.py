@@ -40,7 +40,9 @@ def test_the_networks_input_is_pillows_lanczos(source):
     sample = source[0]
     h, w = sample["size"]
     expected = Image.fromarray(sample["image"][:h, :w]).resize((64, 32), Image.Resampling.LANCZOS)
-    got = evaluator.network_input(jnp.asarray(sample["image"]), jnp.asarray(sample["size"]), (64, 32))
+    got = evaluator.network_input(
+        jnp.asarray(sample["image"]), jnp.asarray(sample["size"]), (64, 32)
+    )
     assert np.abs(np.asarray(got) * 255 - np.asarray(expected)).mean() < 1
 
 

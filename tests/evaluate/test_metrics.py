@@ -56,9 +56,7 @@ def test_metrics_equal_numpy(crop, median_scaling, seed):
     protocol = Protocol(crop=crop, median_scaling=median_scaling)
     predicted, truth, size = random_depths(seed)
     got = compiled(predicted, truth, size, protocol)
-    expected = numpy_metrics(
-        predicted[: size[0], : size[1]], truth[: size[0], : size[1]], protocol
-    )
+    expected = numpy_metrics(predicted[: size[0], : size[1]], truth[: size[0], : size[1]], protocol)
     for name in METRICS:
         assert got[name] == pytest.approx(expected[name], rel=1e-5, abs=1e-5), name
 
@@ -80,7 +78,9 @@ def test_a_perfect_prediction_up_to_scale():
 
 
 def test_no_valid_pixel_gives_nan_and_says_so():
-    got = compiled(np.ones((4, 4), np.float32), np.zeros((4, 4), np.float32), np.array([4, 4]), Protocol())
+    got = compiled(
+        np.ones((4, 4), np.float32), np.zeros((4, 4), np.float32), np.array([4, 4]), Protocol()
+    )
     assert got["pixels"] == 0
     assert np.isnan(got["abs_rel"])
 
