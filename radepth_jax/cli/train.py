@@ -32,9 +32,7 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
     flags.DEFINE_string("workdir", None, "where the run's files go", flag_values=values)
     sys.argv = ["radepth", *argv]  # config_flags looks for overrides there
     if not any(a.startswith("--config=") or a == "--config" for a in argv):
-        raise UserError(
-            f"--config: expected a config file such as configs/ra_depth_kitti.py\n{USAGE}"
-        )
+        raise UserError(f"--config: expected a file such as configs/ra_depth_kitti.py\n{USAGE}")
     try:
         rest = values(sys.argv)
         config = values["config"].value
@@ -53,9 +51,7 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
             "radepth_jax/train/config.py for the fields and their types"
         ) from e
     if len(rest) > 1:
-        raise UserError(
-            f"{rest[1]}: expected only flags; write --config.{rest[1]}=... to set a field"
-        )
+        raise UserError(f"{rest[1]}: expected only flags, such as --config.FIELD=VALUE")
     if not values["workdir"].value:
         raise UserError(f"--workdir: expected a folder for the run's files\n{USAGE}")
     config.lock()

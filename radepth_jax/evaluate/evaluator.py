@@ -183,7 +183,7 @@ def evaluate(
         has_truth = values["pixels"] > 0
         if not has_truth.any():
             raise UserError(
-                "no image of this split has ground-truth depth in range; evaluate on a split that has"
+                "no image of this split has ground-truth depth in range; name a split that has"
             )
         rows.append(
             Row(

@@ -76,9 +76,7 @@ class Checkpoints:
         folder = self._manager.directory
         step = self.latest_step if step is None else step
         if step is None:
-            raise UserError(
-                f"{folder}: no checkpoint here; give the folder a training run wrote to"
-            )
+            raise UserError(f"{folder}: no checkpoint here; give a training run's --workdir")
         try:
             saved = self._manager.restore(
                 step, args=ocp.args.Composite(config=ocp.args.JsonRestore())

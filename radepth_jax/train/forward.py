@@ -55,12 +55,8 @@ def predict_poses(
     transforms: dict[int | str, jax.Array] = {} if stereo is None else {"s": stereo}
     stats = None
     if temporal:
-        pairs = [
-            jnp.concatenate(
-                [frames[:, i], frames[:, 0]] if o < 0 else [frames[:, 0], frames[:, i]], -1
-            )
-            for i, o in temporal
-        ]
+        in_order = [(i, 0) if o < 0 else (0, i) for i, o in temporal]
+        pairs = [jnp.concatenate([frames[:, a], frames[:, b]], -1) for a, b in in_order]
         (axisangle, translation), stats = apply_pose(jnp.concatenate(pairs), len(pairs))
         later_T_earlier = jax.vmap(se3.transform_from_pose)(axisangle, translation)
         for n, (_, o) in enumerate(temporal):

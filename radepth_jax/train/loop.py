@@ -140,7 +140,7 @@ def _run(
 
 def _first_state(config: ConfigDict, total_steps: int, checkpoints: Checkpoints) -> TrainState:
     if checkpoints.latest_step is not None:
-        state, saved, saved_steps = checkpoints.restore()
+        state, saved, _ = checkpoints.restore()
         if to_json(saved)["model"] != to_json(config)["model"]:
             raise UserError(
                 "config.model: the checkpoint in this --workdir is of another model "

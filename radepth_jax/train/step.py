@@ -22,9 +22,9 @@ StepFn = Callable[[TrainState, dict], tuple[TrainState, dict]]
 def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple[TrainState, dict]]:
     """Build `train_step(state, batch, *, axis_name=None)` for a config.
 
-    The step is a pure function: `batch` is this device's part of the global batch; `axis_name` names
-    the device axis, over which gradients, running averages and metrics are averaged. A step whose
-    loss or gradient is not finite changes nothing but the step number and the counters.
+    The step is a pure function: `batch` is this device's part of the global batch; `axis_name`
+    names the device axis, over which gradients, running averages and metrics are averaged. A step
+    whose loss or gradient is not finite changes nothing but the step number and the counters.
 
     Args:
         config: the whole config.
@@ -130,8 +130,6 @@ def place_batch(batch: dict[str, np.ndarray], devices: list | None = None) -> di
     devices = devices or jax.local_devices()
     sharding = NamedSharding(Mesh(np.asarray(devices), (AXIS,)), PartitionSpec(AXIS))
     return {
-        k: jax.device_put(
-            v.reshape(len(devices), v.shape[0] // len(devices), *v.shape[1:]), sharding
-        )
+        k: jax.device_put(v.reshape(len(devices), -1, *v.shape[1:]), sharding)
         for k, v in batch.items()
     }
