@@ -97,7 +97,7 @@ def objective(
     canvas = stacked.images.shape[-3:-1]
     regions = None
     if options.mask_low_filler and "low" in names:
-        sizes = jnp.minimum(stacked.size, jnp.array(canvas, stacked.size.dtype))
+        sizes = jnp.minimum(stacked.size, jnp.array([canvas], stacked.size.dtype))
         zeros = jnp.zeros(len(names), sizes.dtype)
         regions = Region(zeros, zeros, sizes[:, 0], sizes[:, 1])
 

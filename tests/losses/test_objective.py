@@ -1,0 +1,181 @@
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from radepth_jax.errors import UserError
+from radepth_jax.geometry import se3
+from radepth_jax.losses import LossOptions, objective
+from radepth_jax.views import View, ViewOptions, make_views
+
+H, W = 32, 64
+NAMES = ("high", "middle", "low")
+OPTIONS = LossOptions()
+RNG = np.random.default_rng(0)
+
+
+def make_sample(sources=2):
+    """Views of frames that shift by two native pixels each, random disparities, small poses."""
+    cells = RNG.integers(0, 256, (12, 24, 3), np.uint8)
+    wide = jax.image.resize(jnp.array(cells, jnp.float32), (60, 140, 3), "cubic")
+    wide = np.asarray(jnp.clip(wide, 0, 255)).astype(np.uint8)
+    frames = np.stack([wide[:, 2 * i : 2 * i + 120] for i in range(sources + 1)])
+    intrinsics = jnp.array([[90.0, 0, 60], [0, 90.0, 30], [0, 0, 1]])
+    views = make_views(
+        jax.random.key(4),
+        frames,
+        jnp.array([60, 120]),
+        intrinsics,
+        options=ViewOptions(resolution=(W, H)),
+    )
+    disparities = {
+        name: jnp.array(RNG.uniform(0.05, 0.3, (H, W, 1)), jnp.float32) for name in NAMES
+    }
+    transforms = jnp.stack(
+        [
+            se3.transform_from_pose(jnp.zeros(3), jnp.array([0.05 * (i + 1), 0, 0.01]))
+            for i in range(sources)
+        ]
+    )
+    return views, disparities, transforms
+
+
+SAMPLE = make_sample()
+KEY = jax.random.key(0)
+
+
+@partial(jax.jit, static_argnames="options")
+def run(views, disparities, transforms, key, consistency_weight, options):
+    return objective(
+        views, disparities, transforms, key, options=options, consistency_weight=consistency_weight
+    )
+
+
+def judge(sample=SAMPLE, names=NAMES, key=KEY, options=OPTIONS, consistency_weight=None):
+    views, disparities, transforms = sample
+    views, disparities = ({n: x[n] for n in names} for x in (views, disparities))
+    return run(views, disparities, transforms, key, consistency_weight, options)
+
+
+def test_terms_make_the_total():
+    total, terms, aux = judge()
+    expected = sum(terms[f"photometric_{n}"] for n in NAMES)
+    expected += 1e-3 * sum(terms[f"smoothness_{n}"] for n in NAMES)
+    expected += terms["consistency_high"] + terms["consistency_low"]
+    np.testing.assert_allclose(total, expected, rtol=1e-6)
+    np.testing.assert_allclose(terms["automasked"], 1 - aux["automask"].mean(), rtol=1e-5)
+    disparity = SAMPLE[1]["middle"]
+    np.testing.assert_allclose(terms["disparity_mean_middle"], disparity.mean(), rtol=1e-5)
+    np.testing.assert_allclose(terms["disparity_std_middle"], disparity.std(), rtol=1e-5)
+    assert aux["automask"].shape == (H, W)
+    assert aux["warped"].shape == (H, W, 3)
+    assert all(term.shape == () for term in terms.values())
+
+
+def test_the_consistency_weight_can_be_given():
+    _, terms, _ = judge()
+    both = terms["consistency_high"] + terms["consistency_low"]
+    for weight in (0.0, 0.3):
+        total, _, _ = judge(consistency_weight=jnp.float32(weight))
+        np.testing.assert_allclose(total, terms["total"] - (1 - weight) * both, rtol=1e-5)
+    _, without, _ = judge(options=LossOptions(consistency=0.0))
+    assert "consistency_high" not in without
+
+
+@pytest.mark.parametrize("names", [("middle",), ("middle", "high"), ("low", "middle")])
+def test_any_views_with_the_middle_one(names):
+    options = dataclasses.replace(OPTIONS, noise=0.0)
+    total, terms, _ = judge(names=names, options=options)
+    _, everything, _ = judge(options=options)
+    for name, term in terms.items():
+        if name != "total":
+            np.testing.assert_allclose(term, everything[name], rtol=1e-5, err_msg=name)
+    assert ("consistency_low" in terms) == ("low" in names)
+    assert np.isfinite(total)
+
+
+@pytest.mark.parametrize("sources", [1, 3])
+def test_any_number_of_sources(sources):
+    total, terms, _ = judge(make_sample(sources))
+    assert np.isfinite(total)
+    assert terms["photometric_middle"] > 0
+
+
+def test_gradients_are_finite_and_reach_everything():
+    views, disparities, transforms = SAMPLE
+
+    def loss(disparities, transforms):
+        return objective(views, disparities, transforms, KEY, options=OPTIONS)[0]
+
+    gradients = jax.jit(jax.grad(loss, argnums=(0, 1)))
+    cases = {
+        "ordinary": (disparities, transforms),
+        "no motion": (disparities, jnp.tile(jnp.eye(4), (2, 1, 1))),
+        "constant": (jax.tree.map(lambda d: jnp.full_like(d, 0.5), disparities), transforms),
+        "nearest": (jax.tree.map(jnp.ones_like, disparities), transforms.at[:, 2, 3].set(-0.1)),
+        "farthest": (jax.tree.map(jnp.zeros_like, disparities), transforms),
+    }
+    for name, case in cases.items():
+        for gradient in jax.tree.leaves(gradients(*case)):
+            assert np.isfinite(gradient).all(), name
+    for gradient in jax.tree.leaves(gradients(disparities, transforms)):
+        assert np.abs(gradient).max() > 0
+
+
+def test_the_low_views_filler_can_be_left_out():
+    """With the mask, losses are those of the low view without its strips."""
+    views, disparities, transforms = SAMPLE
+    options = LossOptions(noise=0.0, mask_low_filler=True)
+    _, terms, _ = judge(options=options)
+    _, plain, _ = judge(options=LossOptions(noise=0.0))
+    h, w = (int(n) for n in views["low"].size)
+    low = views["low"]
+    cropped = View(low.images[:, :h, :w], low.intrinsics, low.size, low.offset)
+    _, alone, _ = objective(
+        {"middle": cropped},
+        {"middle": disparities["low"][:h, :w]},
+        transforms,
+        KEY,
+        options=LossOptions(noise=0.0),
+    )
+    for term in ("photometric", "smoothness"):
+        np.testing.assert_allclose(terms[f"{term}_low"], alone[f"{term}_middle"], rtol=1e-4)
+        assert abs(plain[f"{term}_low"] - alone[f"{term}_middle"]) > 1e-5
+        for name in ("high", "middle"):
+            np.testing.assert_allclose(terms[f"{term}_{name}"], plain[f"{term}_{name}"], rtol=1e-4)
+
+
+def test_true_depth_and_pose_explain_every_view():
+    """A plane facing the camera that moves sideways: every view's warp is exact, up to sampling."""
+    views, _, _ = SAMPLE
+    # Two native pixels a frame at f = 90 and depth 4: the camera moves 2 * 4 / 90, and as the scene
+    # moves left in the image, the point's x shrinks by that. Flipped, the other way.
+    step = 2 * 4 / 90 * (1 if views["middle"].flipped else -1)
+    transforms = jnp.stack([jnp.eye(4).at[0, 3].set(step * i) for i in (1, 2)])
+    disparity = (1 / 4 - 1 / 100) / (10 - 1 / 100)
+    true = {name: jnp.full((H, W, 1), disparity) for name in NAMES}
+    options = LossOptions(automask=False)
+    moved = judge((views, true, transforms), options=options)[1]
+    unmoved = judge((views, true, jnp.tile(jnp.eye(4), (2, 1, 1))), options=options)[1]
+    for name in NAMES:
+        assert moved[f"photometric_{name}"] < 0.4 * unmoved[f"photometric_{name}"], name
+    np.testing.assert_allclose(moved["consistency_high"], 0, atol=1e-5)
+    np.testing.assert_allclose(moved["consistency_low"], 0, atol=1e-5)
+
+
+def test_noise_depends_on_the_key_alone():
+    one, again, other = judge(key=KEY)[0], judge(key=KEY)[0], judge(key=jax.random.key(1))[0]
+    assert one == again
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("min_depth", 0.0), ("max_depth", 0.05), ("ssim", 2.0), ("consistency", -1.0)],
+)
+def test_options_that_cannot_be_used_are_named(field, value):
+    with pytest.raises(UserError, match=field):
+        LossOptions(**{field: value})
