@@ -86,8 +86,8 @@ class KittiRaw(FrameDatasetBuilder):
         root = _root(self.builder_config.source)
         tree = _Tree(root)
         problems: list[str] = []
-        targets = self._targets(tree, dl_manager)
-        drives = sorted({target.drive for split in targets.values() for target in split})
+        targets, named = self._targets(tree, dl_manager)
+        drives = sorted(named | {target.drive for split in targets.values() for target in split})
         for drive in drives:
             _check_drive(tree, drive, targets, problems)
         drives = [drive for drive in drives if tree.frames(drive, 2) or tree.frames(drive, 3)]
@@ -121,10 +121,12 @@ class KittiRaw(FrameDatasetBuilder):
 
     def _targets(
         self, tree: "_Tree", dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, list[Target]]:
+    ) -> tuple[dict[str, list[Target]], set[str]]:
+        """The targets of each split, and the drives that were given by name."""
         config = self.builder_config
         lists = _list_paths(config.split_lists, dl_manager)
         targets = {}
+        named: set[str] = set()
         for split in schema.SAMPLE_SPLITS:
             path = getattr(config, f"{split}_list")
             names = getattr(config, f"{split}_drives")
@@ -132,6 +134,7 @@ class KittiRaw(FrameDatasetBuilder):
                 targets[split] = kitti_splits.read_list(Path(path).expanduser())
             elif names:
                 drives = kitti_splits.find_drives(names, tree.drives)
+                named |= set(drives)
                 choose = _training_targets if split == "train" else _evaluation_targets
                 targets[split] = [t for drive in drives for t in choose(tree, drive)]
             elif split in lists:
@@ -142,7 +145,7 @@ class KittiRaw(FrameDatasetBuilder):
                 "--train_list FILE, or --train_drives and --test_drives from "
                 f"{', '.join(_sequence(drive) for drive in tree.drives[:4])}"
             )
-        return targets
+        return targets, named
 
 
 class _Tree:

@@ -40,11 +40,19 @@ class Loader(Iterator[Batch]):
 
     def __next__(self) -> Batch:
         """Raises UserError, as one line, whatever process it was raised in."""
-        batch = next(self._iterator)
-        if self._pool is None:
-            # Workers hand over shared memory, which complains if it lives to the interpreter's end.
-            batch = {key: np.array(value) for key, value in batch.items()}
-        return batch
+        if self._pool is not None:
+            return next(self._iterator)
+        try:
+            batch = next(self._iterator)
+        except RuntimeError as error:
+            if "terminated unexpectedly" not in str(error):
+                raise
+            raise UserError(
+                f"a loader worker died ({str(error).split('. ')[0]}), often for want of memory; "
+                "use fewer workers or a smaller batch"
+            ) from None
+        # Workers hand over shared memory, which complains if it lives to the interpreter's end.
+        return {key: np.array(value) for key, value in batch.items()}
 
     def close(self) -> None:
         """Ends the threads and worker processes; may be called twice."""
@@ -96,7 +104,8 @@ def make_loader(
         )
     part = global_batch // process_count
     order = grain.MapDataset.range(len(source)).shuffle(seed=seed).repeat()
-    steps = order.batch(part)[process_index::process_count][start_step:]
+    # Without end there is no remainder; but rounding the endless length up overflows it.
+    steps = order.batch(part, drop_remainder=True)[process_index::process_count][start_step:]
     if not workers:
         pool = ThreadPoolExecutor(min(part, os.cpu_count() or 1), "radepth-read")
         options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch)

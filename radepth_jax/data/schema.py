@@ -109,7 +109,10 @@ def features() -> tfds.features.FeaturesDict:
             "camera": tfds.features.Scalar(np.int64),
             "frame": tfds.features.Scalar(np.int64),
             "intrinsics": tfds.features.Tensor(shape=(3, 3), dtype=np.float32),
-            "world_T_camera": tfds.features.Tensor(shape=(4, 4), dtype=np.float64),
+            # As bytes: tf.Example's numbers are float32.
+            "world_T_camera": tfds.features.Tensor(
+                shape=(4, 4), dtype=np.float64, encoding=tfds.features.Encoding.BYTES
+            ),
             "depth": tfds.features.Tensor(shape=(), dtype=np.object_),
         }
     )
