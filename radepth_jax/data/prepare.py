@@ -220,6 +220,7 @@ def _full_disk_reported(folder: Path) -> Iterator[None]:
             raise UserError(
                 f"the disk of {folder} is full; free some space and run the same command again"
             ) from None
-        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        forbidden = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+        if isinstance(error, OSError) and error.errno in forbidden:
             raise UserError(f"{error.filename or folder}: {error.strerror}") from None
         raise
