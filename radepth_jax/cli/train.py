@@ -35,7 +35,7 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
         raise UserError(f"--config: expected a file such as configs/ra_depth_kitti.py\n{USAGE}")
     try:
         rest = values(sys.argv)
-        config = values["config"].value
+        config: ConfigDict = values["config"].value
     except (
         flags.Error,
         AttributeError,

@@ -99,11 +99,11 @@ def evaluate_batch(
     """
     images = jax.vmap(lambda i, s: network_input(i, s, resolution))(batch["image"], batch["size"])
     disparity = networks.depth.apply(variables["depth"], images, train=False)[0]
-    canvas = batch["depth"].shape[1:]
+    _, *canvas = batch["depth"].shape
 
     def one(disparity: jax.Array, depth: jax.Array, size: jax.Array) -> dict[str, jax.Array]:
         predicted = depth_from_disparity(
-            disparity_at(disparity, canvas, size),
+            disparity_at(disparity, (canvas[0], canvas[1]), size),
             min_depth=depth_range[0],
             max_depth=depth_range[1],
         )

@@ -1,6 +1,7 @@
 """Yardsticks that need no network: constant depth maps."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from radepth_jax.data.dataset import EvaluationSource
@@ -48,7 +49,8 @@ def evaluate_constant(
         protocol: how to compare.
         model: name for the table.
     """
-    compare = jax.jit(lambda truth, size: depth_metrics(depth, truth, size, protocol))
+    constant = jnp.asarray(depth)
+    compare = jax.jit(lambda truth, size: depth_metrics(constant, truth, size, protocol))
     results = []
     for i in range(len(source)):
         sample = source[i]

@@ -126,7 +126,8 @@ def compute_loss(
 
     stereo = None
     if "s" in offsets:
-        stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], views["middle"].flipped)
+        flipped = jnp.asarray(views["middle"].flipped)
+        stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], flipped)
     source_T_target, pose_stats = predict_poses(apply_pose, views["middle"].images, offsets, stereo)
     start, end = config.loss.consistency_ramp
     ramp = jnp.clip((step - start) / max(end - start, 1), 0.0, 1.0) if end else 1.0
@@ -141,8 +142,6 @@ def compute_loss(
         "depth": depth_stats.get("batch_stats", {}),
         "pose": pose_stats.get("batch_stats", {}) if pose_stats else batch_stats["pose"],
     }
-    pictures = pictures | {
-        "views": {n: views[n].images[:, 0] for n in names},
-        "disparities": disparities,
-    }
-    return jnp.mean(total), (terms, new_stats, pictures)
+    targets = {n: views[n].images[:, 0] for n in names}
+    shown = {"views": targets, "disparities": disparities, **pictures}
+    return jnp.mean(total), (terms, new_stats, shown)
