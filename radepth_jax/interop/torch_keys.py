@@ -30,17 +30,28 @@ _UNUSED = {
 }
 
 
+Path = tuple[str, ...]
+# The layouts: path of a layer in the variables -> (part, prefix of its PyTorch keys).
+Keys = dict[Path, tuple[str, str]]
+
+
 class Entry(NamedTuple):
     """One leaf: its path in the variables, its PyTorch key, and its shape there (OIHW)."""
 
-    path: tuple[str, ...]  # ("depth", "params", "encoder", ..., "kernel")
+    path: Path  # ("depth", "params", "encoder", ..., "kernel")
     part: str
     key: str
     shape: tuple[int, ...]
 
 
-def entries(config: Mapping[str, Any]) -> list[Entry]:
-    """Every leaf of the networks `config.model` describes, with its PyTorch key.
+def depth_entries(config: Mapping[str, Any]) -> list[Entry]:
+    """Every leaf of the depth network that `config.model` describes, with its PyTorch key."""
+    keys = {**_hrnet_keys(config["depth"]), **_decoder_keys(config["depth"])}
+    return _entries("depth", keys, config, channels=3)
+
+
+def pose_entries(config: Mapping[str, Any]) -> list[Entry]:
+    """Every leaf of the pose network, with its PyTorch key.
 
     Raises:
         UserError: the configuration's pose network has no published PyTorch form.
@@ -50,27 +61,25 @@ def entries(config: Mapping[str, Any]) -> list[Entry]:
             f"model.pose.name is {config['pose']['name']!r}: PyTorch weights are laid out for "
             "'resnet18' only"
         )
-    keys = {
-        **_hrnet_keys(config["depth"]),
-        **_decoder_keys(config["depth"]),
-        **_resnet_keys(),
-        **_pose_head_keys(),
-    }
+    return _entries("pose", {**_resnet_keys(), **_pose_head_keys()}, config, channels=6)
+
+
+def _entries(name: str, keys: Keys, config: Mapping[str, Any], *, channels: int) -> list[Entry]:
+    """The leaves of network `name`, of images with `channels`, whose layers `keys` names."""
     networks = build(config)
+    side = 2 * networks.depth.stride
+    images = jax.ShapeDtypeStruct((1, side, side, channels), jnp.float32)
+    leaves = jax.eval_shape(getattr(networks, name).init, jax.random.key(0), images)
     found = []
-    for name, channels in (("depth", 3), ("pose", 6)):
-        side = 2 * networks.depth.stride
-        images = jax.ShapeDtypeStruct((1, side, side, channels), jnp.float32)
-        leaves = jax.eval_shape(getattr(networks, name).init, jax.random.key(0), images)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(leaves):
-            names = (name, *(part.key for part in path))
-            _, _, *layer, kind = names
-            part, prefix = keys[name, *layer]
-            suffix = _BN_LEAVES[kind] if layer[-1] == "bn" else kind.replace("kernel", "weight")
-            shape = leaf.shape
-            if kind == "kernel":
-                shape = (shape[3], shape[2], shape[0], shape[1])
-            found.append(Entry(names, part, f"{prefix}.{suffix}", shape))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(leaves):
+        names = (name, *(step.key for step in path))
+        _, _, *layer, kind = names
+        part, prefix = keys[name, *layer]
+        suffix = _BN_LEAVES[kind] if layer[-1] == "bn" else kind.replace("kernel", "weight")
+        shape = leaf.shape
+        if kind == "kernel":
+            shape = (shape[3], shape[2], shape[0], shape[1])
+        found.append(Entry(names, part, f"{prefix}.{suffix}", shape))
     return found
 
 
@@ -91,7 +100,7 @@ def variables_from_torch(
     Raises:
         UserError: names every key that is missing, unknown or of another shape.
     """
-    expected = entries(config)
+    expected = depth_entries(config) + pose_entries(config)
     known = {(entry.part, entry.key) for entry in expected}
     problems = [f"unknown part {part}" for part in parts if part not in PARTS]
     variables: Variables = {}
@@ -134,7 +143,7 @@ def torch_from_variables(variables: Variables, config: Mapping[str, Any]) -> Par
     """
     parts: Parts = {part: {} for part in PARTS}
     problems = []
-    for entry in entries(config):
+    for entry in depth_entries(config) + pose_entries(config):
         value = _get(variables, entry.path)
         if value is None:
             problems.append(f"missing {'/'.join(entry.path)}")
@@ -158,13 +167,9 @@ def torch_from_variables(variables: Variables, config: Mapping[str, Any]) -> Par
     return parts
 
 
-# The layouts: (path of a layer in the variables) -> (part, prefix of its PyTorch keys).
-Keys = dict[tuple[str, ...], tuple[str, str]]
-
-
 def _hrnet_keys(config: Mapping[str, Any]) -> Keys:
     """HRNet as in its authors' code: conv1, layer1.N, transitionX, stageX.Y.branches..."""
-    layers = {("stem1",): ("conv1", "bn1"), ("stem2",): ("conv2", "bn2")}
+    layers: Keys = {("stem1",): ("conv1", "bn1"), ("stem2",): ("conv2", "bn2")}
     for block in range(config["bottlenecks"]):
         layers.update(_block_layers((f"stage1_block{block}",), f"layer1.{block}", 3))
     layers["transition1_branch0",] = ("transition1.0.0", "transition1.0.1")
@@ -192,7 +197,7 @@ def _hrnet_keys(config: Mapping[str, Any]) -> Keys:
 
 def _resnet_keys() -> Keys:
     """ResNet-18 as in torchvision, held as `encoder` by the pose encoder."""
-    layers = {("stem",): ("conv1", "bn1")}
+    layers: Keys = {("stem",): ("conv1", "bn1")}
     for stage in (1, 2, 3, 4):
         for block in (0, 1):
             path = (f"stage{stage}_block{block}",)
@@ -225,9 +230,7 @@ def _pose_head_keys() -> Keys:
     }
 
 
-def _block_layers(
-    path: tuple[str, ...], prefix: str, layers: int
-) -> Iterator[tuple[tuple[str, ...], tuple[str, str]]]:
+def _block_layers(path: Path, prefix: str, layers: int) -> Iterator[tuple[Path, tuple[str, str]]]:
     """A residual block of `layers` convolutions, and the shortcut that some blocks have."""
     for n in range(1, layers + 1):
         yield (*path, f"layer{n}"), (f"{prefix}.conv{n}", f"{prefix}.bn{n}")
@@ -235,23 +238,23 @@ def _block_layers(
 
 
 def _conv_norms(
-    root: tuple[str, ...],
+    root: Path,
     part: str,
     prefix: str,
-    layers: Mapping[tuple[str, ...], tuple[str, str]],
-) -> Iterator[tuple[tuple[str, ...], tuple[str, str]]]:
+    layers: Keys,
+) -> Iterator[tuple[Path, tuple[str, str]]]:
     for path, (conv, norm) in layers.items():
         yield (*root, *path, "conv"), (part, prefix + conv)
         yield (*root, *path, "bn"), (part, prefix + norm)
 
 
-def _put(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> None:
+def _put(tree: dict[str, Any], path: Path, value: np.ndarray) -> None:
     for name in path[:-1]:
         tree = tree.setdefault(name, {})
     tree[path[-1]] = value
 
 
-def _get(tree: Any, path: tuple[str, ...]) -> Any:
+def _get(tree: Any, path: Path) -> Any:
     """The leaf at `path`, or None."""
     for name in path:
         if not isinstance(tree, Mapping) or name not in tree:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from radepth_jax.models.convolve import convolve
 from radepth_jax.models.init import Constant, HeNormal, UniformFanIn
 from radepth_jax.models.norm import BatchNorm
 
@@ -24,7 +25,9 @@ def residual_layers(
     *, train: bool, groups: int, axis_name: str | None, dtype: Any
 ) -> tuple[Constructor, Constructor]:
     """The `conv` and `norm` of the encoders: no bias, He initialisation, BatchNorm."""
-    conv = partial(nn.Conv, use_bias=False, dtype=dtype, kernel_init=HeNormal())
+    conv = partial(
+        nn.Conv, use_bias=False, dtype=dtype, kernel_init=HeNormal(), conv_general_dilated=convolve
+    )
     norm = partial(
         BatchNorm,
         use_running_average=not train,
@@ -127,6 +130,7 @@ class Conv(nn.Module):
             kernel_init=initial,
             bias_init=initial if self.bias is None else Constant(self.bias),
             dtype=self.dtype,
+            conv_general_dilated=convolve,
             name="conv",
         )(x)
 

@@ -103,7 +103,7 @@ class ExchangeModule(nn.Module):
                 if j < i:
                     total = total + self._down(other, i, j)
                 elif j > i:
-                    total = total + self._up(other, i, j, x.shape[1:3])
+                    total = total + self._up(other, i, j, (x.shape[1], x.shape[2]))
             fused.append(nn.relu(total))
         return fused
 

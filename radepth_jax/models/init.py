@@ -81,7 +81,7 @@ def draw_variables(
     Returns:
         `{"params", "batch_stats"}` (the latter where the network has BatchNorm), float32.
     """
-    initializers = {}
+    initializers: dict[tuple[str, ...], Any] = {}
 
     def record(call, args, kwargs, context):
         if isinstance(context.module, nn.Conv):

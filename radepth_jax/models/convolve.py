@@ -1,0 +1,79 @@
+"""Convolution in forms that compile and differentiate fast on the CPU too.
+
+For `nn.Conv(conv_general_dilated=convolve)`; the values are those of `lax.conv_general_dilated`.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Padding = tuple[tuple[int, int], ...]
+
+# Where XLA's CPU backend differentiates by the kernel slowly: fewer channels than the limit, and
+# not a multiple of the unit. For 18 channels padding to 32 is 6 times as fast.
+_CPU_CHANNEL_UNIT = 16
+_CPU_CHANNEL_LIMIT = 32
+
+
+def convolve(
+    x: Float[Array, "N H W C"],
+    kernel: Float[Array, "h w C D"],
+    strides: tuple[int, int],
+    padding: Padding,
+    *,
+    precision: Any = None,
+    **unused: Any,
+) -> Float[Array, "N H2 W2 D"]:
+    """Convolve; `unused` is what `nn.Conv` passes besides: no dilation, one group, NHWC."""
+    del unused
+    if kernel.shape[:2] == (1, 1):
+        # As a matrix product it compiles and differentiates faster.
+        x = x[:, :: strides[0], :: strides[1]]
+        return jnp.einsum("nhwc,cd->nhwd", x, kernel[0, 0], precision=precision)
+    return _spatial(x, kernel, tuple(strides), tuple(padding), precision)
+
+
+def _convolve(x, kernel, strides, padding, precision):
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=strides,
+        padding=padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=precision,
+    )
+
+
+_spatial = jax.custom_vjp(_convolve, nondiff_argnums=(2, 3, 4))
+
+
+def _spatial_forward(x, kernel, strides, padding, precision):
+    return _convolve(x, kernel, strides, padding, precision), (x, kernel)
+
+
+def _spatial_backward(strides, padding, precision, residuals, cotangent):
+    x, kernel = residuals
+    convolution = partial(_convolve, strides=strides, padding=padding, precision=precision)
+    (d_x,) = jax.linear_transpose(lambda x: convolution(x, kernel), x)(cotangent)
+
+    def d_kernel(x, cotangent):
+        shape = (*kernel.shape[:-1], cotangent.shape[-1])
+        like = jax.ShapeDtypeStruct(shape, kernel.dtype)
+        return jax.linear_transpose(lambda kernel: convolution(x, kernel), like)(cotangent)[0]
+
+    features = kernel.shape[-1]
+    extra = -features % _CPU_CHANNEL_UNIT
+    if not extra or features > _CPU_CHANNEL_LIMIT:
+        return d_x, d_kernel(x, cotangent)
+
+    def d_kernel_padded(x, cotangent):
+        wide = jnp.pad(cotangent, ((0, 0), (0, 0), (0, 0), (0, extra)))
+        return d_kernel(x, wide)[..., :features]
+
+    return d_x, jax.lax.platform_dependent(x, cotangent, cpu=d_kernel_padded, default=d_kernel)
+
+
+_spatial.defvjp(_spatial_forward, _spatial_backward)
