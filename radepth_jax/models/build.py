@@ -95,6 +95,9 @@ def _dual_hrnet(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any)
             f"model.depth.initial_disparity is {initial}: expected a number between 0 and 1, "
             "or None for the default initialisation"
         )
+    head = tuple(config["head"])
+    if len(head) != 2 or min(head) < 1:
+        raise UserError(f"model.depth.head is {head}: expected two numbers of channels")
     encoder = HRNet(
         width=config["width"],
         branches=branches,
@@ -105,7 +108,7 @@ def _dual_hrnet(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any)
         axis_name=axis_name,
         dtype=dtype,
     )
-    return DualHRNet(encoder, HRDecoder(initial_disparity=initial, dtype=dtype))
+    return DualHRNet(encoder, HRDecoder(head=head, initial_disparity=initial, dtype=dtype))
 
 
 def _resnet_pose(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any) -> ResNetPose:
@@ -114,12 +117,11 @@ def _resnet_pose(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any
 
 
 def _conv_pose(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any) -> ConvPose:
-    del axis_name  # It has no BatchNorm to synchronise.
     _check_fields("model.pose", config, presets.tiny()["pose"])
     widths = tuple(config["widths"])
     if not widths or min(widths) < 1:
         raise UserError(f"model.pose.widths is {widths}: expected channels, such as (16, 32, 64)")
-    return ConvPose(widths=widths, dtype=dtype)
+    return ConvPose(widths=widths, axis_name=axis_name, dtype=dtype)
 
 
 _DEPTH = {"dual_hrnet": _dual_hrnet}

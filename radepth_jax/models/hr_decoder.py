@@ -17,11 +17,13 @@ class HRDecoder(nn.Module):
     """Disparity from HRNet's features, whatever their number and channels.
 
     Attributes:
+        head: channels of the last two blocks, at 1/2 and at full size.
         initial_disparity: the disparity, in (0, 1), about which an untrained network starts;
             `None` leaves the last bias to PyTorch's default, which starts near 0.5.
         dtype: compute type; parameters and the disparity are float32.
     """
 
+    head: tuple[int, int] = (32, 16)
     initial_disparity: float | None = None
     dtype: Any = jnp.float32
 
@@ -40,8 +42,8 @@ class HRDecoder(nn.Module):
         # A 1x1 block treats pixels alike, so it may run before the pixels are repeated.
         x = ConvElu(stem.shape[-1], kernel=1, dtype=self.dtype, name="stem_from0")(x)
         x = stem + upsample_nearest(x, 2)
-        x = ConvElu(32, dtype=self.dtype, name="head1")(x)
-        x = ConvElu(16, dtype=self.dtype, name="head2")(upsample_nearest(x, 2))
+        x = ConvElu(self.head[0], dtype=self.dtype, name="head1")(x)
+        x = ConvElu(self.head[1], dtype=self.dtype, name="head2")(upsample_nearest(x, 2))
         bias = None
         if self.initial_disparity is not None:
             bias = math.log(self.initial_disparity / (1.0 - self.initial_disparity))

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import Conv
+from radepth_jax.models.blocks import Conv, ConvNorm, residual_layers
 from radepth_jax.models.resnet import ResNet18
 
 # The network starts near the identity: its outputs are this times the last convolution's.
@@ -61,28 +61,34 @@ class ResNetPose(nn.Module):
 
 
 class ConvPose(nn.Module):
-    """A plain pose network for tiny configurations: stride-2 convolutions, no BatchNorm.
+    """A plain pose network for tiny configurations: stride-2 convolutions with BatchNorm.
+
+    Without the normalisation, features shrink from layer to layer and the motion, scaled by
+    `POSE_SCALE`, hardly moves for hundreds of steps; the depth network then learns nothing.
 
     Attributes:
         widths: channels of the convolutions; the first two have 7x7 and 5x5 kernels, the
             others 3x3 (as in Zhou et al., SfMLearner, CVPR 2017).
+        axis_name: mapped axis over which BatchNorm is synchronised; `None`: not at all.
         dtype: compute type; parameters are float32.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96, 96)
+    axis_name: str | None = None
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
         self, pairs: Float[Array, "N H W 6"], train: bool = False, groups: int = 1
     ) -> Pose:
-        """As `ResNetPose`; without batch statistics `train` and `groups` change nothing."""
-        del train, groups
+        """As `ResNetPose`."""
+        conv, norm = residual_layers(
+            train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
+        )
         x = _normalise(pairs)
         for i, features in enumerate(self.widths):
             kernel = {0: 7, 1: 5}.get(i, 3)
-            layer = Conv(features, kernel, stride=2, dtype=self.dtype, name=f"layer{i}")
-            x = nn.relu(layer(x))
+            x = ConvNorm(features, conv, norm, kernel=kernel, stride=2, name=f"layer{i}")(x)
         return _pose(Conv(6, kernel=1, dtype=self.dtype, name="motion")(x))
 
 

@@ -15,6 +15,7 @@ def ra_depth() -> dict[str, Any]:
             "blocks": 4,  # basic blocks of a branch in a module
             "stem_width": 64,
             "bottlenecks": 4,
+            "head": (32, 16),  # channels of the decoder's last two blocks
             "initial_disparity": None,  # start of an untrained network, in (0, 1)
         },
         "pose": {"name": "resnet18"},
@@ -33,6 +34,7 @@ def tiny() -> dict[str, Any]:
             "blocks": 1,
             "stem_width": 16,
             "bottlenecks": 1,
+            "head": (16, 8),
             "initial_disparity": None,
         },
         "pose": {"name": "convs", "widths": (16, 32, 64, 96, 96)},
