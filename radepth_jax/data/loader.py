@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
@@ -35,15 +36,19 @@ class Loader(Iterator[Batch]):
     """An endless iterator of batches, a context manager; `close` ends its threads and workers."""
 
     def __init__(self, dataset: grain.IterDataset, pool: ThreadPoolExecutor | None):
-        self._iterator = iter(dataset)
+        self._iterator = [iter(dataset)]  # empty once closed
         self._pool = pool
+        # Grain's iterators complain if they live to the interpreter's end.
+        self._end = weakref.finalize(self, _end, self._iterator, pool)
 
     def __next__(self) -> Batch:
         """Raises UserError, as one line, whatever process it was raised in."""
+        if not self._iterator:
+            raise StopIteration
         if self._pool is not None:
-            return next(self._iterator)
+            return next(self._iterator[0])
         try:
-            batch = next(self._iterator)
+            batch = next(self._iterator[0])
         except RuntimeError as error:
             if "terminated unexpectedly" not in str(error):
                 raise
@@ -56,15 +61,19 @@ class Loader(Iterator[Batch]):
 
     def close(self) -> None:
         """Ends the threads and worker processes; may be called twice."""
-        self._iterator.close()
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._end()
 
     def __enter__(self) -> "Loader":
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _end(iterator: list[grain.DatasetIterator], pool: ThreadPoolExecutor | None) -> None:
+    iterator.pop().close()
+    if pool is not None:
+        pool.shutdown()
 
 
 def make_loader(

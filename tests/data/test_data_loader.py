@@ -118,6 +118,7 @@ def test_closing_ends_threads_and_workers(workers):
     next(loader)
     loader.close()
     loader.close()
+    assert list(loader) == []
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         left = {t for t in threading.enumerate() if t.is_alive()} - before

@@ -1,5 +1,6 @@
 import http.server
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -251,8 +252,11 @@ def test_published_lists_are_downloaded(kitti, tmp_path, lists, monkeypatch):
         for path in kitti_splits.PUBLISHED["eigen_zhou"].values()
     }
 
+    seen: list[str] = []
+
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
+            seen.append(self.path)
             self.send_response(200 if self.path in texts else 404)
             self.end_headers()
             self.wfile.write(texts.get(self.path, b""))
@@ -269,6 +273,8 @@ def test_published_lists_are_downloaded(kitti, tmp_path, lists, monkeypatch):
         monkeypatch.setattr(kitti_splits, "SPLIT_LISTS_URL", f"{url}/gone")
         with pytest.raises(UserError, match=rf"cannot be downloaded from {url}/gone"):
             prepare("kitti_raw", source=kitti, data_dir=tmp_path / "e", split_lists="eigen_zhou")
+        while len(seen) < 6:  # else the other downloads would retry for minutes
+            time.sleep(0.01)
         server.shutdown()
     assert dataset.splits == {"train": 3, "validation": 1, "test": 2}
 

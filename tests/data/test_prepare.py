@@ -112,12 +112,13 @@ def test_array_record_reports_a_full_disk_as_expected():
 
 def test_an_unwritable_folder_is_reported(shots, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="/file.*: Not a directory"):
+    with pytest.raises(UserError, match=r"/file.*: Not a directory"):
         prepare("video", source=shots, data_dir=tmp_path / "file", fov=60.0)
 
 
 def test_a_killed_preparation_is_cleared_away_and_finished(shots, tmp_path):
     code = f"""
+import time
 from radepth_jax.data import schema
 from radepth_jax.data.prepare import prepare
 size = schema.image_size
