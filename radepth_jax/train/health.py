@@ -52,6 +52,6 @@ class CollapseDetector:
         return (
             f"training has collapsed: {sign}, so the network answers nearly one depth everywhere "
             "and the photometric loss no longer teaches it. Start again with pretrained encoders, "
-            "a later or longer config.loss.consistency_ramp, or a lower learning rate; if it happens from "
-            "the start, check that the camera moves and that the intrinsics are right"
+            "a later or longer config.loss.consistency_ramp, or a lower learning rate; if it is "
+            "so from the start, check that the camera moves and that the intrinsics are right"
         )
