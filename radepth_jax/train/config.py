@@ -63,7 +63,9 @@ def default_config() -> ConfigDict:
     config.optimizer.warmup_steps = 0
     config.optimizer.clip_norm = 0.0  # global gradient norm; 0 does not clip
 
-    config.pretrained = ConfigDict()  # ImageNet weights: a .safetensors file, "hf:REPO", or ""
+    config.pretrained = ConfigDict()
+    config.pretrained.checkpoint = ""  # start from the weights of this run's --workdir, or else
+    # from ImageNet: a .safetensors file, "hf:REPO", or "" for random encoders.
     config.pretrained.depth_encoder = "hf:timm/hrnet_w18.ms_in1k"
     config.pretrained.pose_encoder = "hf:timm/resnet18.tv_in1k"
 

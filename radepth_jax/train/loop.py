@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from radepth_jax import models
@@ -15,7 +16,7 @@ from radepth_jax.errors import UserError
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
-from radepth_jax.train.checkpoint import Checkpoints
+from radepth_jax.train.checkpoint import Checkpoints, load_checkpoint
 from radepth_jax.train.config import check_config, to_json
 from radepth_jax.train.metric_log import MetricLog
 from radepth_jax.train.monitor import Monitor
@@ -139,26 +140,39 @@ def _run(
 
 
 def _first_state(config: ConfigDict, total_steps: int, checkpoints: Checkpoints) -> TrainState:
+    """Where the run stands: its newest checkpoint, other weights to start from, or nothing."""
     if checkpoints.latest_step is not None:
         state, saved, _ = checkpoints.restore()
-        if to_json(saved)["model"] != to_json(config)["model"]:
-            raise UserError(
-                "config.model: the checkpoint in this --workdir is of another model "
-                f"({_difference(to_json(saved)['model'], to_json(config)['model'])}); "
-                "use another --workdir, or the config it was trained with"
-            )
+        _check_same_model(saved, config, "in this --workdir", "use another --workdir")
         print(f"continuing from step {int(state.step)} of {total_steps}")
         return state
-    if config.pretrained.depth_encoder or config.pretrained.pose_encoder:
-        fresh = variables_of(init_state(config, total_steps))
+    optimizer = make_optimizer(config.optimizer, total_steps)
+    pretrained = config.pretrained
+    if pretrained.checkpoint:
+        state, saved = load_checkpoint(pretrained.checkpoint)
+        _check_same_model(saved, config, "config.pretrained.checkpoint", "name another one")
+        return create_state(variables_of(state), optimizer)
+    state = init_state(config, total_steps)
+    if pretrained.depth_encoder or pretrained.pose_encoder:
         variables = load_imagenet(
-            fresh,
+            variables_of(state),
             config.model,
-            depth_encoder=config.pretrained.depth_encoder,
-            pose_encoder=config.pretrained.pose_encoder,
+            depth_encoder=pretrained.depth_encoder,
+            pose_encoder=pretrained.pose_encoder,
         )
-        return create_state(variables, make_optimizer(config.optimizer, total_steps))
-    return init_state(config, total_steps)
+        state = create_state(variables, optimizer)
+    return state
+
+
+def _check_same_model(saved: ConfigDict, given: ConfigDict, where: str, remedy: str) -> None:
+    """UserError that names the first field in which two configs' models differ."""
+    theirs, ours = (flatten_dict(to_json(c)["model"], sep=".") for c in (saved, given))
+    for field in sorted(set(theirs) | set(ours)):
+        if theirs.get(field) != ours.get(field):
+            raise UserError(
+                f"config.model.{field} is {ours.get(field)}, but the checkpoint {where} is of "
+                f"another model, with {theirs.get(field)}; {remedy}, or set the field to that"
+            )
 
 
 def _open_dataset(config: ConfigDict, workdir: Path) -> Dataset:
@@ -205,11 +219,3 @@ def protocol_of(config: ConfigDict) -> Protocol:
         crop=config.evaluate.crop,
         median_scaling=config.evaluate.median_scaling,
     )
-
-
-def _difference(saved: dict, given: dict) -> str:
-    """The first field that differs, in words."""
-    for name in sorted(set(saved) | set(given)):
-        if saved.get(name) != given.get(name):
-            return f"{name}: it has {saved.get(name)}, the config {given.get(name)}"
-    return "no difference"

@@ -100,8 +100,21 @@ def test_a_finished_run_says_so_and_changes_nothing(micro_config, finished, tmp_
 
 def test_a_checkpoint_of_another_model_is_refused(micro_config, finished, tmp_path):
     micro_config.model.depth.width = 6
-    with pytest.raises(UserError, match=r"config\.model: the checkpoint .* of another model"):
+    with pytest.raises(UserError, match=r"config\.model\.depth\.width is 6, but .* with 4;"):
         train(micro_config, tmp_path / "reference")
+    micro_config.pretrained.checkpoint = str(tmp_path / "reference")
+    with pytest.raises(UserError, match=r"the checkpoint config\.pretrained\.checkpoint is of ano"):
+        train(micro_config, tmp_path / "new")
+
+
+def test_a_run_can_start_from_anothers_weights(micro_config, finished, tmp_path):
+    micro_config.pretrained.checkpoint = str(tmp_path / "reference")
+    micro_config.optimizer.name = "sgd"
+    micro_config.optimizer.learning_rate = 0.0
+    micro_config.train.steps = 1
+    state = train(micro_config, tmp_path / "tuned")
+    assert int(state.step) == 1
+    assert_identical(finished.params, state.params)
 
 
 def test_ten_non_finite_steps_stop_the_run_and_keep_the_checkpoint(
