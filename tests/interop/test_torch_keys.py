@@ -1,0 +1,102 @@
+"""Weights to and from PyTorch's layout."""
+
+import jax
+import numpy as np
+import pytest
+from published_networks import state_dict_shapes, state_dicts
+
+from radepth_jax import models
+from radepth_jax.errors import UserError
+from radepth_jax.interop.torch_keys import (
+    depth_entries,
+    torch_from_variables,
+    variables_from_torch,
+)
+from radepth_jax.models import presets
+
+
+def small() -> dict:
+    """A configuration with a PyTorch form that is quick to trace."""
+    config = presets.ra_depth()
+    config["depth"].update(width=2, branches=3, modules=(1, 1), blocks=1, stem_width=2)
+    return config
+
+
+def test_published_weights_make_the_round_trip_bit_for_bit():
+    parts = state_dicts()
+    config = presets.ra_depth()
+    back = torch_from_variables(variables_from_torch(parts, config), config)
+    assert {part: set(keys) for part, keys in back.items()} == {
+        part: set(keys) for part, keys in parts.items()
+    }
+    shapes = state_dict_shapes()
+    for part, values in parts.items():
+        for key, value in values.items():
+            assert back[part][key].shape == shapes[part][key], (part, key)
+            if not key.startswith("encoder.fc."):
+                np.testing.assert_array_equal(back[part][key], value, err_msg=f"{part}/{key}")
+
+
+def test_initial_variables_make_the_round_trip_for_any_size():
+    config = small()
+    variables = models.init_variables(models.build(config), jax.random.key(0), (64, 64))
+    back = variables_from_torch(torch_from_variables(variables, config), config)
+    jax.tree.map(np.testing.assert_array_equal, back, variables)
+
+
+def test_layouts_are_transposed_not_reshaped():
+    config = small()
+    variables = models.init_variables(models.build(config), jax.random.key(0), (64, 64))
+    kernel = variables["depth"]["params"]["encoder"]["stem1"]["conv"]["kernel"]
+    weight = torch_from_variables(variables, config)["encoder"]["conv1.weight"]
+    assert weight.shape == (2, 3, 3, 3)
+    assert weight[1, 2, 0, 1] == kernel[0, 1, 2, 1]
+
+
+def test_every_key_has_one_leaf():
+    for config in (presets.ra_depth(), small()):
+        keys = [(entry.part, entry.key) for entry in depth_entries(config)]
+        assert len(keys) == len(set(keys))
+
+
+def test_checkpoint_extras_are_accepted():
+    config = small()
+    variables = models.init_variables(models.build(config), jax.random.key(0), (64, 64))
+    parts = torch_from_variables(variables, config)
+    parts["encoder"].update(height=192, width=640, use_stereo=False)
+    del parts["pose_encoder"]["encoder.fc.weight"]
+    back = variables_from_torch(parts, config)
+    jax.tree.map(np.testing.assert_array_equal, back, variables)
+
+
+def test_every_problem_is_named_in_one_error():
+    config = small()
+    variables = models.init_variables(models.build(config), jax.random.key(0), (64, 64))
+    parts = torch_from_variables(variables, config)
+    del parts["encoder"]["bn1.weight"]
+    parts["pose"]["net.0.bias"] = np.zeros(3, np.float32)
+    parts["depth"]["decoder.99.conv.weight"] = np.zeros(1, np.float32)
+    parts["mono_encoder"] = {}
+    with pytest.raises(UserError) as error:
+        variables_from_torch(parts, config)
+    message = str(error.value)
+    assert "missing encoder/bn1.weight" in message
+    assert "pose/net.0.bias has shape (3,), expected (256,)" in message
+    assert "unknown depth/decoder.99.conv.weight" in message
+    assert "unknown part mono_encoder" in message
+    assert "\n" not in message
+
+
+def test_variables_that_do_not_fit_are_named():
+    config = small()
+    variables = models.init_variables(models.build(config), jax.random.key(0), (64, 64))
+    del variables["depth"]["params"]["decoder"]["stem"]
+    with pytest.raises(UserError, match="missing depth/params/decoder/stem/conv/conv/kernel"):
+        torch_from_variables(variables, config)
+    with pytest.raises(UserError, match="stem1/conv/kernel has shape"):
+        torch_from_variables(variables, {**config, "depth": {**config["depth"], "stem_width": 3}})
+
+
+def test_a_pose_network_without_a_torch_form_is_refused():
+    with pytest.raises(UserError, match=r"model.pose.name is 'convs'.*'resnet18'"):
+        variables_from_torch({}, presets.tiny())
