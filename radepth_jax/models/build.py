@@ -121,7 +121,9 @@ def _conv_pose(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any) 
     widths = tuple(config["widths"])
     if not widths or min(widths) < 1:
         raise UserError(f"model.pose.widths is {widths}: expected channels, such as (16, 32, 64)")
-    return ConvPose(widths=widths, axis_name=axis_name, dtype=dtype)
+    if not config["scale"] > 0:
+        raise UserError(f"model.pose.scale is {config['scale']}: expected a positive number")
+    return ConvPose(widths=widths, scale=config["scale"], axis_name=axis_name, dtype=dtype)
 
 
 _DEPTH = {"dual_hrnet": _dual_hrnet}

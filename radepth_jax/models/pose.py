@@ -31,7 +31,7 @@ class PoseHead(nn.Module):
         x = nn.relu(Conv(256, dtype=self.dtype, name="layer1")(x))
         x = nn.relu(Conv(256, dtype=self.dtype, name="layer2")(x))
         x = Conv(12, kernel=1, dtype=self.dtype, name="motion")(x)
-        return _pose(x)
+        return _pose(x, POSE_SCALE)
 
 
 class ResNetPose(nn.Module):
@@ -63,17 +63,19 @@ class ResNetPose(nn.Module):
 class ConvPose(nn.Module):
     """A plain pose network for tiny configurations: stride-2 convolutions with BatchNorm.
 
-    Without the normalisation, features shrink from layer to layer and the motion, scaled by
-    `POSE_SCALE`, hardly moves for hundreds of steps; the depth network then learns nothing.
+    Without the normalisation, features shrink from layer to layer and the scaled motion hardly
+    moves for hundreds of steps; the depth network then learns nothing.
 
     Attributes:
         widths: channels of the convolutions; the first two have 7x7 and 5x5 kernels, the
             others 3x3 (as in Zhou et al., SfMLearner, CVPR 2017).
+        scale: the motion is this times the last convolution's output.
         axis_name: mapped axis over which BatchNorm is synchronised; `None`: not at all.
         dtype: compute type; parameters are float32.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96, 96)
+    scale: float = POSE_SCALE
     axis_name: str | None = None
     dtype: Any = jnp.float32
 
@@ -89,7 +91,7 @@ class ConvPose(nn.Module):
         for i, features in enumerate(self.widths):
             kernel = {0: 7, 1: 5}.get(i, 3)
             x = ConvNorm(features, conv, norm, kernel=kernel, stride=2, name=f"layer{i}")(x)
-        return _pose(Conv(6, kernel=1, dtype=self.dtype, name="motion")(x))
+        return _pose(Conv(6, kernel=1, dtype=self.dtype, name="motion")(x), self.scale)
 
 
 def _normalise(images: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
@@ -97,7 +99,7 @@ def _normalise(images: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
     return (images - 0.45) / 0.225
 
 
-def _pose(x: Float[Array, "N h w 6*frames"]) -> Pose:
+def _pose(x: Float[Array, "N h w 6*frames"], scale: float) -> Pose:
     """Spatial mean of the first frame's six numbers, scaled."""
-    motion = POSE_SCALE * x[..., :6].astype(jnp.float32).mean(axis=(1, 2))
+    motion = scale * x[..., :6].astype(jnp.float32).mean(axis=(1, 2))
     return motion[:, :3], motion[:, 3:]
