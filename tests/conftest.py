@@ -42,6 +42,10 @@ def street_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def micro_config(street_dir: Path):
     """A run of seconds: the smallest network at 64x32 on `street/tiny`, one sample a device."""
+    return make_micro_config(street_dir)
+
+
+def make_micro_config(street_dir: Path):
     from ml_collections import ConfigDict
 
     from radepth_jax.models import presets

@@ -1,14 +1,17 @@
 """Whole runs: exact repetition, exact resume, what is written, and how runs end."""
 
+import functools
 import json
 
 import jax
 import numpy as np
 import pytest
+from conftest import make_micro_config
 
 from radepth_jax.errors import UserError
 from radepth_jax.train import loop
 from radepth_jax.train.checkpoint import load_checkpoint
+from radepth_jax.train.config import to_json
 from radepth_jax.train.loop import train
 
 
@@ -21,19 +24,39 @@ def assert_identical(a, b):
         np.testing.assert_array_equal(x, y)
 
 
-@pytest.fixture
-def finished(micro_config, tmp_path):
-    """The reference run: four steps without interruption."""
-    return train(micro_config, tmp_path / "reference")
+STEPS = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compile_once():
+    """Runs whose steps are the same function share one compiled step."""
+    real_step, real_pmap = loop.make_train_step, loop.pmap_step
+
+    def make_train_step(config, total_steps):
+        groups = ("model", "views", "loss", "optimizer", "seed", "batch_norm_sync")
+        key = json.dumps([to_json(config)[group] for group in groups] + [total_steps])
+        return STEPS.setdefault(key, real_step(config, total_steps))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "make_train_step", make_train_step)
+        patch.setattr(loop, "pmap_step", functools.cache(real_pmap))
+        yield
+
+
+@pytest.fixture(scope="module")
+def reference(street_dir, tmp_path_factory):
+    """The working directory and state of four steps without interruption."""
+    workdir = tmp_path_factory.mktemp("reference")
+    return workdir, train(make_micro_config(street_dir), workdir)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
-    micro_config, finished, tmp_path
+    micro_config, reference, tmp_path
 ):
-    assert_identical(finished, train(micro_config, tmp_path / "again"))
+    assert_identical(reference[1], train(micro_config, tmp_path / "again"))
     micro_config.seed = 1
     other = train(micro_config, tmp_path / "other")
-    assert any((a != b).any() for a, b in zip(leaves(finished), leaves(other), strict=True))
+    assert any((a != b).any() for a, b in zip(leaves(reference[1]), leaves(other), strict=True))
 
 
 class KilledError(Exception):
@@ -60,7 +83,7 @@ def kill_at_call(monkeypatch, number):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_resuming_is_exact_with_any_worker_count(
-    micro_config, finished, tmp_path, monkeypatch, workers
+    micro_config, reference, tmp_path, monkeypatch, workers
 ):
     kill_at_call(monkeypatch, 4)  # step 3 is done and logged, but was not saved
     with pytest.raises(KilledError):
@@ -69,7 +92,7 @@ def test_resuming_is_exact_with_any_worker_count(
     state, _ = load_checkpoint(tmp_path / "run")
     assert int(state.step) == 2
     micro_config.data.workers = workers
-    assert_identical(finished, train(micro_config, tmp_path / "run"))
+    assert_identical(reference[1], train(micro_config, tmp_path / "run"))
     steps = [json.loads(line)["step"] for line in (tmp_path / "run/metrics.jsonl").open()]
     assert steps == [1, 2, 3, 4]
 
@@ -93,28 +116,28 @@ def test_a_run_writes_every_term_pictures_and_validation(micro_config, tmp_path)
     assert list((tmp_path / "run/tensorboard").glob("events*"))
 
 
-def test_a_finished_run_says_so_and_changes_nothing(micro_config, finished, tmp_path, capsys):
-    assert_identical(finished, train(micro_config, tmp_path / "reference"))
+def test_a_finished_run_says_so_and_changes_nothing(micro_config, reference, capsys):
+    assert_identical(reference[1], train(micro_config, reference[0]))
     assert "already trained for 4 steps" in capsys.readouterr().out
 
 
-def test_a_checkpoint_of_another_model_is_refused(micro_config, finished, tmp_path):
+def test_a_checkpoint_of_another_model_is_refused(micro_config, reference, tmp_path):
     micro_config.model.depth.width = 6
     with pytest.raises(UserError, match=r"config\.model\.depth\.width is 6, but .* with 4;"):
-        train(micro_config, tmp_path / "reference")
-    micro_config.pretrained.checkpoint = str(tmp_path / "reference")
+        train(micro_config, reference[0])
+    micro_config.pretrained.checkpoint = str(reference[0])
     with pytest.raises(UserError, match=r"the checkpoint config\.pretrained\.checkpoint is of ano"):
         train(micro_config, tmp_path / "new")
 
 
-def test_a_run_can_start_from_anothers_weights(micro_config, finished, tmp_path):
-    micro_config.pretrained.checkpoint = str(tmp_path / "reference")
+def test_a_run_can_start_from_anothers_weights(micro_config, reference, tmp_path):
+    micro_config.pretrained.checkpoint = str(reference[0])
     micro_config.optimizer.name = "sgd"
     micro_config.optimizer.learning_rate = 0.0
     micro_config.train.steps = 1
     state = train(micro_config, tmp_path / "tuned")
     assert int(state.step) == 1
-    assert_identical(finished.params, state.params)
+    assert_identical(reference[1].params, state.params)
 
 
 def test_ten_non_finite_steps_stop_the_run_and_keep_the_checkpoint(
