@@ -37,5 +37,5 @@ def tiny() -> dict[str, Any]:
             "head": (16, 8),
             "initial_disparity": None,
         },
-        "pose": {"name": "convs", "widths": (16, 32, 64, 96, 96), "scale": 0.05},
+        "pose": {"name": "convs", "widths": (16, 32, 64, 96, 96), "scale": 0.01},
     }
