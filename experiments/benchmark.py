@@ -91,9 +91,7 @@ def measure(
 
     from radepth_jax import models
     from radepth_jax.cli.cache import use_compilation_cache
-    from radepth_jax.data.dataset import TrainingSource, open_dataset
-    from radepth_jax.data.loader import device_prefetch, make_loader
-    from radepth_jax.data.prepare import prepare
+    from radepth_jax.data import TrainingSource, device_prefetch, make_loader, open_dataset, prepare
     from radepth_jax.train.config import default_config, parse_resolution
     from radepth_jax.train.state import init_state, variables_of
     from radepth_jax.train.step import make_train_step, place_batch, pmap_step, replicate

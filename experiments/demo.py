@@ -17,8 +17,7 @@ from PIL import Image
 
 from radepth_jax import models
 from radepth_jax.cli.cache import use_compilation_cache
-from radepth_jax.data.dataset import EvaluationSource, open_dataset
-from radepth_jax.data.prepare import prepare
+from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate import evaluator, priors, report
 from radepth_jax.evaluate.pictures import colorize, grid, labelled, resized
 from radepth_jax.train.loop import protocol_of, train

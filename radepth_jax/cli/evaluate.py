@@ -20,7 +20,7 @@ def main(argv: list[str]) -> None:
 
     use_compilation_cache()
     from radepth_jax import models
-    from radepth_jax.data.dataset import EvaluationSource, open_dataset
+    from radepth_jax.data import EvaluationSource, open_dataset
     from radepth_jax.evaluate import evaluator, priors, report
     from radepth_jax.models.depth import check_resolution
     from radepth_jax.train.checkpoint import load_checkpoint

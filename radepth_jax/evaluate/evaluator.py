@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from radepth_jax.data.dataset import EvaluationSource
+from radepth_jax.data import EvaluationSource
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics
 from radepth_jax.geometry.camera import depth_from_disparity

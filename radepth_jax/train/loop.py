@@ -9,9 +9,15 @@ from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from radepth_jax import models
-from radepth_jax.data.dataset import Dataset, EvaluationSource, TrainingSource, open_dataset
-from radepth_jax.data.loader import DevicePrefetch, device_prefetch, make_loader
-from radepth_jax.data.prepare import prepare
+from radepth_jax.data import (
+    Dataset,
+    EvaluationSource,
+    TrainingSource,
+    device_prefetch,
+    make_loader,
+    open_or_prepare,
+)
+from radepth_jax.data.loader import DevicePrefetch
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import Protocol
@@ -56,7 +62,7 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
             f"config.data.batch_size: expected a multiple of the {devices * processes} devices, "
             f"got {config.data.batch_size}"
         )
-    dataset = _open_dataset(config.data, Path(workdir))
+    dataset = open_or_prepare(config.data, workdir)
     source = TrainingSource(
         dataset,
         config.data.train_split,
@@ -175,28 +181,10 @@ def _check_same_model(saved: ConfigDict, given: ConfigDict, where: str, remedy: 
             )
 
 
-def _open_dataset(config: ConfigDict, workdir: Path) -> Dataset:
-    """The data set that `config.data` names, prepared first where it names its own footage."""
-    if not config.source:
-        return open_dataset(config.name, config.data_dir)
-    prepare(
-        config.name,
-        source=config.source,
-        data_dir=workdir / "data",
-        intrinsics=config.intrinsics or None,
-        fov=config.fov or None,
-        stride=config.stride,
-    )
-    return open_dataset(config.name, workdir / "data")
-
-
 def _validation_source(config: ConfigDict, dataset: Dataset) -> EvaluationSource | None:
     """The validation split, where it has ground truth."""
     split = config.data.validation_split
-    if not dataset.splits.get(split):
-        return None
-    with_depth = any(dataset.record(split, i)["depth"] for i in range(dataset.splits[split]))
-    return EvaluationSource(dataset, split) if with_depth else None
+    return EvaluationSource(dataset, split) if dataset.has_depth(split) else None
 
 
 def _validate(config: ConfigDict, state: TrainState, source: EvaluationSource) -> list:

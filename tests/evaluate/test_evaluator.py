@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from radepth_jax import models
-from radepth_jax.data.dataset import EvaluationSource, open_dataset
+from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluate import evaluator, priors, report
 from radepth_jax.evaluate.metrics import METRICS, Protocol
 

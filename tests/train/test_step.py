@@ -4,8 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from radepth_jax.data.dataset import TrainingSource, open_dataset
-from radepth_jax.data.loader import make_loader
+from radepth_jax.data import TrainingSource, make_loader, open_dataset
 from radepth_jax.train.state import init_state, make_schedule
 from radepth_jax.train.step import (
     make_train_step,
