@@ -12,7 +12,8 @@ def main(argv: list[str]) -> None:
     kitti = names.add_parser("kitti_raw", help="an extracted KITTI raw tree, whole or in part")
     kitti.add_argument("--source", required=True, help="the folder that holds 2011_09_26, ...")
     kitti.add_argument(
-        "--split_lists", help="eigen_zhou (downloaded), or a folder with train_files.txt, ..."
+        "--split_lists",
+        help="eigen_zhou (downloaded, the default), or a folder with train_files.txt, ...",
     )
     for split in ("train", "validation", "test"):
         kitti.add_argument(f"--{split}_list", help="a file of lines DATE/DRIVE FRAME l|r")

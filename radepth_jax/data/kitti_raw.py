@@ -25,12 +25,14 @@ _LIST_FILES = {
     "validation": "val_files.txt",
     "test": "test_files.txt",
 }
+DEFAULT_LISTS = "eigen_zhou"  # where neither lists nor drives are given
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # of two files of a frame, the last kind is taken
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class KittiRawConfig(tfds.core.BuilderConfig):
-    """What to prepare. For each split its list counts, then its drives, then `split_lists`.
+    """What to prepare. For each split its list counts, then its drives, then `split_lists`;
+    where none of these is given, the published Eigen-Zhou lists.
 
     Attributes:
         source: the folder that holds the date folders (`2011_09_26`, ...).
@@ -124,7 +126,10 @@ class KittiRaw(FrameDatasetBuilder):
     ) -> tuple[dict[str, list[Target]], set[str]]:
         """The targets of each split, and the drives that were given by name."""
         config = self.builder_config
-        lists = _list_paths(config.split_lists, dl_manager)
+        given = [config.split_lists]
+        for split in schema.SAMPLE_SPLITS:
+            given += [getattr(config, f"{split}_list"), getattr(config, f"{split}_drives")]
+        lists = _list_paths(config.split_lists if any(given) else DEFAULT_LISTS, dl_manager)
         targets = {}
         named: set[str] = set()
         for split in schema.SAMPLE_SPLITS:
@@ -139,12 +144,6 @@ class KittiRaw(FrameDatasetBuilder):
                 targets[split] = [t for drive in drives for t in choose(tree, drive)]
             elif split in lists:
                 targets[split] = kitti_splits.read_list(lists[split])
-        if not targets:
-            raise UserError(
-                "kitti_raw: nothing says what to train on; give --split_lists eigen_zhou, "
-                "--train_list FILE, or --train_drives and --test_drives from "
-                f"{', '.join(_sequence(drive) for drive in tree.drives[:4])}"
-            )
         return targets, named
 
 
@@ -216,7 +215,7 @@ def _list_paths(name: str | None, dl_manager: tfds.download.DownloadManager) -> 
     except Exception as error:  # requests, urllib3 and TFDS have their own
         raise UserError(
             f"split lists {name}: cannot be downloaded from {kitti_splits.SPLIT_LISTS_URL} "
-            f"({type(error).__name__}); give a folder of list files as --split_lists"
+            f"({type(error).__name__}); give a folder of list files as --split_lists, or --train_drives and --test_drives"
         ) from None
 
 
