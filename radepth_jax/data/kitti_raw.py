@@ -215,7 +215,8 @@ def _list_paths(name: str | None, dl_manager: tfds.download.DownloadManager) -> 
     except Exception as error:  # requests, urllib3 and TFDS have their own
         raise UserError(
             f"split lists {name}: cannot be downloaded from {kitti_splits.SPLIT_LISTS_URL} "
-            f"({type(error).__name__}); give a folder of list files as --split_lists, or --train_drives and --test_drives"
+            f"({type(error).__name__}); give a folder of list files as --split_lists, "
+            "or --train_drives and --test_drives"
         ) from None
 
 
