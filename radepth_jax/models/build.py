@@ -62,16 +62,30 @@ def init_variables(networks: Networks, key: jax.Array, resolution: tuple[int, in
     Raises:
         UserError: the resolution does not fit the depth network.
     """
+    images = _inputs(networks, resolution)
+    keys = jax.random.split(key)
+    return {
+        name: draw_variables(getattr(networks, name), keys[i], images[name])
+        for i, name in enumerate(Networks._fields)
+    }
+
+
+def variable_shapes(networks: Networks, resolution: tuple[int, int]) -> Variables:
+    """As `init_variables`, but only shapes and types (`jax.ShapeDtypeStruct`)."""
+    key = jax.random.key(0)
+    return {
+        name: jax.eval_shape(getattr(networks, name).init, key, images)
+        for name, images in _inputs(networks, resolution).items()
+    }
+
+
+def _inputs(networks: Networks, resolution: tuple[int, int]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shape and type of each network's input, for images of (width, height)."""
     check_resolution(resolution, networks.depth.stride)
     width, height = resolution
-    depth_key, pose_key = jax.random.split(key)
-
-    def images(channels: int) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
-
     return {
-        "depth": draw_variables(networks.depth, depth_key, images(3)),
-        "pose": draw_variables(networks.pose, pose_key, images(6)),
+        name: jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
+        for name, channels in (("depth", 3), ("pose", 6))
     }
 
 

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from radepth_jax.errors import UserError
 from radepth_jax.train.config import from_json, to_json
-from radepth_jax.train.state import TrainState, init_state
+from radepth_jax.train.state import TrainState, state_shapes
 
 FOLDER = "checkpoints"
 
@@ -82,7 +82,7 @@ class Checkpoints:
                 step, args=ocp.args.Composite(config=ocp.args.JsonRestore())
             )["config"]
             config, total_steps = from_json(saved["config"]), int(saved["total_steps"])
-            target = jax.eval_shape(lambda: init_state(config, total_steps))
+            target = state_shapes(config, total_steps)
             device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
             target = jax.tree.map(
                 lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), target

@@ -84,6 +84,13 @@ def create_state(variables: dict, optimizer: optax.GradientTransformation) -> Tr
     )
 
 
+def state_shapes(config: ConfigDict, total_steps: int) -> TrainState:
+    """As `init_state`, but only shapes and types (`jax.ShapeDtypeStruct`)."""
+    shapes = models.variable_shapes(models.build(config.model), tuple(config.views.resolution))
+    optimizer = make_optimizer(config.optimizer, total_steps)
+    return jax.eval_shape(lambda variables: create_state(variables, optimizer), shapes)
+
+
 def init_state(config: ConfigDict, total_steps: int) -> TrainState:
     """A fresh state: networks initialised from `config.seed`, nothing pretrained."""
     networks = models.build(config.model)
