@@ -1,28 +1,32 @@
 """Notice a run that has gone wrong, and say so in plain words."""
 
-import math
-
-COLLAPSED_VARIATION = 0.02
+# Variation is the disparity's standard deviation over its mean, inside an image. A street's true
+# disparity has about 0.8; an untrained network's 0.02 to 0.05, growing within a few hundred steps.
+FLAT_VARIATION = 0.02
+FALLEN_VARIATION = 0.15
+FALLEN_SHARE = 0.3
 COLLAPSED_AUTOMASK = 0.97
 
 
 class CollapseDetector:
     """Watch for a depth network that answers one depth everywhere.
 
-    Two signs, averaged over about `memory` steps: the disparity's variation inside an image
-    (standard deviation over mean) is near zero, or nearly every pixel is auto-masked (no warped
-    source explains the target better than the unwarped one).
+    The signs, averaged over about `memory` steps: the disparity's variation inside an image has
+    fallen to a small part of what it was (constant maps agree perfectly across scales, so the
+    consistency loss can pull a young network there); it has stayed near zero for `patience` steps;
+    or nearly every pixel has been auto-masked for as long (no warped source explains the target
+    better than the unwarped one).
 
     Args:
         memory: steps the running averages remember.
+        patience: steps a run may take to leave its flat start.
     """
 
-    def __init__(self, memory: int = 50):
-        self._decay = 1.0 - 1.0 / memory
-        self._memory = memory
+    def __init__(self, memory: int = 50, patience: int = 500):
+        self._keep = 1.0 - 1.0 / memory
+        self._memory, self._patience = memory, patience
         self._steps = 0
-        self._variation = math.nan
-        self._automasked = math.nan
+        self._variation = self._automasked = self._best = 0.0
 
     def update(self, variation: float, automasked: float) -> str | None:
         """Take one step's figures.
@@ -35,17 +39,20 @@ class CollapseDetector:
             A message while the run looks collapsed, else None.
         """
         self._steps += 1
-        if self._steps == 1:
-            self._variation, self._automasked = variation, automasked
-        else:
-            keep = self._decay
-            self._variation = keep * self._variation + (1 - keep) * variation
-            self._automasked = keep * self._automasked + (1 - keep) * automasked
+        keep = self._keep if self._steps > 1 else 0.0
+        self._variation = keep * self._variation + (1 - keep) * variation
+        self._automasked = keep * self._automasked + (1 - keep) * automasked
         if self._steps < self._memory:
             return None
-        if self._variation < COLLAPSED_VARIATION:
-            sign = f"the predicted disparity varies by only {self._variation:.2%} inside an image"
-        elif self._automasked > COLLAPSED_AUTOMASK:
+        self._best = max(self._best, self._variation)
+        if self._variation < min(FALLEN_VARIATION, FALLEN_SHARE * self._best):
+            sign = (
+                f"the disparity's variation inside an image has fallen from {self._best:.3f} to "
+                f"{self._variation:.3f} of its mean"
+            )
+        elif self._steps >= self._patience and self._variation < FLAT_VARIATION:
+            sign = f"the disparity varies by only {self._variation:.3f} of its mean inside an image"
+        elif self._steps >= self._patience and self._automasked > COLLAPSED_AUTOMASK:
             sign = f"{self._automasked:.1%} of the pixels are auto-masked"
         else:
             return None

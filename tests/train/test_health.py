@@ -1,28 +1,40 @@
+"""Collapse is reported, and nothing else is. The figures are of runs on the rendered street."""
+
+import pytest
+
 from radepth_jax.train.health import CollapseDetector
 
 
-def watch(variation, automasked, steps=60):
-    detector = CollapseDetector(memory=50)
-    return [detector.update(variation, automasked) for _ in range(steps)]
+def watch(variations, automasked=0.4, **options):
+    detector = CollapseDetector(**options)
+    return [detector.update(variation, automasked) for variation in variations]
 
 
 def test_a_healthy_run_is_left_alone():
-    assert watch(0.5, 0.4) == [None] * 60
+    # From the flat start of an untrained network to the variation of a learned street.
+    grows = [0.03] * 100 + [0.03 + 0.0005 * i for i in range(1000)]
+    assert set(watch(grows)) == {None}
 
 
-def test_flat_disparity_is_a_collapse():
-    messages = watch(0.001, 0.4)
-    assert messages[:49] == [None] * 49  # not before it has seen enough
-    assert "varies by only 0.10%" in messages[-1]
+def test_a_fall_is_reported_once_the_average_has_followed():
+    # Consistency at full weight from a young network, as measured: 0.65, then 0.1 and below.
+    messages = watch([0.65] * 300 + [0.1] * 200)
+    assert messages[:300] == [None] * 300
+    first = next(i for i, message in enumerate(messages) if message)
+    assert 330 < first < 480
+    assert "has fallen from 0.65" in messages[-1]
     assert "consistency_ramp" in messages[-1]
 
 
-def test_everything_auto_masked_is_a_collapse():
-    assert "99.0% of the pixels are auto-masked" in watch(0.5, 0.99)[-1]
+@pytest.mark.parametrize(
+    ("variation", "automasked", "sign"),
+    [(0.001, 0.4, "varies by only 0.001"), (0.5, 0.99, "99.0% of the pixels are auto-masked")],
+)
+def test_a_run_that_never_leaves_its_start_is_reported_after_a_while(variation, automasked, sign):
+    messages = watch([variation] * 520, automasked)
+    assert messages[:499] == [None] * 499
+    assert sign in messages[-1]
 
 
 def test_one_bad_step_is_no_collapse():
-    detector = CollapseDetector(memory=50)
-    for _ in range(100):
-        detector.update(0.5, 0.3)
-    assert detector.update(0.0, 1.0) is None
+    assert set(watch([0.5] * 100 + [0.0] + [0.5] * 100)) == {None}

@@ -65,7 +65,13 @@ class Street(FrameDatasetBuilder):
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
     BUILDER_CONFIGS: ClassVar[list[StreetConfig]] = [
         StreetConfig(
-            name="demo", description="Rendered in seconds.", train=16, validation=3, test=4
+            # Many short worlds: what they look like matters more than how long they are.
+            name="demo",
+            description="Rendered in seconds.",
+            train=44,
+            validation=3,
+            test=5,
+            frames=12,
         ),
         StreetConfig(
             name="full",
@@ -77,7 +83,7 @@ class Street(FrameDatasetBuilder):
         ),
         StreetConfig(
             name="stereo",
-            description="As demo, with the right camera of a stereo pair.",
+            description="With the right camera of a stereo pair.",
             train=16,
             validation=3,
             test=4,
