@@ -1,5 +1,10 @@
 """Errors a user can act on."""
 
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
 
 class UserError(Exception):
     """Something the user gave cannot be used.
@@ -7,3 +12,28 @@ class UserError(Exception):
     The message is one line that names the file or field, says what was expected and what came,
     and what to do. The command line prints it without a traceback and exits with 2.
     """
+
+
+@contextlib.contextmanager
+def writing_to(folder: str | Path) -> Iterator[None]:
+    """Report a full disk or a folder that cannot be written as a UserError.
+
+    Python says so with an OSError; ArrayRecord and TensorStore with other errors' texts.
+
+    Args:
+        folder: what is written, for the message.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or "No space left on device" in str(error):
+            raise UserError(
+                f"the disk of {folder} is full; free some space and run the same command again"
+            ) from None
+        forbidden = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+        if isinstance(error, OSError) and error.errno in forbidden:
+            raise UserError(f"{error.filename or folder}: {error.strerror}") from None
+        raise

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import errno
 import fcntl
 import importlib
 import re
@@ -18,7 +17,7 @@ import tensorflow_datasets as tfds
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder, Progress
 from radepth_jax.data.dataset import Dataset, open_dataset
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, writing_to
 
 # Imported when asked for: PyAV or the renderer only load where they are needed.
 BUILDERS = {
@@ -59,7 +58,7 @@ def prepare(
         raise UserError(f"no data set {name!r}; there are {', '.join(BUILDERS)}")
     console = rich.console.Console(stderr=True)
     folder = Path(data_dir).expanduser().absolute()
-    with _full_disk_reported(folder), _progress(console) as progress:
+    with writing_to(folder), _progress(console) as progress:
         builder = make_builder(
             family, config, source=source, data_dir=folder, progress=progress, **options
         )
@@ -205,22 +204,3 @@ def _lock(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextlib.contextmanager
-def _full_disk_reported(folder: Path) -> Iterator[None]:
-    """ArrayRecord reports a full disk in a RuntimeError's text, Python as OSError."""
-    try:
-        yield
-    except UserError:
-        raise
-    except (OSError, RuntimeError) as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or "No space left on device" in str(error):
-            raise UserError(
-                f"the disk of {folder} is full; free some space and run the same command again"
-            ) from None
-        forbidden = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
-        if isinstance(error, OSError) and error.errno in forbidden:
-            raise UserError(f"{error.filename or folder}: {error.strerror}") from None
-        raise

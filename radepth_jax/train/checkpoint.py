@@ -1,6 +1,5 @@
 """Checkpoints: the state, the config and the step, written by Orbax; whole or absent."""
 
-import errno
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,6 @@ class Checkpoints:
     Args:
         workdir: the run's folder; checkpoints live in `workdir/checkpoints`.
         keep: how many of the latest to keep.
-
-    Raises:
-        UserError: from `save`, where the disk is full.
     """
 
     def __init__(self, workdir: str | Path, *, keep: int = 3):
@@ -49,21 +45,17 @@ class Checkpoints:
         step = int(state.step)
         if step == self.latest_step:
             return
-        with _disk_errors():
-            self._manager.save(
-                step,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(state),
-                    config=ocp.args.JsonSave(
-                        {"config": to_json(config), "total_steps": total_steps}
-                    ),
-                ),
-            )
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state),
+                config=ocp.args.JsonSave({"config": to_json(config), "total_steps": total_steps}),
+            ),
+        )
 
     def wait(self) -> None:
         """Block until the last save is on disk."""
-        with _disk_errors():
-            self._manager.wait_until_finished()
+        self._manager.wait_until_finished()
 
     def restore(self, step: int | None = None) -> tuple[TrainState, ConfigDict, int]:
         """Read (state, config, total_steps), by default of the newest checkpoint.
@@ -109,19 +101,3 @@ def load_checkpoint(workdir: str | Path) -> tuple[TrainState, ConfigDict]:
     with Checkpoints(workdir) as checkpoints:
         state, config, _ = checkpoints.restore()
     return state, config
-
-
-class _disk_errors:  # noqa: N801 - reads as a statement
-    """Turn a full disk into a UserError."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        text = str(error).lower() if error else ""
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or "no space left" in text or "disk quota" in text:
-            raise UserError(
-                "the disk is full: the checkpoint was not written (the previous one is kept); "
-                "free some space and run the same command again"
-            ) from error

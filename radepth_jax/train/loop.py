@@ -18,7 +18,7 @@ from radepth_jax.data import (
     open_or_prepare,
 )
 from radepth_jax.data.loader import DevicePrefetch
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, writing_to
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
@@ -73,25 +73,26 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
         len(source) / config.data.batch_size
     )
     workdir = Path(workdir)
-    workdir.mkdir(parents=True, exist_ok=True)
-    with Checkpoints(workdir, keep=config.train.keep_checkpoints) as checkpoints:
-        state = _first_state(config, total_steps, checkpoints)
-        start_step = int(state.step)
-        if start_step >= total_steps:
-            print(f"{workdir}: already trained for {start_step} steps; nothing to do")
-            return state
-        loader = make_loader(
-            source,
-            global_batch=config.data.batch_size,
-            seed=config.seed,
-            start_step=start_step,
-            workers=config.data.workers,
-            process_index=jax.process_index(),
-            process_count=processes,
-        )
-        with loader, device_prefetch(loader, place_batch) as batches:
-            validation = _validation_source(config, dataset)
-            return _run(config, total_steps, state, batches, validation, checkpoints, workdir)
+    with writing_to(workdir):
+        workdir.mkdir(parents=True, exist_ok=True)
+        with Checkpoints(workdir, keep=config.train.keep_checkpoints) as checkpoints:
+            state = _first_state(config, total_steps, checkpoints)
+            start_step = int(state.step)
+            if start_step >= total_steps:
+                print(f"{workdir}: already trained for {start_step} steps; nothing to do")
+                return state
+            loader = make_loader(
+                source,
+                global_batch=config.data.batch_size,
+                seed=config.seed,
+                start_step=start_step,
+                workers=config.data.workers,
+                process_index=jax.process_index(),
+                process_count=processes,
+            )
+            with loader, device_prefetch(loader, place_batch) as batches:
+                validation = _validation_source(config, dataset)
+                return _run(config, total_steps, state, batches, validation, checkpoints, workdir)
 
 
 def _run(

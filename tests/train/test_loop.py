@@ -1,5 +1,6 @@
 """Whole runs: exact repetition, exact resume, what is written, and how runs end."""
 
+import errno
 import functools
 import json
 
@@ -165,3 +166,18 @@ def test_a_batch_the_devices_do_not_divide_is_refused(micro_config, tmp_path):
     with pytest.raises(UserError, match=r"batch_size: expected a multiple of the 8 devices, got 9"):
         train(micro_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_ends_the_run_with_one_line(micro_config, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(loop.Checkpoints, "save", full)
+    with pytest.raises(UserError, match=r"the disk of .*run is full; free some space"):
+        train(micro_config, tmp_path / "run")
+
+
+def test_a_workdir_that_is_a_file_is_named(micro_config, tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(UserError, match=r"run: File exists"):
+        train(micro_config, tmp_path / "run")
