@@ -72,6 +72,9 @@ def default_config() -> ConfigDict:
     config.train = ConfigDict()
     config.train.epochs = 20
     config.train.steps = 0  # overrides epochs where positive
+    # Steps at the start that train on the middle view alone. From random weights, the high view's
+    # larger motion and the consistency are in the way of a first idea of depth; 0 from ImageNet.
+    config.train.middle_view_steps = 0
     config.train.log_every = 50
     config.train.picture_every = 1000
     config.train.validate_every = 1000

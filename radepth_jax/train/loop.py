@@ -105,7 +105,10 @@ def _run(
     workdir: Path,
 ) -> TrainState:
     """The steps from `state` to the last one, with everything that happens between them."""
-    step_fn = pmap_step(make_train_step(config, total_steps))
+    first_phase = config.copy_and_resolve_references()
+    first_phase.views.names = ("middle",)
+    middle_step = pmap_step(make_train_step(first_phase, total_steps))
+    full_step = pmap_step(make_train_step(config, total_steps))
     state = replicate(state)
     first_step = int(state.step) + 1
     every = config.train
@@ -123,6 +126,7 @@ def _run(
             if due(step, every.picture_every) and main_process:
                 first = {name: values[0] for name, values in batch.items()}
                 log.picture(step, "training", training_picture(state, first, config))
+            step_fn = middle_step if step <= every.middle_view_steps else full_step
             state, metrics = step_fn(state, batch)
             # Read one step late, so that the device never waits for this process.
             if unread is not None:

@@ -78,7 +78,9 @@ class Monitor:
         seconds, steps = now - self._since, max(len(self._values), 1)
         last = self._values[-1] if self._values else {}
         figures = {
-            name: last[name] if name in LATEST else float(np.mean([v[name] for v in self._values]))
+            name: last[name]
+            if name in LATEST
+            else float(np.mean([v[name] for v in self._values if name in v]))
             for name in last
         }
         figures |= {

@@ -181,3 +181,13 @@ def test_a_workdir_that_is_a_file_is_named(micro_config, tmp_path):
     (tmp_path / "run").write_text("a file")
     with pytest.raises(UserError, match=r"run: File exists"):
         train(micro_config, tmp_path / "run")
+
+
+def test_the_first_steps_can_train_on_the_middle_view_alone(micro_config, tmp_path):
+    micro_config.train.middle_view_steps = 2
+    train(micro_config, tmp_path / "run")
+    records = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").open()]
+    assert [("train/photometric_high" in record) for record in records] == [
+        False, False, True, True,
+    ]  # fmt: skip
+    assert all("train/photometric_middle" in record for record in records)
