@@ -57,7 +57,8 @@ class MetricLog:
 
 def read_metrics(workdir: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """(steps, values) of one figure from a run's `metrics.jsonl`, e.g. `train/total`."""
-    records = [json.loads(line) for line in (Path(workdir) / "metrics.jsonl").open()]
+    lines = (Path(workdir) / "metrics.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
     pairs = [(r["step"], r[name]) for r in records if name in r]
     steps, values = zip(*pairs, strict=True) if pairs else ((), ())
     return np.asarray(steps), np.asarray(values)

@@ -79,7 +79,7 @@ def test_reports_hold_what_was_measured(tmp_path, capsys):
     report.print_table(rows, "title")
     assert "0.250" in capsys.readouterr().out
     table, data, plot = report.write_report(rows, tmp_path / "out")
-    records = list(csv.DictReader(table.open()))
+    records = list(csv.DictReader(table.read_text().splitlines()))
     assert [(r["model"], r["resolution"], float(r["abs_rel"])) for r in records] == [
         ("ours", "64x32", 0.25),
         ("ours", "96x32", 0.5),
