@@ -8,7 +8,7 @@ from ml_collections import ConfigDict, config_flags
 from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.errors import UserError
 
-USAGE = __doc__ or ""
+USAGE = "usage: radepth train --config FILE --workdir DIR [--config.FIELD=VALUE ...]"
 
 
 def main(argv: list[str]) -> None:
@@ -32,10 +32,11 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
     flags.DEFINE_string("workdir", None, "where the run's files go", flag_values=values)
     sys.argv = ["radepth", *argv]  # config_flags looks for overrides there
     if not any(a.startswith("--config=") or a == "--config" for a in argv):
-        raise UserError(f"--config: expected a file such as configs/ra_depth_kitti.py\n{USAGE}")
+        raise UserError(f"--config: expected a file such as configs/ra_depth_kitti.py; {USAGE}")
     try:
         rest = values(sys.argv)
         config: ConfigDict = values["config"].value
+        config.lock()
     except (
         flags.Error,
         AttributeError,
@@ -53,8 +54,7 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
     if len(rest) > 1:
         raise UserError(f"{rest[1]}: expected only flags, such as --config.FIELD=VALUE")
     if not values["workdir"].value:
-        raise UserError(f"--workdir: expected a folder for the run's files\n{USAGE}")
-    config.lock()
+        raise UserError(f"--workdir: expected a folder for the run's files; {USAGE}")
     return config, values["workdir"].value
 
 

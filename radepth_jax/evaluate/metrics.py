@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from radepth_jax.errors import UserError
 
@@ -50,15 +51,22 @@ def valid_mask(depth: jax.Array, size: jax.Array, protocol: Protocol) -> jax.Arr
     """
     mask = (depth > protocol.min_depth) & (depth < protocol.max_depth)
     if protocol.crop == "garg":
-        h, w = size[0].astype(jnp.float32), size[1].astype(jnp.float32)
         top, bottom, left, right = (
-            jnp.floor(jnp.float32(fraction) * side)
-            for fraction, side in zip(GARG_CROP, (h, h, w, w), strict=True)
+            _floor_table(fraction, depth.shape[axis])[size[axis]]
+            for fraction, axis in zip(GARG_CROP, (0, 0, 1, 1), strict=True)
         )
         rows = jnp.arange(depth.shape[0])[:, None]
         columns = jnp.arange(depth.shape[1])[None, :]
         mask &= (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
     return mask
+
+
+def _floor_table(fraction: float, longest: int) -> jax.Array:
+    """`floor(fraction * side)` for side = 0..longest, in float64 as published.
+
+    In float32, 0.99189189 * 370 rounds up to 367.
+    """
+    return jnp.asarray(np.floor(fraction * np.arange(longest + 1)).astype(np.int32))
 
 
 def masked_median(values: jax.Array, mask: jax.Array) -> jax.Array:

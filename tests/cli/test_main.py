@@ -55,6 +55,7 @@ def assert_one_line(result, *expected):
     assert "Traceback" not in err
     for text in expected:
         assert text in err, err
+    assert len(err.strip().splitlines()) == 1 or "no such command" in err, err
     return err
 
 
@@ -133,7 +134,9 @@ def test_without_a_command_it_says_what_there_is(radepth):
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_named(radepth, street_dir, tmp_path, override, expected):
-    settings = [*MICRO, f"--config.data.data_dir={street_dir}"]
+    field = override.split("=")[0]
+    settings = [s for s in MICRO if not s.startswith(f"{field}=")]
+    settings.append(f"--config.data.data_dir={street_dir}")
     if "train.steps" in override:
         settings.append("--config.train.epochs=0")
     result = radepth("train", STREET, f"--workdir={tmp_path / 'run'}", *settings, override)
@@ -144,10 +147,18 @@ def test_a_wrong_setting_is_named(radepth, street_dir, tmp_path, override, expec
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--workdir=run"], ["--config: expected a config file"]),
+        (["--workdir=run"], ["--config: expected a file such as configs/"]),
         (["--config=nowhere.py", "--workdir=run"], ["nowhere.py"]),
         ([STREET], ["--workdir: expected a folder"]),
-        ([VIDEO, "--workdir=run", "--config.data.source=nowhere.mp4"], ["nowhere.mp4"]),
+        (
+            [
+                VIDEO,
+                "--workdir=run",
+                "--config.data.batch_size=8",
+                "--config.data.source=nowhere.mp4",
+            ],
+            ["nowhere.mp4"],
+        ),
     ],
 )
 def test_train_needs_a_config_a_workdir_and_a_source_that_exists(
