@@ -25,8 +25,12 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.views.resolution = (192, 64)
     config.optimizer.learning_rate = 1e-3
     config.optimizer.schedule = "cosine"
-    config.optimizer.warmup_steps = 50
-    config.loss.consistency_ramp = (300, 700)
+    config.optimizer.warmup_steps = 100
+    # From random weights: first an idea of depth, then the other views, then their agreement, with
+    # a small weight. At full weight it flattens depth (experiments/RESULTS.md).
+    config.loss.consistency = 0.05
+    config.loss.consistency_ramp = (1600, 2200)
+    config.train.middle_view_steps = 1500
     config.train.steps = 3000
     config.train.validate_every = 500
     config.train.checkpoint_every = 500
@@ -34,8 +38,9 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.evaluate.resolutions = ((128, 48), (192, 64), (304, 96))
     if variant == "demo":
         config.data.name = "street/demo"
-        config.train.steps = 600
-        config.train.validate_every = 200
-        config.train.checkpoint_every = 200
-        config.train.picture_every = 200
+        config.loss.consistency_ramp = (550, 750)
+        config.train.middle_view_steps = 500
+        config.train.steps = 1000
+        config.train.validate_every = 1000
+        config.train.picture_every = 1000
     return config

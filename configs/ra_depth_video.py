@@ -36,7 +36,9 @@ def get_config(variant: str = "full") -> ConfigDict:
         config.optimizer.learning_rate = 1e-3
         config.optimizer.schedule = "cosine"
         config.optimizer.warmup_steps = 100
-        config.loss.consistency_ramp = (600, 1500)
+        config.loss.consistency = 0.05
+        config.loss.consistency_ramp = (800, 1100)
+        config.train.middle_view_steps = 750
         config.train.steps = 1500
     config.evaluate.resolutions = (config.views.resolution,)
     return config

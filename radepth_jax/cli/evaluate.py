@@ -1,13 +1,12 @@
 """`radepth evaluate --checkpoint DIR [--dataset NAME --data_dir DIR] --resolutions 416x128,...`."""
 
-import argparse
-
 from radepth_jax.cli.cache import use_compilation_cache
+from radepth_jax.cli.parser import Parser
 
 
 def main(argv: list[str]) -> None:
     """Print and write the metrics table of one checkpoint."""
-    parser = argparse.ArgumentParser("radepth evaluate", description=__doc__)
+    parser = Parser("radepth evaluate", description=__doc__)
     parser.add_argument("--checkpoint", required=True, help="the --workdir of a training run")
     parser.add_argument("--dataset", help="a prepared data set; by default the one trained on")
     parser.add_argument("--data_dir", help="where it was prepared; by default as trained")

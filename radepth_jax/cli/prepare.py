@@ -1,12 +1,13 @@
 """`radepth prepare NAME --data_dir DIR [...]`: build a data set, once."""
 
-import argparse
 from pathlib import Path
+
+from radepth_jax.cli.parser import Parser
 
 
 def main(argv: list[str]) -> None:
     """Prepare the data set that the arguments name."""
-    parser = argparse.ArgumentParser("radepth prepare", description=__doc__)
+    parser = Parser("radepth prepare", description=__doc__)
     names = parser.add_subparsers(dest="family", required=True, metavar="NAME")
 
     kitti = names.add_parser("kitti_raw", help="an extracted KITTI raw tree, whole or in part")

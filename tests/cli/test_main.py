@@ -155,6 +155,7 @@ def test_a_wrong_setting_is_named(radepth, street_dir, tmp_path, override, expec
                 VIDEO,
                 "--workdir=run",
                 "--config.data.batch_size=8",
+                "--config.data.fov=60",
                 "--config.data.source=nowhere.mp4",
             ],
             ["nowhere.mp4"],
