@@ -43,4 +43,5 @@ def get_config(variant: str = "full") -> ConfigDict:
         config.train.steps = 1000
         config.train.validate_every = 1000
         config.train.picture_every = 1000
+        config.evaluate.resolutions = ((192, 64),)
     return config
