@@ -29,6 +29,7 @@ def get_config(variant: str = "full") -> ConfigDict:
     # From random weights: first an idea of depth, then the other views, then their agreement, with
     # a small weight. At full weight it flattens depth (experiments/RESULTS.md).
     config.loss.consistency = 0.05
+    config.loss.mask_low_filler = True
     config.loss.consistency_ramp = (1600, 2200)
     config.train.middle_view_steps = 1500
     config.train.steps = 3000

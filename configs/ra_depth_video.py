@@ -37,6 +37,7 @@ def get_config(variant: str = "full") -> ConfigDict:
         config.optimizer.schedule = "cosine"
         config.optimizer.warmup_steps = 100
         config.loss.consistency = 0.05
+        config.loss.mask_low_filler = True
         config.loss.consistency_ramp = (800, 1100)
         config.train.middle_view_steps = 750
         config.train.steps = 1500
