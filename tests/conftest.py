@@ -40,12 +40,14 @@ def street_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def micro_config(street_dir: Path):
-    """A run of seconds: the smallest network at 64x32 on `street/tiny`, one sample a device."""
-    return make_micro_config(street_dir)
+def micro_config(reference_config):
+    """A run of seconds, for a test to change."""
+    return reference_config.copy_and_resolve_references()
 
 
-def make_micro_config(street_dir: Path):
+@pytest.fixture(scope="session")
+def reference_config(street_dir: Path):
+    """The smallest network at 64x32 on `street/tiny`, one sample a device."""
     from ml_collections import ConfigDict
 
     from radepth_jax.models import presets

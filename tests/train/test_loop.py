@@ -7,7 +7,6 @@ import json
 import jax
 import numpy as np
 import pytest
-from conftest import make_micro_config
 
 from radepth_jax.errors import UserError
 from radepth_jax.train import loop
@@ -49,10 +48,10 @@ def compile_once():
 
 
 @pytest.fixture(scope="module")
-def reference(street_dir, tmp_path_factory):
+def reference(reference_config, tmp_path_factory):
     """The working directory and state of four steps without interruption."""
     workdir = tmp_path_factory.mktemp("reference")
-    return workdir, train(make_micro_config(street_dir), workdir)
+    return workdir, train(reference_config, workdir)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
