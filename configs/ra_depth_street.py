@@ -5,6 +5,9 @@ Command:
     radepth train --config configs/ra_depth_street.py --workdir runs/street
     radepth evaluate --checkpoint runs/street --row-prior \
         --resolutions 128x48,160x48,192x64,256x80,304x96 --output runs/street
+Cost: 25 CPU minutes on two cores.
+Result (experiments/RESULTS.md; measured with mask_low_filler off): AbsRel 0.303 at 192x64, 0.367 at
+the worst of the five resolutions; the row prior has 0.433.
 """
 
 from ml_collections import ConfigDict
