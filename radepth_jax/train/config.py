@@ -129,7 +129,7 @@ def parse_resolution(field: str, text: str) -> tuple[int, int]:
 
 
 def to_json(config: ConfigDict) -> dict:
-    """The config as plain JSON types (tuples become lists)."""
+    """The config as a plain dict, which JSON can hold (it turns tuples into lists)."""
     return ConfigDict(config).to_dict()
 
 

@@ -26,7 +26,7 @@ from radepth_jax.train.checkpoint import Checkpoints, load_checkpoint
 from radepth_jax.train.config import check_config, to_json
 from radepth_jax.train.metric_log import MetricLog
 from radepth_jax.train.monitor import Monitor
-from radepth_jax.train.pictures import training_picture
+from radepth_jax.train.pictures import make_forward, training_picture
 from radepth_jax.train.progress import Progress
 from radepth_jax.train.state import (
     TrainState,
@@ -109,6 +109,7 @@ def _run(
     first_phase.views.names = ("middle",)
     middle_step = pmap_step(make_train_step(first_phase, total_steps))
     full_step = pmap_step(make_train_step(config, total_steps))
+    show = make_forward(config)
     state = replicate(state)
     first_step = int(state.step) + 1
     every = config.train
@@ -125,7 +126,7 @@ def _run(
             monitor.skipped_samples += int(np.sum(batch.pop("skipped")))
             if due(step, every.picture_every) and main_process:
                 first = {name: values[0] for name, values in batch.items()}
-                log.picture(step, "training", training_picture(state, first, config))
+                log.picture(step, "training", training_picture(show, state, first))
             step_fn = middle_step if step <= every.middle_view_steps else full_step
             state, metrics = step_fn(state, batch)
             # Read one step late, so that the device never waits for this process.

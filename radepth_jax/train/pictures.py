@@ -1,6 +1,6 @@
 """What training looks like: views, disparities and the auto-mask of one sample."""
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,22 +12,24 @@ from radepth_jax.evaluate.pictures import colorize, grid, labelled, to_uint8
 from radepth_jax.train.forward import compute_loss
 from radepth_jax.train.state import TrainState
 
+PictureFn = Callable[..., Any]
+
 
 def training_picture(
-    state: TrainState, batch: dict[str, jax.Array], config: ConfigDict
+    forward: PictureFn, state: TrainState, batch: dict[str, jax.Array]
 ) -> np.ndarray:
     """A contact sheet of a batch's first sample, as the next step would see it.
 
     Args:
+        forward: of `make_forward`, made once a run so that it compiles once.
         state: current state.
         batch: one device's batch.
-        config: the whole config.
 
     Returns:
         uint8 [H, W, 3]: a row per view (image, disparity), then auto-mask and warped target.
     """
     one = {k: v[:1] for k, v in batch.items()}
-    pictures = _forward(config)(state.params, state.batch_stats, one, state.step)
+    pictures = forward(state.params, state.batch_stats, one, state.step)
     pictures = jax.tree.map(lambda x: np.asarray(x[0]), pictures)
     rows = [
         [
@@ -45,16 +47,13 @@ def training_picture(
     return grid(rows)
 
 
-def _forward(config: ConfigDict) -> Any:
+def make_forward(config: ConfigDict) -> PictureFn:
+    """A jitted (params, batch_stats, batch, step) -> what `compute_loss` shows of each sample."""
+
     def pictures(params: Any, batch_stats: Any, batch: dict, step: jax.Array) -> Any:
+        networks = models.build(config.model)
         return compute_loss(
-            params,
-            batch_stats,
-            batch,
-            step,
-            networks=models.build(config.model),
-            config=config,
-            axis_name=None,
+            params, batch_stats, batch, step, networks=networks, config=config, axis_name=None
         )[1][2]
 
-    return jax.jit(partial(pictures))
+    return jax.jit(pictures)
