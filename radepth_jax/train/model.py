@@ -1,0 +1,95 @@
+"""A trained model as evaluation, prediction and export take it: networks, variables, settings."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from radepth_jax import models
+from radepth_jax.errors import UserError, writing_to
+from radepth_jax.models import Networks
+from radepth_jax.train.checkpoint import FOLDER, Checkpoints, load_checkpoint
+from radepth_jax.train.state import create_state, make_optimizer, variables_of
+
+SCALE_FILE = "metric_scale.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a checkpoint holds, without the optimiser.
+
+    Attributes:
+        name: the run's folder name, for tables.
+        networks: of `models.build`, from the checkpoint's own config.
+        variables: {"depth": {"params", "batch_stats"}, "pose": {...}}, float32.
+        config: of the run.
+        step: training steps taken.
+        metric_scale: metres per unit of predicted depth, if one was measured and stored.
+    """
+
+    name: str
+    networks: Networks
+    variables: dict[str, Any]
+    config: ConfigDict
+    step: int
+    metric_scale: float | None = None
+
+    @property
+    def depth_range(self) -> tuple[float, float]:
+        """(min, max) depth that disparities in (0, 1) stand for."""
+        return self.config.loss.min_depth, self.config.loss.max_depth
+
+
+def load_model(workdir: str | Path) -> Model:
+    """The newest checkpoint of a run's (or a converted model's) folder.
+
+    Raises:
+        UserError: if there is none, or it cannot be read.
+    """
+    state, config = load_checkpoint(workdir)
+    step = int(state.step)
+    path = Path(workdir) / FOLDER / str(step) / SCALE_FILE
+    try:
+        scale = float(json.loads(path.read_text())["metres_per_unit"]) if path.exists() else None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); delete it and measure again") from error
+    return Model(
+        name=Path(workdir).resolve().name,
+        networks=models.build(config.model),
+        variables=variables_of(state),
+        config=config,
+        step=step,
+        metric_scale=scale,
+    )
+
+
+def save_model(variables: dict[str, Any], config: ConfigDict, workdir: str | Path) -> None:
+    """Write variables from elsewhere as a checkpoint at step 0, which every command accepts.
+
+    Args:
+        variables: {"depth": {"params", "batch_stats"}, "pose": {...}}, fitting `config.model`.
+        config: as `default_config`.
+        workdir: a folder without checkpoints, made if need be.
+
+    Raises:
+        UserError: if the folder already holds a checkpoint, or cannot be written.
+    """
+    with writing_to(Path(workdir)), Checkpoints(workdir) as checkpoints:
+        if checkpoints.latest_step is not None:
+            raise UserError(f"{workdir}: already holds a checkpoint; name another folder")
+        state = create_state(variables, make_optimizer(config.optimizer, 1))
+        checkpoints.save(state, config, 1)
+        checkpoints.wait()
+
+
+def store_metric_scale(workdir: str | Path, step: int, metres_per_unit: float) -> Path:
+    """Keep a measured scale factor inside the checkpoint of `step`; returns its file."""
+    path = Path(workdir) / FOLDER / str(step) / SCALE_FILE
+    with writing_to(path):
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps({"metres_per_unit": metres_per_unit}) + "\n")
+        os.replace(part, path)
+    return path
