@@ -7,17 +7,14 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from radepth_jax.data import EvaluationSource
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics
 from radepth_jax.geometry.camera import depth_from_disparity
-from radepth_jax.geometry.resize import resample, resize_weights
 from radepth_jax.models import Networks
-
-Resolution = tuple[int, int]
+from radepth_jax.predict.disparity import Resolution, predict_disparity
 
 
 @dataclass(frozen=True)
@@ -37,41 +34,6 @@ class Row:
     metrics: dict[str, float]
     images: int
     images_per_second: float = float("nan")
-
-
-def network_input(image: jax.Array, size: jax.Array, resolution: Resolution) -> jax.Array:
-    """Resize one native image for the network (Lanczos, antialiased, as in training).
-
-    Args:
-        image: uint8 [H0, W0, 3], edge-padded.
-        size: int32 [2], the true (h, w).
-        resolution: (width, height).
-
-    Returns:
-        float32 [height, width, 3] in [0, 1].
-    """
-    width, height = resolution
-    rows = resize_weights(jnp.arange(height), size[0], height, image.shape[0], kernel="lanczos3")
-    columns = resize_weights(jnp.arange(width), size[1], width, image.shape[1], kernel="lanczos3")
-    return jnp.clip(resample(image.astype(jnp.float32) / 255, rows, columns), 0, 1)
-
-
-def disparity_at(disparity: jax.Array, canvas: tuple[int, int], size: jax.Array) -> jax.Array:
-    """Resize a disparity map bilinearly to the true size inside a canvas.
-
-    Args:
-        disparity: [h, w, 1].
-        canvas: static (H0, W0).
-        size: int32 [2], the true (h, w) <= canvas.
-
-    Returns:
-        [H0, W0]; meaningless beyond `size`.
-    """
-    rows, columns = (
-        resize_weights(jnp.arange(side), n, true, n, kernel="linear", antialias=False)
-        for side, n, true in zip(canvas, disparity.shape[:2], size, strict=True)
-    )
-    return resample(disparity, rows, columns)[..., 0]
 
 
 @partial(jax.jit, static_argnames=("networks", "resolution", "protocol", "depth_range"))
@@ -95,21 +57,14 @@ def evaluate_batch(
         depth_range: (min, max) that disparities are scaled to.
 
     Returns:
-        Metrics by name [B], and disparities [B, height, width].
+        Metrics by name [B], and disparities [B, H0, W0] at the images' own size.
     """
-    images = jax.vmap(lambda i, s: network_input(i, s, resolution))(batch["image"], batch["size"])
-    disparity = networks.depth.apply(variables["depth"], images, train=False)[0]
-    _, *canvas = batch["depth"].shape
-
-    def one(disparity: jax.Array, depth: jax.Array, size: jax.Array) -> dict[str, jax.Array]:
-        predicted = depth_from_disparity(
-            disparity_at(disparity, (canvas[0], canvas[1]), size),
-            min_depth=depth_range[0],
-            max_depth=depth_range[1],
-        )
-        return depth_metrics(predicted, depth, size, protocol)
-
-    return jax.vmap(one)(disparity, batch["depth"], batch["size"]), disparity[..., 0]
+    disparity = predict_disparity(
+        variables, batch["image"], batch["size"], networks=networks, resolution=resolution
+    )
+    predicted = depth_from_disparity(disparity, min_depth=depth_range[0], max_depth=depth_range[1])
+    compare = jax.vmap(partial(depth_metrics, protocol=protocol))
+    return compare(predicted, batch["depth"], batch["size"]), disparity
 
 
 def batches(source: EvaluationSource, batch_size: int) -> Iterator[tuple[dict, int]]:

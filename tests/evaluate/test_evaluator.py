@@ -4,7 +4,6 @@ import csv
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -34,25 +33,6 @@ def test_a_ragged_last_batch_changes_nothing(network, source):
     two = evaluator.evaluate(variables, networks, source, batch_size=2, **kwargs)
     assert one[0].images == two[0].images == len(source)
     assert one[0].metrics == pytest.approx(two[0].metrics, rel=1e-5)
-
-
-def test_the_networks_input_is_pillows_lanczos(source):
-    sample = source[0]
-    h, w = sample["size"]
-    expected = Image.fromarray(sample["image"][:h, :w]).resize((64, 32), Image.Resampling.LANCZOS)
-    got = evaluator.network_input(
-        jnp.asarray(sample["image"]), jnp.asarray(sample["size"]), (64, 32)
-    )
-    assert np.abs(np.asarray(got) * 255 - np.asarray(expected)).mean() < 1
-
-
-def test_disparity_is_resized_bilinearly_to_the_true_size():
-    disparity = np.random.default_rng(0).random((32, 64), dtype=np.float32)
-    expected = Image.fromarray(disparity).resize((90, 47), Image.Resampling.BILINEAR)
-    got = evaluator.disparity_at(jnp.asarray(disparity)[..., None], (50, 96), jnp.array([47, 90]))
-    assert got.shape == (50, 96)
-    # Float32 coordinates near 64 are exact to 4e-6.
-    np.testing.assert_allclose(got[:47, :90], np.asarray(expected), atol=1e-5)
 
 
 def test_the_row_prior_is_each_rows_median(street_dir):

@@ -21,8 +21,6 @@ def test_saved_model_loads_exactly_with_its_scale(reference_config, tmp_path):
 
 
 def assert_same(ours, theirs):
-    import jax
-
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
