@@ -143,7 +143,7 @@ def draw_depths(workdir: Path, variables, networks, source: EvaluationSource) ->
             for s in samples
         ],
     ]
-    batch = {k: np.stack([s[k] for s in samples]) for k in ("image", "size", "depth")}
+    batch = {k: np.stack([s[k] for s in samples]) for k in evaluator.FIELDS}
     for resolution in RESOLUTIONS:
         disparity = evaluator.evaluate_batch(
             variables,

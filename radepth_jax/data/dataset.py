@@ -284,8 +284,8 @@ class EvaluationSource:
     """Images with depth: `source[i]` is a dict of one image.
 
     `image` uint8 [H0, W0, 3] edge-padded, `size` int32 [2] true (h, w), `intrinsics` float32
-    [3, 3], `depth` float32 [H0, W0] metres (0 = no value; all of it where there is no ground
-    truth), `name` str.
+    [3, 3], `depth` float32 [Hd, Wd] metres on the canvas of depth maps (0 = no value; all of it
+    where there is no ground truth), `depth_size` int32 [2] its true (h, w), `name` str.
     """
 
     def __init__(self, dataset: Dataset, split: str):
@@ -321,5 +321,6 @@ class EvaluationSource:
             "size": np.asarray(image.shape[:2], np.int32),
             "intrinsics": intrinsics,
             "depth": depth,
+            "depth_size": np.asarray(image.shape[:2], np.int32),
             "name": f"{sequence}/{camera}/{frame:010d}",
         }

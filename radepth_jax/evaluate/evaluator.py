@@ -16,6 +16,8 @@ from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models import Networks
 from radepth_jax.predict.disparity import Resolution, predict_disparity
 
+FIELDS = ("image", "size", "depth", "depth_size")  # of a sample, that a batch has
+
 
 @dataclass(frozen=True)
 class Row:
@@ -50,21 +52,28 @@ def evaluate_batch(
 
     Args:
         variables: {"depth": {"params", "batch_stats"}, ...}.
-        batch: `image` uint8 [B, H0, W0, 3], `size` int32 [B, 2], `depth` float32 [B, H0, W0].
+        batch: `image` uint8 [B, H0, W0, 3], `size` int32 [B, 2], `depth` float32 [B, Hd, Wd],
+            `depth_size` int32 [B, 2].
         networks: of `models.build`.
         resolution: (width, height).
         protocol: how to compare.
         depth_range: (min, max) that disparities are scaled to.
 
     Returns:
-        Metrics by name [B], and disparities [B, H0, W0] at the images' own size.
+        Metrics by name [B], and disparities [B, Hd, Wd] at the ground truth's size.
     """
     disparity = predict_disparity(
-        variables, batch["image"], batch["size"], networks=networks, resolution=resolution
+        variables,
+        batch["image"],
+        batch["size"],
+        networks=networks,
+        resolution=resolution,
+        canvas=batch["depth"].shape[1:],
+        output_sizes=batch["depth_size"],
     )
     predicted = depth_from_disparity(disparity, min_depth=depth_range[0], max_depth=depth_range[1])
     compare = jax.vmap(partial(depth_metrics, protocol=protocol))
-    return compare(predicted, batch["depth"], batch["size"]), disparity
+    return compare(predicted, batch["depth"], batch["depth_size"]), disparity
 
 
 def batches(source: EvaluationSource, batch_size: int) -> Iterator[tuple[dict, int]]:
@@ -77,7 +86,7 @@ def batches(source: EvaluationSource, batch_size: int) -> Iterator[tuple[dict, i
         real = [source[i] for i in range(start, min(start + batch_size, len(source)))]
         padded = real + [real[-1]] * (batch_size - len(real))
         yield (
-            {k: np.stack([s[k] for s in padded]) for k in ("image", "size", "depth")},
+            {k: np.stack([s[k] for s in padded]) for k in FIELDS},
             len(real),
         )
 

@@ -54,7 +54,7 @@ def evaluate_constant(
     results = []
     for i in range(len(source)):
         sample = source[i]
-        result = jax.device_get(compare(sample["depth"], sample["size"]))
+        result = jax.device_get(compare(sample["depth"], sample["depth_size"]))
         if result["pixels"] > 0:
             results.append(result)
     return Row(

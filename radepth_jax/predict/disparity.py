@@ -19,8 +19,10 @@ def predict_disparity(
     networks: Networks,
     resolution: Resolution | None,
     flip: bool = False,
+    canvas: tuple[int, int] | None = None,
+    output_sizes: jax.Array | None = None,
 ) -> jax.Array:
-    """Disparity of a batch of images, at their own size.
+    """Disparity of a batch of images, at their own size or at that of their ground truth.
 
     Args:
         variables: {"depth": {"params", "batch_stats"}, ...}.
@@ -31,14 +33,17 @@ def predict_disparity(
             the canvas itself, edge-padded to multiples of the stride and cropped back.
         flip: average with the mirrored image's disparity, each side taking the one that saw beyond
             its border (Godard et al., CVPR 2017, post-processing).
+        canvas: (H, W) of the result; the images' own by default.
+        output_sizes: int32 [B, 2], the (h, w) <= canvas that each disparity is resized to
+            (bilinear); the images' own by default.
 
     Returns:
-        [B, H0, W0] in (0, 1); meaningless beyond each image's size.
+        [B, H, W] in (0, 1); meaningless beyond each output size.
     """
-    canvas = (images.shape[1], images.shape[2])
+    own = (images.shape[1], images.shape[2])
     if resolution is None:
         stride = networks.depth.stride
-        below, right = (-side % stride for side in canvas)
+        below, right = (-side % stride for side in own)
         padding = ((0, 0), (0, below), (0, right), (0, 0))
         inputs = jnp.pad(images, padding, mode="edge").astype(jnp.float32) / 255
     else:
@@ -52,8 +57,16 @@ def predict_disparity(
         mirrored = run(inputs[:, :, ::-1])[:, :, ::-1]
         disparity = merge_mirrored(disparity, mirrored)
     if resolution is None:
-        return disparity[:, : canvas[0], : canvas[1], 0]
-    return jax.vmap(lambda d, s: disparity_at(d, canvas, s))(disparity, sizes)
+        disparity = disparity[:, : own[0], : own[1]]
+        if canvas is None and output_sizes is None:
+            return disparity[..., 0]
+        valid = sizes
+    else:
+        valid = jnp.broadcast_to(jnp.asarray(disparity.shape[1:3]), sizes.shape)
+    canvas = canvas or own
+    output_sizes = sizes if output_sizes is None else output_sizes
+    resize = jax.vmap(lambda d, size, of: disparity_at(d, canvas, size, valid=of))
+    return resize(disparity, output_sizes, valid)
 
 
 def merge_mirrored(disparity: jax.Array, mirrored: jax.Array) -> jax.Array:
@@ -87,19 +100,32 @@ def network_input(image: jax.Array, size: jax.Array, resolution: Resolution) -> 
     return jnp.clip(resample(image.astype(jnp.float32) / 255, rows, columns), 0, 1)
 
 
-def disparity_at(disparity: jax.Array, canvas: tuple[int, int], size: jax.Array) -> jax.Array:
+def disparity_at(
+    disparity: jax.Array,
+    canvas: tuple[int, int],
+    size: jax.Array,
+    *,
+    valid: jax.Array | None = None,
+) -> jax.Array:
     """Resize a disparity map bilinearly to the true size inside a canvas.
 
     Args:
         disparity: [h, w, 1].
         canvas: static (H0, W0).
         size: int32 [2], the true (h, w) <= canvas.
+        valid: int32 [2], the (h, w) of the part of `disparity` that is resized; all by default.
 
     Returns:
         [H0, W0]; meaningless beyond `size`.
     """
     rows, columns = (
-        resize_weights(jnp.arange(side), n, true, n, kernel="linear", antialias=False)
-        for side, n, true in zip(canvas, disparity.shape[:2], size, strict=True)
+        resize_weights(jnp.arange(side), of, true, n, kernel="linear", antialias=False)
+        for side, n, true, of in zip(
+            canvas,
+            disparity.shape[:2],
+            size,
+            disparity.shape[:2] if valid is None else valid,
+            strict=True,
+        )
     )
     return resample(disparity, rows, columns)[..., 0]

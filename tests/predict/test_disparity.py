@@ -52,6 +52,30 @@ def test_native_resolution_is_the_network_on_the_edge_padded_image(micro_config)
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
+def test_disparity_lands_on_the_ground_truths_canvas(micro_config):
+    """Also from the network at the image's own size, whose canvas reaches beyond the image."""
+    networks = models.build(micro_config.model)
+    variables = models.init_variables(networks, jax.random.key(0), (64, 32))
+    images = jnp.asarray(np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), np.uint8))
+    sizes, targets = jnp.array([[30, 50]]), jnp.array([[47, 90]])
+
+    def predict(resolution, **target):
+        options = {"networks": networks, "resolution": resolution}
+        return np.asarray(predict_disparity(variables, images, sizes, **options, **target))[0]
+
+    for resolution, region in (((64, 32), (32, 64)), (None, (30, 50))):
+        full = networks.depth.apply(
+            variables["depth"],
+            network_input(images[0], sizes[0], resolution)[None] if resolution else images / 255.0,
+        )[0][0, : region[0], : region[1], 0]
+        expected = Image.fromarray(np.asarray(full)).resize((90, 47), Image.Resampling.BILINEAR)
+        got = predict(resolution, canvas=(50, 96), output_sizes=targets)
+        assert got.shape == (50, 96)
+        np.testing.assert_allclose(got[:47, :90], np.asarray(expected), atol=1e-5)
+        same = predict(resolution, canvas=(32, 64), output_sizes=sizes)
+        np.testing.assert_allclose(same[:30, :50], predict(resolution)[:30, :50], atol=1e-6)
+
+
 def test_flipping_commutes_with_mirroring_the_image(micro_config, source):
     networks = models.build(micro_config.model)
     variables = models.init_variables(networks, jax.random.key(0), (64, 32))
