@@ -71,3 +71,37 @@ def reference_config(street_dir: Path):
     config.train.validate_every = config.train.picture_every = 1000
     config.evaluate.resolutions = ((64, 32),)
     return config
+
+
+@pytest.fixture
+def odometry_tree(tmp_path: Path) -> Path:
+    """A KITTI odometry tree: sequence 09 of 7 frames, 10 of 5, 50x16, gently turning."""
+    import numpy as np
+    from PIL import Image
+
+    K = np.array([[29.0, 0, 24.5], [0, 30.0, 7.5], [0, 0, 1]])
+    root = tmp_path / "kitti_odometry"
+    for name, frames in (("09", 7), ("10", 5)):
+        folder = root / "sequences" / name
+        for camera in (2, 3):
+            (folder / f"image_{camera}").mkdir(parents=True)
+            for frame in range(frames):
+                random = np.random.default_rng([int(name), camera, frame])
+                image = random.integers(0, 256, (16, 50, 3), np.uint8)
+                Image.fromarray(image).save(folder / f"image_{camera}" / f"{frame:06d}.png")
+        lines = []
+        # As KITTI's: P = K [I | t], metres to camera 0.
+        for camera, offset in ((0, 0), (1, -0.54), (2, 0.06), (3, -0.48)):
+            P = np.column_stack([K, K @ [offset, 0, 0]])
+            lines.append(f"P{camera}: " + " ".join(f"{value:.12e}" for value in P.ravel()))
+        (folder / "calib.txt").write_text("\n".join(lines) + "\n")
+        angle = 0.02 * np.arange(frames)
+        (folder / "times.txt").write_text("".join(f"{0.1037 * i:e}\n" for i in range(frames)))
+        poses = np.zeros((frames, 3, 4))
+        poses[:, 1, 1] = 1
+        poses[:, 0, 0] = poses[:, 2, 2] = np.cos(angle)
+        poses[:, 0, 2], poses[:, 2, 0] = np.sin(angle), -np.sin(angle)
+        poses[:, 0, 3], poses[:, 2, 3] = 50 * (1 - np.cos(angle)), 50 * np.sin(angle)
+        (root / "poses").mkdir(exist_ok=True)
+        np.savetxt(root / "poses" / f"{name}.txt", poses.reshape(-1, 12), fmt="%.9e")
+    return root

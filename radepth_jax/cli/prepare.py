@@ -22,6 +22,10 @@ def main(argv: list[str]) -> None:
             f"--{split}_drives", type=_comma_list, default=(), help="drives: 0005,0019 or folders"
         )
 
+    odometry = names.add_parser("kitti_odometry", help="KITTI odometry sequences with their poses")
+    odometry.add_argument("--source", required=True, help="the folder of sequences and poses")
+    odometry.add_argument("--sequences", type=_comma_list, default=("09", "10"), help="09,10")
+
     video = names.add_parser("video", help="a video file, or a folder of images in order")
     video.add_argument("--source", required=True, help="the file or the folder")
     video.add_argument("--intrinsics", help="fx,fy,cx,cy in pixels of the video")

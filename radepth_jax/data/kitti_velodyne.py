@@ -76,13 +76,25 @@ def read_calibration(folder: Path) -> Calibration:
     return Calibration(size, projection, rectification @ camera_T_velodyne)
 
 
+def read_projections(path: Path) -> Calibration:
+    """Reads an odometry sequence's `calib.txt`: cameras 0, 2 and 3, no sizes and no laser.
+
+    Raises:
+        UserError: naming the file and what it lacks.
+    """
+    values = _read_values(path)
+    cameras = (0, *CAMERAS)
+    projection = {c: _value(values, f"P{c}", 12, path).reshape(3, 4) for c in cameras}
+    return Calibration({}, projection, None)
+
+
 def _read_values(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise UserError(
-            f"{path}: {reason}; every KITTI date folder has this calibration file"
+            f"{path}: {reason}; every KITTI date or sequence folder has this calibration file"
         ) from None
     pairs = (line.split(":", 1) for line in lines if ":" in line)
     return {key.strip(): value for key, value in pairs}

@@ -24,6 +24,7 @@ BUILDERS = {
     "kitti_raw": "radepth_jax.data.kitti_raw:KittiRaw",
     "video": "radepth_jax.data.video:Video",
     "street": "radepth_jax.data.street.builder:Street",
+    "kitti_odometry": "radepth_jax.data.kitti_odometry:KittiOdometry",
 }
 
 

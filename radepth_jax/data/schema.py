@@ -4,8 +4,8 @@ A TFDS data set in ArrayRecord files, written and read without TensorFlow, with 
 
 - `frames`: every frame once, in order: the encoded image, untouched, and its camera;
 - `train`, `validation`, `test`: one small row per sample, naming its target frame, with a
-  compressed depth map where there is one. `image` is empty and the matrices are NaN there: they are
-  in `frames`.
+  compressed depth map where there is one. `image` is empty and the matrices and the time are NaN
+  there: they are in `frames`.
 
 The metadata (`metadata.json`) holds what a reader needs before it opens a record: the canvas, where
 each frame is (as runs of consecutive frames), each split's targets, and the stereo transforms. A
@@ -48,6 +48,7 @@ class Frame:
         size: (h, w) that the intrinsics hold for, where that is known from elsewhere: an image of
             another size is not stored.
         origin: where the image came from, for messages.
+        time: seconds on the recording's clock; None where unknown.
     """
 
     image: bytes
@@ -58,6 +59,7 @@ class Frame:
     world_T_camera: np.ndarray | None = None  # noqa: N815
     size: tuple[int, int] | None = None
     origin: str = ""
+    time: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +115,9 @@ def features() -> tfds.features.FeaturesDict:
             "world_T_camera": tfds.features.Tensor(
                 shape=(4, 4), dtype=np.float64, encoding=tfds.features.Encoding.BYTES
             ),
+            "time": tfds.features.Tensor(
+                shape=(), dtype=np.float64, encoding=tfds.features.Encoding.BYTES
+            ),
             "depth": tfds.features.Tensor(shape=(), dtype=np.object_),
         }
     )
@@ -128,6 +133,7 @@ def frame_row(frame: Frame) -> dict[str, Any]:
         "frame": frame.frame,
         "intrinsics": np.asarray(frame.intrinsics, np.float32),
         "world_T_camera": np.asarray(pose, np.float64),
+        "time": np.float64(np.nan if frame.time is None else frame.time),
         "depth": b"",
     }
 
@@ -141,6 +147,7 @@ def sample_row(sample: Sample) -> dict[str, Any]:
         "frame": sample.frame,
         "intrinsics": np.full((3, 3), np.nan, np.float32),
         "world_T_camera": np.full((4, 4), np.nan),
+        "time": np.float64(np.nan),
         "depth": sample.depth,
     }
 

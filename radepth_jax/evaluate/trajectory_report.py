@@ -1,0 +1,173 @@
+"""What `radepth odometry` prints and writes: the table, and trajectories for `evo`."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy.spatial.transform import Rotation
+
+from radepth_jax.evaluate.odometry import SNIPPET, Score
+
+COLUMNS = (
+    "model",
+    "sequence",
+    "frames",
+    "length",
+    "snippets",
+    "snippet_ate",
+    "snippet_ate_std",
+    "snippet_rmse",
+    "trajectory_ate",
+    "scale",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; lengths and errors in metres, None where there is no such number.
+
+    Attributes:
+        model: what predicted the trajectory.
+        sequence: the recording, or "all".
+        frames: how many were compared.
+        length: travelled.
+        snippets: of `SNIPPET` frames.
+        snippet_ate: mean over them, as published (`odometry.snippet_errors`).
+        snippet_ate_std: standard deviation over them.
+        snippet_rmse: mean over them of the root mean square error.
+        trajectory_ate: root mean square error after a similarity alignment; of "all", the mean.
+        scale: metres per unit of the prediction.
+    """
+
+    model: str
+    sequence: str
+    frames: int
+    length: float
+    snippets: int
+    snippet_ate: float | None
+    snippet_ate_std: float | None
+    snippet_rmse: float | None
+    trajectory_ate: float | None
+    scale: float | None
+
+
+def make_rows(model: str, scores: Mapping[str, Score]) -> list[Row]:
+    """A row per recording, and "all" where there are several.
+
+    Args:
+        model: what predicted the trajectories.
+        scores: by the recording's name.
+    """
+    rows = [_row(model, name, [score]) for name, score in scores.items()]
+    return rows + ([_row(model, "all", list(scores.values()))] if len(rows) > 1 else [])
+
+
+def _row(model: str, sequence: str, scores: list[Score]) -> Row:
+    ate = np.concatenate([score.snippet_ate for score in scores])
+    rmse = np.concatenate([score.snippet_rmse for score in scores])
+    aligned = [s.trajectory_ate for s in scores if np.isfinite(s.trajectory_ate)]
+    single = len(scores) == 1 and bool(aligned)
+    return Row(
+        model=model,
+        sequence=sequence,
+        frames=sum(score.frames for score in scores),
+        length=sum(score.length for score in scores),
+        snippets=len(ate),
+        snippet_ate=float(ate.mean()) if len(ate) else None,
+        snippet_ate_std=float(ate.std()) if len(ate) else None,
+        snippet_rmse=float(rmse.mean()) if len(ate) else None,
+        trajectory_ate=float(np.mean(aligned)) if aligned else None,
+        scale=scores[0].scale if single else None,
+    )
+
+
+def print_table(rows: list[Row], title: str) -> None:
+    """Print the rows as the field prints them; lengths and errors in metres."""
+    table = Table(title=title)
+    for name in ("model", "sequence"):
+        table.add_column(name)
+    for name in ("frames", "length", f"{SNIPPET}-frame ATE", "snippet RMSE", "trajectory ATE"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        snippet = "-"
+        if row.snippet_ate is not None:
+            snippet = f"{row.snippet_ate:.4f} ± {row.snippet_ate_std:.4f}"
+        table.add_row(
+            row.model,
+            row.sequence,
+            str(row.frames),
+            f"{row.length:.1f}",
+            snippet,
+            *(
+                "-" if value is None else f"{value:.{digits}f}"
+                for value, digits in ((row.snippet_rmse, 4), (row.trajectory_ate, 3))
+            ),
+            end_section=row.sequence == "all",
+        )
+    Console(width=120).print(table)
+
+
+def write_rows(rows: list[Row], folder: Path) -> list[Path]:
+    """Write `odometry.csv` and `odometry.json`; returns their paths."""
+    records = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
+    paths = [folder / "odometry.csv", folder / "odometry.json"]
+    with paths[0].open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(records)
+    paths[1].write_text(json.dumps(records, indent=1) + "\n")
+    return paths
+
+
+def write_kitti(path: Path, world_T_camera: np.ndarray) -> None:
+    """Write a trajectory [N, 4, 4] as KITTI does: the first three rows, 12 numbers a line."""
+    np.savetxt(path, world_T_camera[:, :3].reshape(-1, 12), fmt="%.9e")
+
+
+def write_tum(path: Path, times: np.ndarray, world_T_camera: np.ndarray) -> None:
+    """Write a trajectory as TUM RGB-D does: `timestamp tx ty tz qx qy qz qw`.
+
+    Args:
+        path: the file.
+        times: [N] seconds.
+        world_T_camera: [N, 4, 4].
+    """
+    quaternions = Rotation.from_matrix(world_T_camera[:, :3, :3]).as_quat(canonical=True)
+    columns = np.column_stack([times, world_T_camera[:, :3, 3], quaternions])
+    np.savetxt(path, columns, fmt=["%.6f"] + 7 * ["%.9e"])
+
+
+def write_trajectories(
+    folder: Path, name: str, predicted: np.ndarray, truth: np.ndarray, times: np.ndarray
+) -> list[Path]:
+    """Write a trajectory and the truth in both formats: `NAME_kitti.txt`, `NAME_truth_tum.txt`.
+
+    Where frames lack a true pose, the truth is written only as TUM: KITTI's format has a line for
+    every frame.
+
+    Args:
+        folder: where to.
+        name: the recording's.
+        predicted: `world_T_camera` [N, 4, 4], as chained, in the network's unit.
+        truth: `world_T_camera` [N, 4, 4] metres, NaN where unknown.
+        times: [N] seconds.
+
+    Returns:
+        The files' paths.
+    """
+    known = np.isfinite(truth).all(axis=(1, 2))
+    kitti, tum = folder / f"{name}_kitti.txt", folder / f"{name}_tum.txt"
+    write_kitti(kitti, predicted)
+    write_tum(tum, times, predicted)
+    true_kitti, true_tum = folder / f"{name}_truth_kitti.txt", folder / f"{name}_truth_tum.txt"
+    write_tum(true_tum, times[known], truth[known])
+    if not known.all():
+        true_kitti.unlink(missing_ok=True)  # of an earlier run
+        return [kitti, tum, true_tum]
+    write_kitti(true_kitti, truth)
+    return [kitti, tum, true_tum, true_kitti]

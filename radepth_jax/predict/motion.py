@@ -1,0 +1,118 @@
+"""From native frames to the motions between them, jitted and batched."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from radepth_jax.data.dataset import pad_to_canvas
+from radepth_jax.errors import UserError
+from radepth_jax.models import Networks
+from radepth_jax.models.pose import Pose
+from radepth_jax.predict.disparity import Resolution, network_input
+
+
+def check_pose_network(variables: Any, frame_offsets: Sequence[int | str], where: str) -> None:
+    """Raises UserError unless there is a pose network that was trained.
+
+    Args:
+        variables: of a model.
+        frame_offsets: that it was trained with.
+        where: the checkpoint, for the message.
+    """
+    if not variables.get("pose", {}).get("params"):
+        raise UserError(f"{where}: no pose network in it; give a checkpoint that has one")
+    if not any(isinstance(offset, int) and offset for offset in frame_offsets):
+        raise UserError(
+            f"{where}: its pose network was never trained (data.frame_offsets is "
+            f"{tuple(frame_offsets)}); give a checkpoint trained on neighbouring frames"
+        )
+
+
+@partial(jax.jit, static_argnames=("networks", "resolution"))
+def predict_motions(
+    variables: Any,
+    frames: jax.Array,
+    sizes: jax.Array,
+    *,
+    networks: Networks,
+    resolution: Resolution,
+) -> Pose:
+    """Motion between each frame and the next, which the network sees in that order, as in training.
+
+    Args:
+        variables: {"pose": {"params", "batch_stats"}, ...}.
+        frames: uint8 [B + 1, H0, W0, 3], consecutive, edge-padded to one canvas.
+        sizes: int32 [B + 1, 2], the true (h, w) of each.
+        networks: of `models.build`.
+        resolution: (width, height) that the network was trained at.
+
+    Returns:
+        Axis-angle [B, 3] in radians and translation [B, 3] of `later_T_earlier`.
+    """
+    images = jax.vmap(lambda frame, size: network_input(frame, size, resolution))(frames, sizes)
+    pairs = jnp.concatenate([images[:-1], images[1:]], axis=-1)
+    motion: Any = networks.pose.apply(variables["pose"], pairs, train=False)
+    return motion
+
+
+def motions_along(
+    variables: Any,
+    images: Iterable[np.ndarray],
+    *,
+    networks: Networks,
+    resolution: Resolution,
+    canvas: tuple[int, int],
+    batch_size: int = 8,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Motion between all consecutive images: one compilation per canvas and batch size.
+
+    Args:
+        variables: {"pose": {"params", "batch_stats"}, ...}.
+        images: uint8 [h, w, 3] each, N of them, read as they are needed.
+        networks: of `models.build`.
+        resolution: (width, height) that the network was trained at.
+        canvas: (H0, W0), at least as large as every image.
+        batch_size: pairs a step.
+
+    Returns:
+        Axis-angle float32 [N - 1, 3] in radians and translation [N - 1, 3] of `later_T_earlier`.
+    """
+    axisangles = [np.empty((0, 3), np.float32)]
+    translations = [np.empty((0, 3), np.float32)]
+    for frames, sizes, pairs in _overlapping(images, canvas, batch_size):
+        axisangle, translation = predict_motions(
+            variables, frames, sizes, networks=networks, resolution=resolution
+        )
+        axisangles.append(np.asarray(axisangle)[:pairs])
+        translations.append(np.asarray(translation)[:pairs])
+    return np.concatenate(axisangles), np.concatenate(translations)
+
+
+def _overlapping(
+    images: Iterable[np.ndarray], canvas: tuple[int, int], batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Batches of `batch_size + 1` frames, each starting with the last frame of the one before.
+
+    The last one is filled up by repeating its last frame.
+
+    Yields:
+        Frames, their sizes, and how many pairs are real.
+    """
+    held: list[tuple[np.ndarray, tuple[int, int]]] = []
+
+    def batch() -> tuple[np.ndarray, np.ndarray, int]:
+        full = held + [held[-1]] * (batch_size + 1 - len(held))
+        frames, sizes = zip(*full, strict=True)
+        return np.stack(frames), np.array(sizes, np.int32), len(held) - 1
+
+    for image in images:
+        held.append((pad_to_canvas(image, canvas), image.shape[:2]))
+        if len(held) == batch_size + 1:
+            yield batch()
+            held = held[-1:]
+    if len(held) > 1:
+        yield batch()

@@ -1,0 +1,166 @@
+"""`radepth odometry` as a user runs it."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from radepth_jax.cli import main as cli
+from radepth_jax.data import open_dataset, prepare
+from radepth_jax.train.model import save_model
+from radepth_jax.train.state import init_state, variables_of
+
+
+@pytest.fixture
+def radepth(monkeypatch, capsys):
+    """Run `radepth odometry ...` in this process -> (exit code, standard output, error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["radepth", "odometry", *map(str, arguments)])
+        monkeypatch.setattr("radepth_jax.cli.odometry.use_compilation_cache", lambda: None)
+        capsys.readouterr()  # what came before, such as a preparation
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def checkpoint(reference_config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "micro"
+    save_model(variables_of(init_state(reference_config, 1)), reference_config, folder)
+    return folder
+
+
+def assert_one_line(result, *expected):
+    code, out, err = result
+    assert (code, out) == (2, ""), err
+    assert len(err.strip().splitlines()) == 1, err
+    for text in expected:
+        assert text in err
+
+
+def test_the_data_set_trained_on_is_the_default(radepth, checkpoint, street_dir, tmp_path):
+    code, text, err = radepth(f"--checkpoint={checkpoint}", f"--output={tmp_path}", "--yardsticks")
+    assert code == 0, err
+    assert all(name in text for name in ("micro, step 0", "test_000", "straight ahead"))
+    (row, ahead, still) = json.loads((tmp_path / "odometry.json").read_text())
+    assert (row["frames"], row["snippets"]) == (5, 1)
+    assert 0 < ahead["snippet_ate"] < still["snippet_ate"]
+    dataset = open_dataset("street/tiny", street_dir)
+    index = dataset.metadata.index
+    poses = np.stack(
+        [
+            dataset.record("frames", index.find("test_000", 2, frame))["world_T_camera"]
+            for frame in range(5)
+        ]
+    )
+    truth = np.loadtxt(tmp_path / "test_000_truth_kitti.txt").reshape(5, 3, 4)
+    np.testing.assert_allclose(truth, poses[:, :3], atol=1e-8)
+    # From the files alone: what the table says.
+    predicted = np.loadtxt(tmp_path / "test_000_kitti.txt").reshape(5, 3, 4)
+    relative = [
+        np.stack([path[0, :, :3].T @ (pose[:, 3] - path[0, :, 3]) for pose in path])
+        for path in (predicted, truth)
+    ]
+    p, t = relative
+    error = t - (t * p).sum() / (p**2).sum() * p
+    assert row["snippet_ate"] == pytest.approx(np.sqrt((error**2).sum()) / 5, rel=1e-5)
+    np.testing.assert_array_equal(np.loadtxt(tmp_path / "test_000_tum.txt")[:, 0], range(5))
+
+
+def test_kitti_odometry_from_the_published_files(radepth, checkpoint, odometry_tree, tmp_path):
+    prepare("kitti_odometry", source=odometry_tree, data_dir=tmp_path / "data")
+    arguments = [f"--checkpoint={checkpoint}", "--dataset=kitti_odometry"]
+    out = tmp_path / "out"
+    code, text, err = radepth(*arguments, f"--data_dir={tmp_path / 'data'}", f"--output={out}")
+    assert code == 0, err
+    assert "all" in text
+    rows = json.loads((out / "odometry.json").read_text())
+    assert [(row["sequence"], row["frames"], row["snippets"]) for row in rows] == [
+        ("09", 7, 3), ("10", 5, 1), ("all", 12, 4),
+    ]  # fmt: skip
+    times = np.loadtxt(odometry_tree / "sequences" / "09" / "times.txt")
+    np.testing.assert_allclose(np.loadtxt(out / "09_tum.txt")[:, 0], times, atol=1e-6)
+    assert len((out / "10_kitti.txt").read_text().splitlines()) == 5
+
+
+def test_a_data_set_without_poses_is_one_line(radepth, checkpoint, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    texture = np.random.default_rng(0).integers(0, 255, (32, 160, 3), np.uint8)
+    for i in range(6):
+        Image.fromarray(texture[:, 4 * i : 4 * i + 96]).save(folder / f"{i}.png")
+    prepare("video", source=folder, data_dir=tmp_path / "data", fov=60.0)
+    result = radepth(
+        f"--checkpoint={checkpoint}", "--dataset=video", f"--data_dir={tmp_path / 'data'}",
+        "--split=train", f"--output={tmp_path / 'out'}",
+    )  # fmt: skip
+    assert_one_line(result, "data set video", "no poses", "kitti_odometry")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_frame_is_one_line(radepth, checkpoint, odometry_tree, tmp_path):
+    for name in ("09", "10"):
+        for camera in (2, 3):
+            for path in (odometry_tree / "sequences" / name / f"image_{camera}").glob("*.png"):
+                if path.stem != "000000":
+                    path.unlink()
+    prepare("kitti_odometry", source=odometry_tree, data_dir=tmp_path / "data")
+    arguments = [f"--checkpoint={checkpoint}", "--dataset=kitti_odometry"]
+    result = radepth(*arguments, f"--data_dir={tmp_path / 'data'}")
+    assert_one_line(result, "09, 10", "one frame each", "two in a row")
+
+
+def test_one_frame_beside_others_is_left_out_aloud(radepth, checkpoint, odometry_tree, tmp_path):
+    for path in (odometry_tree / "sequences" / "09" / "image_2").glob("00000[1-9].png"):
+        path.unlink()
+    prepare("kitti_odometry", source=odometry_tree, data_dir=tmp_path / "data")
+    arguments = [f"--checkpoint={checkpoint}", "--dataset=kitti_odometry"]
+    code, text, err = radepth(*arguments, f"--data_dir={tmp_path / 'data'}")
+    assert code == 0
+    assert err == "left out, one frame each: 09\n"
+    assert "10" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [("untrained", "its pose network was never trained"), ("missing", "no pose network in it")],
+)
+def test_a_checkpoint_without_a_pose_network_is_one_line(
+    radepth, checkpoint, micro_config, monkeypatch, tmp_path, change, expected
+):
+    variables = variables_of(init_state(micro_config, 1))
+    if change == "missing":
+        import radepth_jax.train.model as module
+
+        load = module.load_model
+
+        def without_pose(path):
+            model = load(path)
+            del model.variables["pose"]
+            return model
+
+        monkeypatch.setattr(module, "load_model", without_pose)
+    else:
+        micro_config.data.frame_offsets = (0, "s")
+    save_model(variables, micro_config, tmp_path / "run")
+    assert_one_line(radepth(f"--checkpoint={tmp_path / 'run'}"), str(tmp_path / "run"), expected)
+
+
+def test_other_mistakes_are_one_line(radepth, checkpoint, street_dir, tmp_path):
+    assert_one_line(radepth(f"--checkpoint={tmp_path}"), "no checkpoint here")
+    assert_one_line(radepth(), "--checkpoint")
+    arguments = [f"--checkpoint={checkpoint}", f"--data_dir={street_dir}"]
+    assert_one_line(radepth(*arguments, "--split=night"), "no split 'night'")
+    assert_one_line(radepth(*arguments, "--dataset=kitti_odometry"), "radepth prepare kitti_odo")
+    (tmp_path / "file").write_text("")
+    result = radepth(*arguments, f"--output={tmp_path / 'file'}")
+    assert_one_line(result, "file", "File exists")

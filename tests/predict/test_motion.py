@@ -1,0 +1,92 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from radepth_jax import models
+from radepth_jax.data import open_dataset
+from radepth_jax.errors import UserError
+from radepth_jax.evaluate import odometry
+from radepth_jax.predict.motion import check_pose_network, motions_along, predict_motions
+from radepth_jax.train.forward import predict_poses
+from radepth_jax.views import ViewOptions, make_views
+
+RESOLUTION = (64, 32)
+
+
+@pytest.fixture(scope="module")
+def network(reference_config):
+    networks = models.build(reference_config.model)
+    return networks, models.init_variables(networks, jax.random.key(0), RESOLUTION)
+
+
+@pytest.fixture(scope="module")
+def images(street_dir):
+    dataset = open_dataset("street/tiny", street_dir)
+    return [dataset.image(position)[0] for position in range(5)]
+
+
+def test_motions_are_what_training_would_predict(network, images):
+    """The middle view of training, through training's own ordering and inversion."""
+    networks, variables = network
+    options = ViewOptions(resolution=RESOLUTION, names=("middle",), flip=0.0)
+
+    @jax.jit
+    def as_trained(frames):  # target first, then the earlier and the later source
+        size = jnp.array(frames.shape[1:3])
+        views = make_views(jax.random.key(0), frames, size, jnp.eye(3), options=options)
+
+        def apply_pose(pairs, groups):
+            return networks.pose.apply(variables["pose"], pairs, train=False), None
+
+        return predict_poses(apply_pose, views["middle"].images[None], (0, -1, 1), None)[0][0]
+
+    axisangle, translation = motions_along(
+        variables, images, networks=networks, resolution=RESOLUTION, canvas=(32, 96), batch_size=4
+    )
+    later_T_earlier = odometry.motions(axisangle, translation)
+    assert np.abs(translation).max() > 1e-5
+    for i in (1, 3):
+        earlier_T_target, later_T_target = as_trained(
+            jnp.stack([images[i], images[i - 1], images[i + 1]])
+        )
+        np.testing.assert_allclose(later_T_target, later_T_earlier[i], atol=1e-6)
+        np.testing.assert_allclose(
+            earlier_T_target, odometry.invert(later_T_earlier[i - 1]), atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_batches_change_nothing(network, images, batch_size):
+    networks, variables = network
+    settings = {"networks": networks, "resolution": RESOLUTION, "canvas": (32, 96)}
+    expected = motions_along(variables, images, batch_size=4, **settings)
+    got = motions_along(variables, iter(images), batch_size=batch_size, **settings)
+    for ours, theirs in zip(got, expected, strict=True):
+        assert ours.shape == (4, 3)
+        np.testing.assert_allclose(ours, theirs, atol=1e-7)
+
+
+def test_recordings_of_all_lengths_and_sizes_share_one_compilation(network, images):
+    networks, variables = network
+    before = predict_motions._cache_size()
+    for frames in (images, images[:2], [image[:30, :90] for image in images[:3]], images[:1]):
+        axisangle, _ = motions_along(
+            variables,
+            frames,
+            networks=networks,
+            resolution=RESOLUTION,
+            canvas=(32, 96),
+            batch_size=2,
+        )
+        assert len(axisangle) == len(frames) - 1
+    assert predict_motions._cache_size() == before + 1
+
+
+def test_a_pose_network_must_be_there_and_trained(network):
+    _, variables = network
+    check_pose_network(variables, (0, -1, 1, "s"), "run")
+    with pytest.raises(UserError, match="run: no pose network in it"):
+        check_pose_network({"depth": variables["depth"]}, (0, -1, 1), "run")
+    with pytest.raises(UserError, match=r"run: .* never trained \(data.frame_offsets is \(0, 's'"):
+        check_pose_network(variables, (0, "s"), "run")
