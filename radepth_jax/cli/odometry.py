@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
     from radepth_jax.train.model import load_model
 
     model = load_model(options.checkpoint)
-    check_pose_network(model.variables, model.config.data.frame_offsets, options.checkpoint)
+    check_pose_network(model, options.checkpoint)
     dataset = open_dataset(
         options.dataset or model.config.data.name, options.data_dir or model.config.data.data_dir
     )

@@ -13,6 +13,7 @@ from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.kitti_velodyne import CAMERAS, Calibration, read_projections
 from radepth_jax.errors import UserError
 
+_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 TEST_SEQUENCES = ("09", "10")  # that published pose networks are judged on (Zhou et al., 2017)
 
 
@@ -150,7 +151,9 @@ def _read_recording(root: Path, name: str, problems: list[str]) -> _Recording:
 
 def _list_images(folder: Path) -> dict[int, Path]:
     paths = folder.iterdir() if folder.is_dir() else ()
-    found = [path for path in paths if path.suffix == ".png" and path.stem.isdecimal()]
+    found = [
+        path for path in paths if path.suffix.lower() in _IMAGE_SUFFIXES and path.stem.isdecimal()
+    ]
     return {int(path.stem): path for path in sorted(found, key=lambda path: int(path.stem))}
 
 

@@ -1,5 +1,19 @@
 """The networks: pure Linen modules, built by name from a configuration."""
 
-from radepth_jax.models.build import Networks, Variables, build, init_variables, variable_shapes
+from radepth_jax.models.build import (
+    Networks,
+    Variables,
+    build,
+    init_network,
+    init_variables,
+    variable_shapes,
+)
 
-__all__ = ["Networks", "Variables", "build", "init_variables", "variable_shapes"]
+__all__ = [
+    "Networks",
+    "Variables",
+    "build",
+    "init_network",
+    "init_variables",
+    "variable_shapes",
+]

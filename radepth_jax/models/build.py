@@ -62,12 +62,15 @@ def init_variables(networks: Networks, key: jax.Array, resolution: tuple[int, in
     Raises:
         UserError: the resolution does not fit the depth network.
     """
-    images = _inputs(networks, resolution)
-    keys = jax.random.split(key)
-    return {
-        name: draw_variables(getattr(networks, name), keys[i], images[name])
-        for i, name in enumerate(Networks._fields)
-    }
+    return {name: init_network(networks, name, key, resolution) for name in Networks._fields}
+
+
+def init_network(
+    networks: Networks, name: str, key: jax.Array, resolution: tuple[int, int]
+) -> dict[str, Any]:
+    """One network's part of `init_variables` ("depth" or "pose"), with the same key."""
+    own_key = jax.random.split(key)[Networks._fields.index(name)]
+    return draw_variables(getattr(networks, name), own_key, _inputs(networks, resolution)[name])
 
 
 def variable_shapes(networks: Networks, resolution: tuple[int, int]) -> Variables:

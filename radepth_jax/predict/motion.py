@@ -1,6 +1,6 @@
 """From native frames to the motions between them, jitted and batched."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -8,27 +8,41 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from radepth_jax import models
 from radepth_jax.data.dataset import pad_to_canvas
 from radepth_jax.errors import UserError
 from radepth_jax.models import Networks
 from radepth_jax.models.pose import Pose
 from radepth_jax.predict.disparity import Resolution, network_input
+from radepth_jax.train.model import Model
 
 
-def check_pose_network(variables: Any, frame_offsets: Sequence[int | str], where: str) -> None:
-    """Raises UserError unless there is a pose network that was trained.
+def check_pose_network(model: Model, where: str) -> None:
+    """Raises UserError if a model's pose network never learnt anything.
+
+    It did not if the run saw stereo pairs alone, or if the parameters are as they were drawn: so a
+    model comes out that was converted from files without a pose network.
 
     Args:
-        variables: of a model.
-        frame_offsets: that it was trained with.
+        model: of `load_model`.
         where: the checkpoint, for the message.
     """
-    if not variables.get("pose", {}).get("params"):
-        raise UserError(f"{where}: no pose network in it; give a checkpoint that has one")
-    if not any(isinstance(offset, int) and offset for offset in frame_offsets):
+    offsets = tuple(model.config.data.frame_offsets)
+    if not any(isinstance(offset, int) and offset for offset in offsets):
         raise UserError(
-            f"{where}: its pose network was never trained (data.frame_offsets is "
-            f"{tuple(frame_offsets)}); give a checkpoint trained on neighbouring frames"
+            f"{where}: its pose network was never trained (data.frame_offsets is {offsets}); "
+            "give a checkpoint trained on neighbouring frames"
+        )
+    drawn = models.init_network(
+        model.networks,
+        "pose",
+        jax.random.key(model.config.seed),
+        tuple(model.config.views.resolution),
+    )
+    if jax.tree.all(jax.tree.map(np.array_equal, model.variables["pose"], drawn)):
+        raise UserError(
+            f"{where}: its pose network was never trained (it is as it was first drawn); give a "
+            "checkpoint of a training run, or one converted together with a pose network"
         )
 
 

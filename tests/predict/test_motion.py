@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from radepth_jax.errors import UserError
 from radepth_jax.evaluate import odometry
 from radepth_jax.predict.motion import check_pose_network, motions_along, predict_motions
 from radepth_jax.train.forward import predict_poses
+from radepth_jax.train.model import Model
 from radepth_jax.views import ViewOptions, make_views
 
 RESOLUTION = (64, 32)
@@ -83,10 +86,14 @@ def test_recordings_of_all_lengths_and_sizes_share_one_compilation(network, imag
     assert predict_motions._cache_size() == before + 1
 
 
-def test_a_pose_network_must_be_there_and_trained(network):
-    _, variables = network
-    check_pose_network(variables, (0, -1, 1, "s"), "run")
-    with pytest.raises(UserError, match="run: no pose network in it"):
-        check_pose_network({"depth": variables["depth"]}, (0, -1, 1), "run")
-    with pytest.raises(UserError, match=r"run: .* never trained \(data.frame_offsets is \(0, 's'"):
-        check_pose_network(variables, (0, "s"), "run")
+def test_a_pose_network_must_be_trained(network, reference_config):
+    networks, variables = network
+    config = reference_config.copy_and_resolve_references()
+    model = Model("run", networks, variables, config, step=0)
+    with pytest.raises(UserError, match=r"runs/x: .* never trained \(it is as it was first drawn"):
+        check_pose_network(model, "runs/x")
+    trained = variables | {"pose": jax.tree.map(lambda leaf: leaf * 1.001, variables["pose"])}
+    check_pose_network(dataclasses.replace(model, variables=trained), "runs/x")
+    config.data.frame_offsets = (0, "s")
+    with pytest.raises(UserError, match=r"runs/x: .* \(data.frame_offsets is \(0, 's'\)\)"):
+        check_pose_network(dataclasses.replace(model, variables=trained), "runs/x")
