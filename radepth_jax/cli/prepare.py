@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from radepth_jax.cli.parser import Parser
+from radepth_jax.downloads import DOWNLOADS
 
 
 def main(argv: list[str]) -> None:
@@ -10,7 +11,11 @@ def main(argv: list[str]) -> None:
     parser = Parser("radepth prepare", description=__doc__)
     names = parser.add_subparsers(dest="family", required=True, metavar="NAME")
 
-    kitti = names.add_parser("kitti_raw", help="an extracted KITTI raw tree, whole or in part")
+    kitti = names.add_parser(
+        "kitti_raw",
+        help="an extracted KITTI raw tree, whole or in part",
+        description=DOWNLOADS["kitti_raw"],
+    )
     kitti.add_argument("--source", required=True, help="the folder that holds 2011_09_26, ...")
     kitti.add_argument(
         "--split_lists",
@@ -38,6 +43,18 @@ def main(argv: list[str]) -> None:
         help="skip frames that differ less from the last one kept (mean grey levels of 255)",
     )
     video.add_argument("--validation_share", type=float, default=0.1, help="of the end, held out")
+
+    rgbd = names.add_parser(
+        "rgbd", help="RGB-D folders in the layout of 7-Scenes", description=DOWNLOADS["rgbd"]
+    )
+    rgbd.add_argument("--source", required=True, help="a folder of frames, or of such folders")
+    rgbd.add_argument("--intrinsics", help="fx,fy,cx,cy, where there is no camera-intrinsics.txt")
+    for split in ("train", "validation", "test"):
+        rgbd.add_argument(
+            f"--{split}_sequences", type=_comma_list, default=(), help="folders: seq-01,seq-02"
+        )
+    rgbd.add_argument("--validation_share", type=float, default=0.1, help="of a single folder")
+    rgbd.add_argument("--test_share", type=float, default=0.2, help="of a single folder, its end")
 
     names.add_parser("street", help="the rendered street: street/demo, street/full, street/tiny")
     for sub_parser in names.choices.values():

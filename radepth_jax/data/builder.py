@@ -6,7 +6,7 @@ one writes the records as they come, so it needs neither the memory nor TensorFl
 
 import abc
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,6 +46,8 @@ class FrameDatasetBuilder(FileReaderBuilder):
     CONFIG_CLASS: type[tfds.core.BuilderConfig] | None = None
     """Takes the options, where the configurations are the user's rather than BUILDER_CONFIGS."""
     DESCRIPTION = ""
+    PROTOCOL: ClassVar[dict[str, Any]] = {}
+    """How the field evaluates on it: `crop`, `min_depth`, `max_depth`, as many as it fixes."""
     HOMEPAGE: str | None = None
     CITATION: str | None = None
 
@@ -93,21 +95,24 @@ class FrameDatasetBuilder(FileReaderBuilder):
         unknown = set(contents.samples) - set(schema.SAMPLE_SPLITS)
         if unknown:
             raise ValueError(f"splits are {schema.SAMPLE_SPLITS}, not {sorted(unknown)}")
-        index, canvas, frames_info = self._write_frames(contents)
+        index, sizes, frames_info = self._write_frames(contents)
         if not len(index):
             raise UserError(f"{self.name}: no readable frame to store{_first(contents.problems)}")
         split_infos = [frames_info]
         targets: dict[str, list[int]] = {}
         with_depth: dict[str, int] = {}
+        depth_sizes: list[tuple[int, tuple[int, int]]] = []
         for split, samples in contents.samples.items():
             positions, depths, split_info = self._write_samples(split, samples, index, contents)
             if positions:
-                targets[split], with_depth[split] = positions, depths
+                targets[split], with_depth[split] = positions, len(depths)
+                depth_sizes += depths
                 split_infos.append(split_info)
         if not targets:
             raise UserError(f"{self.name}: no sample is left{_first(contents.problems)}")
+        as_images = all(size == sizes[position] for position, size in depth_sizes)
         metadata = schema.Metadata(
-            canvas=canvas,
+            canvas=_canvas(sizes),
             index=index,
             targets=targets,
             with_depth=with_depth,
@@ -116,6 +121,8 @@ class FrameDatasetBuilder(FileReaderBuilder):
                 for pair in contents.stereo
             },
             prepared_from=self.prepared_from(),
+            depth_canvas=_canvas(sizes if as_images else [size for _, size in depth_sizes]),
+            protocol=self.PROTOCOL,
         )
         self.info.metadata.update(metadata.to_json())
         self.info.set_splits(tfds.core.splits.SplitDict(split_infos))
@@ -124,12 +131,12 @@ class FrameDatasetBuilder(FileReaderBuilder):
 
     def _write_frames(
         self, contents: schema.Contents
-    ) -> tuple[schema.FrameIndex, tuple[int, int], tfds.core.SplitInfo]:
+    ) -> tuple[schema.FrameIndex, list[tuple[int, int]], tfds.core.SplitInfo]:
+        """Returns where each frame is, the size of each, and what was written."""
         index = schema.FrameIndex()
-        canvas = (0, 0)
+        sizes: list[tuple[int, int]] = []
 
         def rows() -> Iterable[dict[str, Any]]:
-            nonlocal canvas
             for frame in contents.frames:
                 name = schema.frame_name(frame.sequence, frame.camera, frame.frame)
                 try:
@@ -142,13 +149,13 @@ class FrameDatasetBuilder(FileReaderBuilder):
                     origin = f" ({frame.origin})" if frame.origin else ""
                     contents.problems.append(f"{name}{origin}: {error}; left out")
                     continue
-                canvas = (max(canvas[0], h), max(canvas[1], w))
+                sizes.append((h, w))
                 index.append(frame.sequence, frame.camera, frame.frame)
                 self._progress(schema.FRAMES, len(index), contents.total_frames)
                 yield schema.frame_row(frame)
 
         split_info = self._write_split(schema.FRAMES, rows())
-        return index, canvas, split_info
+        return index, sizes, split_info
 
     def _write_samples(
         self,
@@ -156,12 +163,12 @@ class FrameDatasetBuilder(FileReaderBuilder):
         samples: Iterable[schema.Sample],
         index: schema.FrameIndex,
         contents: schema.Contents,
-    ) -> tuple[list[int], int, tfds.core.SplitInfo]:
+    ) -> tuple[list[int], list[tuple[int, tuple[int, int]]], tfds.core.SplitInfo]:
+        """Returns the targets' positions, those with depth and its size, and what was written."""
         positions: list[int] = []
-        depths = 0
+        depth_sizes: list[tuple[int, tuple[int, int]]] = []
 
         def rows() -> Iterable[dict[str, Any]]:
-            nonlocal depths
             for sample in samples:
                 position = index.find(sample.sequence, sample.camera, sample.frame)
                 if position is None:
@@ -169,12 +176,13 @@ class FrameDatasetBuilder(FileReaderBuilder):
                     contents.problems.append(f"{split} sample {name}: no such frame; left out")
                     continue
                 positions.append(position)
-                depths += bool(sample.depth)
+                if sample.depth:
+                    depth_sizes.append((position, schema.depth_size(sample.depth)))
                 self._progress(split, len(positions), None)
                 yield schema.sample_row(sample)
 
         split_info = self._write_split(split, rows())
-        return positions, depths, split_info
+        return positions, depth_sizes, split_info
 
     def _write_split(self, split: str, rows: Iterable[Mapping[str, Any]]) -> tfds.core.SplitInfo:
         """Writes rows in order, starting a new file every SHARD_BYTES."""
@@ -210,6 +218,11 @@ class FrameDatasetBuilder(FileReaderBuilder):
             num_bytes=total_bytes,
             filename_template=template,
         )
+
+
+def _canvas(sizes: Collection[tuple[int, int]]) -> tuple[int, int]:
+    """The largest height and the largest width."""
+    return max(h for h, _ in sizes), max(w for _, w in sizes)
 
 
 def _first(problems: list[str]) -> str:

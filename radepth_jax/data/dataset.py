@@ -26,7 +26,7 @@ class Dataset:
     Attributes:
         directory: its folder, `<data_dir>/<name>/<config>/<version>`.
         name: `<name>/<config>`, for messages.
-        metadata: canvas, frame index, targets, stereo transforms.
+        metadata: canvases, frame index, targets, stereo transforms, protocol.
     """
 
     def __init__(self, directory: Path, name: str):
@@ -304,23 +304,26 @@ class EvaluationSource:
             raise IndexError(i)
         position = self._targets[i]
         image, intrinsics = self.dataset.image(position)
-        depth = np.zeros(self.dataset.canvas, np.float32)
+        canvas = self.dataset.metadata.depth_canvas
+        depth = np.zeros(canvas, np.float32)
+        depth_size = np.minimum(image.shape[:2], canvas)
         encoded = self.dataset.record(self.split, i)["depth"]
         if encoded:
             try:
                 values = schema.decode_depth(encoded)
-                if values.shape != image.shape[:2]:
-                    raise ValueError(f"size {values.shape}, but its image is {image.shape[:2]}")
+                if (np.asarray(values.shape) > canvas).any():
+                    raise ValueError(f"size {values.shape}, larger than the canvas {canvas}")
             except ValueError as error:
                 where = self.dataset._where(position)
                 raise UserError(f"{where}: corrupt depth ({error})") from None
             depth[: values.shape[0], : values.shape[1]] = values
+            depth_size = np.asarray(values.shape)
         sequence, camera, frame = self.dataset.metadata.index.locate(position)
         return {
             "image": pad_to_canvas(image, self.dataset.canvas),
             "size": np.asarray(image.shape[:2], np.int32),
             "intrinsics": intrinsics,
             "depth": depth,
-            "depth_size": np.asarray(image.shape[:2], np.int32),
+            "depth_size": depth_size.astype(np.int32),
             "name": f"{sequence}/{camera}/{frame:010d}",
         }

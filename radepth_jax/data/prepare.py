@@ -23,6 +23,7 @@ from radepth_jax.errors import UserError, writing_to
 BUILDERS = {
     "kitti_raw": "radepth_jax.data.kitti_raw:KittiRaw",
     "video": "radepth_jax.data.video:Video",
+    "rgbd": "radepth_jax.data.rgbd:Rgbd",
     "street": "radepth_jax.data.street.builder:Street",
     "kitti_odometry": "radepth_jax.data.kitti_odometry:KittiOdometry",
 }
@@ -41,9 +42,8 @@ def prepare(
     clears its remains away and starts over. Calls for the same data set wait for each other.
 
     Args:
-        name: `kitti_raw`, `video` or `street`, optionally with a configuration: `video/mine`,
-            `street/full`.
-        source: what to prepare it from (kitti_raw, video).
+        name: one of BUILDERS, optionally with a configuration: `video/mine`, `street/full`.
+        source: what to prepare it from (all but `street`).
         data_dir: the folder of all data sets.
         **options: those of the builder's configuration.
 

@@ -7,9 +7,10 @@ A TFDS data set in ArrayRecord files, written and read without TensorFlow, with 
   compressed depth map where there is one. `image` is empty and the matrices and the time are NaN
   there: they are in `frames`.
 
-The metadata (`metadata.json`) holds what a reader needs before it opens a record: the canvas, where
-each frame is (as runs of consecutive frames), each split's targets, and the stereo transforms. A
-sample's neighbours are looked up when it is read, so any `frame_offsets` work.
+The metadata (`metadata.json`) holds what a reader needs before it opens a record: the canvases of
+images and of depth maps, where each frame is (as runs of consecutive frames), each split's targets,
+the stereo transforms, and the protocol that the field evaluates with. A sample's neighbours are
+looked up when it is read, so any `frame_offsets` work.
 """
 
 import bisect
@@ -43,7 +44,8 @@ class Frame:
         sequence: name of the recording.
         camera: number of the camera in it.
         frame: number of the frame; `frame + 1` is the next one of the same camera.
-        intrinsics: [3, 3], native pixels, integer coordinates are pixel centres.
+        intrinsics: [3, 3], native pixels, integer coordinates are pixel centres; NaN where
+            unknown, which serves evaluation only.
         world_T_camera: [4, 4], for evaluation only; None where unknown.
         size: (h, w) that the intrinsics hold for, where that is known from elsewhere: an image of
             another size is not stored.
@@ -64,7 +66,10 @@ class Frame:
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A target frame of a split, with `depth` from `encode_depth`, or empty."""
+    """A target frame of a split, with `depth` from `encode_depth`, or empty.
+
+    The depth map shows what the image shows, but may be of another size.
+    """
 
     sequence: str
     camera: int
@@ -179,6 +184,12 @@ def decode_depth(data: bytes) -> np.ndarray:
     return np.ascontiguousarray(planes.reshape(4, -1).T).view("<f4").reshape(h, w)
 
 
+def depth_size(data: bytes) -> tuple[int, int]:
+    """(h, w) of a depth map of `encode_depth`, from its header."""
+    _, h, w = _DEPTH_HEADER.unpack_from(data)
+    return h, w
+
+
 def image_size(data: bytes) -> tuple[int, int]:
     """(h, w) from the header of an encoded image. Raises ValueError where there is none."""
     with _decoding(data), PIL.Image.open(io.BytesIO(data)) as image:
@@ -272,6 +283,9 @@ class Metadata:
         with_depth: for each split, how many of its rows have a depth map.
         stereo: (sequence, camera) -> (opposite camera, opposite_T_camera [4, 4]).
         prepared_from: the source and the options.
+        depth_canvas: (h, w): `canvas` where all depth maps are of their images' sizes, or else the
+            largest height and the largest width of all depth maps.
+        protocol: `crop`, `min_depth`, `max_depth` of the field's evaluation, as many as are fixed.
     """
 
     canvas: tuple[int, int]
@@ -280,6 +294,8 @@ class Metadata:
     with_depth: dict[str, int]
     stereo: dict[tuple[str, int], tuple[int, np.ndarray]]
     prepared_from: dict[str, Any]
+    depth_canvas: tuple[int, int]
+    protocol: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -294,6 +310,8 @@ class Metadata:
                 for (sequence, camera), (opposite, transform) in self.stereo.items()
             ],
             "prepared_from": self.prepared_from,
+            "depth_canvas": list(self.depth_canvas),
+            "protocol": self.protocol,
         }
 
     @classmethod
@@ -302,6 +320,8 @@ class Metadata:
         if values.get("schema") != SCHEMA_VERSION:
             raise ValueError(f"schema {values.get('schema')}, expected {SCHEMA_VERSION}")
         height, width = values["canvas"]
+        # Neither was written at first: then depth maps are of their images' sizes.
+        depth_height, depth_width = values.get("depth_canvas", values["canvas"])
         return cls(
             canvas=(height, width),
             index=FrameIndex(values["runs"]),
@@ -312,4 +332,6 @@ class Metadata:
                 for sequence, camera, opposite, transform in values["stereo"]
             },
             prepared_from=dict(values["prepared_from"]),
+            depth_canvas=(depth_height, depth_width),
+            protocol=dict(values.get("protocol", {})),
         )

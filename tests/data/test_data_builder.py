@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from small_data_sets import Toy, encode, toy_contents, toy_image
+from small_data_sets import Toy, build_toy, encode, toy_contents, toy_image
 
 from radepth_jax.data import builder, schema
+from radepth_jax.data.dataset import EvaluationSource
 from radepth_jax.errors import UserError
 
 
@@ -82,6 +83,24 @@ def test_frames_of_an_unexpected_size_are_left_out(tmp_path):
     assert (Path(toy.data_dir) / "problems.txt").read_text() == (
         "b camera 0 frame 0: 32x18, but it is calibrated for 30x20; left out\n"
     )
+
+
+def test_depth_maps_may_be_of_another_size_than_their_images(tmp_path):
+    def make():
+        frames = [
+            schema.Frame(encode(toy_image("a", 0, f)), "a", 0, f, np.eye(3)) for f in (0, 1, 2)
+        ]
+        depths = [np.full((3, 8), 2.0), np.full((4, 7), 3.0)]
+        samples = [schema.Sample("a", 0, f, schema.encode_depth(d)) for f, d in enumerate(depths)]
+        return schema.Contents(frames, {"test": [*samples, schema.Sample("a", 0, 2)]})
+
+    source = EvaluationSource(build_toy(tmp_path, make), "test")
+    assert [source[i]["depth"].shape for i in range(3)] == [(4, 8)] * 3
+    assert [source[i]["depth_size"].tolist() for i in range(3)] == [[3, 8], [4, 7], [4, 8]]
+    assert source[0]["size"].tolist() == [20, 30]
+    expected = np.zeros((4, 8))
+    expected[:3] = 2
+    np.testing.assert_array_equal(source[0]["depth"], expected)
 
 
 def test_nothing_left_is_an_error_and_leaves_nothing(tmp_path):

@@ -79,11 +79,25 @@ def test_metadata_survives_json():
     transform = np.eye(4)
     transform[0, 3] = -0.5327190420453419
     metadata = schema.Metadata(
-        (20, 30), index, {"train": [0]}, {"train": 0}, {("a", 2): (3, transform)}, {"source": "x"}
+        canvas=(20, 30),
+        index=index,
+        targets={"train": [0]},
+        with_depth={"train": 0},
+        stereo={("a", 2): (3, transform)},
+        prepared_from={"source": "x"},
+        depth_canvas=(5, 9),
+        protocol={"max_depth": 10.0},
     )
     again = schema.Metadata.from_json(json.loads(json.dumps(metadata.to_json())))
     assert again.to_json() == metadata.to_json()
     np.testing.assert_array_equal(again.stereo["a", 2][1], transform)
+
+
+def test_metadata_written_before_it_had_a_depth_canvas_is_read():
+    values = {"schema": 1, "canvas": [20, 30], "runs": [], "targets": {}, "with_depth": {}}
+    metadata = schema.Metadata.from_json(values | {"stereo": [], "prepared_from": {}})
+    assert metadata.depth_canvas == (20, 30)
+    assert metadata.protocol == {}
 
 
 def _encoded(kind: str) -> bytes:

@@ -1,0 +1,38 @@
+"""Depth maps that other people store as 16-bit PNG files."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+
+def read_depth_png(path: Path, *, unit: float, invalid: Collection[int] = (0,)) -> np.ndarray:
+    """Reads a 16-bit grey PNG as depth.
+
+    Args:
+        path: the file.
+        unit: metres of one step: 0.001 for millimetres, 1 / 256 for KITTI's annotated depth.
+        invalid: stored values that mean "no value".
+
+    Returns:
+        float32 [h, w] metres, 0 = no value.
+
+    Raises:
+        ValueError: if it is damaged or not of 16 bits.
+        OSError: if it cannot be opened.
+    """
+    try:
+        with PIL.Image.open(path) as image:
+            mode = image.mode
+            values = np.asarray(image)
+    except PIL.UnidentifiedImageError:
+        raise ValueError("not an image") from None
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # damaged data makes the decoder raise almost anything
+        raise ValueError(str(error).strip().split("\n")[0] or type(error).__name__) from None
+    # An 8-bit picture of the depth would read as a few hundred millimetres everywhere.
+    if values.ndim != 2 or not (mode == "I" or mode.startswith("I;16")):
+        raise ValueError(f"mode {mode}, expected a 16-bit grey PNG")
+    return np.where(np.isin(values, list(invalid)), 0, values * unit).astype(np.float32)
