@@ -19,13 +19,49 @@ def main(argv: list[str]) -> None:
     kitti.add_argument("--source", required=True, help="the folder that holds 2011_09_26, ...")
     kitti.add_argument(
         "--split_lists",
-        help="eigen_zhou (downloaded, the default), or a folder with train_files.txt, ...",
+        help="eigen_zhou (downloaded, the default), eigen (its test images alone), or a folder "
+        "with train_files.txt, ...",
+    )
+    kitti.add_argument(
+        "--targets_only",
+        action="store_true",
+        help="store the listed frames alone, without their drives: enough to evaluate on",
     )
     for split in ("train", "validation", "test"):
         kitti.add_argument(f"--{split}_list", help="a file of lines DATE/DRIVE FRAME l|r")
         kitti.add_argument(
             f"--{split}_drives", type=_comma_list, default=(), help="drives: 0005,0019 or folders"
         )
+
+    improved = names.add_parser(
+        "kitti_improved",
+        help="KITTI Eigen's test images with the improved ground truth",
+        description=DOWNLOADS["kitti_improved"],
+    )
+    improved.add_argument("--source", required=True, help="the folder that holds 2011_09_26, ...")
+    improved.add_argument(
+        "--annotated", required=True, help="data_depth_annotated: the folder of train and val"
+    )
+    improved.add_argument(
+        "--split_lists",
+        help="eigen_benchmark (downloaded, the default), or a folder with test_files.txt",
+    )
+
+    make3d = names.add_parser(
+        "make3d", help="Make3D's 134 test images", description=DOWNLOADS["make3d"]
+    )
+    make3d.add_argument("--source", required=True, help="the folder of Test134 and Gridlaserdata")
+
+    nyu = names.add_parser(
+        "nyu_v2", help="NYUv2's 654 labelled test images", description=DOWNLOADS["nyu_v2"]
+    )
+    nyu.add_argument("--source", required=True, help="the folder of the two .mat files")
+    nyu.add_argument(
+        "--depth",
+        choices=("filled", "raw"),
+        default="filled",
+        help="with the sensor's holes filled in, or as measured",
+    )
 
     odometry = names.add_parser("kitti_odometry", help="KITTI odometry sequences with their poses")
     odometry.add_argument("--source", required=True, help="the folder of sequences and poses")

@@ -4,13 +4,20 @@ import collections
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import kitti_splits, schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.kitti_splits import Target
+from radepth_jax.data.kitti_tree import (
+    KittiTree,
+    only_targets,
+    open_tree,
+    read_frames,
+    sequence_of,
+)
 from radepth_jax.data.kitti_velodyne import (
     CAMERAS,
     Calibration,
@@ -20,13 +27,7 @@ from radepth_jax.data.kitti_velodyne import (
 )
 from radepth_jax.errors import UserError
 
-_LIST_FILES = {
-    "train": "train_files.txt",
-    "validation": "val_files.txt",
-    "test": "test_files.txt",
-}
 DEFAULT_LISTS = "eigen_zhou"  # where neither lists nor drives are given
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # of two files of a frame, the last kind is taken
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -36,12 +37,15 @@ class KittiRawConfig(tfds.core.BuilderConfig):
 
     Attributes:
         source: the folder that holds the date folders (`2011_09_26`, ...).
-        split_lists: a published name (`eigen_zhou`), downloaded, or a folder with
-            `train_files.txt`, `val_files.txt`, `test_files.txt`, as many as are there.
+        split_lists: a published name (`eigen_zhou`, or `eigen` for its 697 test images alone),
+            downloaded, or a folder with `train_files.txt`, `val_files.txt`, `test_files.txt`, as
+            many as are there.
         train_list: a list file, lines `DATE/DRIVE FRAME l|r`; also `validation_list`, `test_list`.
         train_drives: drives (0005, or the folder's name), all frames of both cameras that have
             both neighbours; also `validation_drives`, `test_drives`, the left camera's frames that
             have a Velodyne scan (all of them, if none has).
+        targets_only: store the samples' own frames alone, without the rest of their drives: all
+            that evaluation needs, and far smaller. Training needs their neighbours too.
     """
 
     source: str | Path | None = None
@@ -52,18 +56,23 @@ class KittiRawConfig(tfds.core.BuilderConfig):
     train_drives: tuple[str, ...] = ()
     validation_drives: tuple[str, ...] = ()
     test_drives: tuple[str, ...] = ()
+    targets_only: bool = False
 
 
 class KittiRaw(FrameDatasetBuilder):
     """KITTI raw, the rectified colour cameras (2 left, 3 right), encoded images untouched.
 
-    Every frame of every drive that a split names is stored. Test and validation samples have depth
-    maps from Velodyne scans where the tree has the scans (`project_scan`). Sequences are the
-    drives' folder names, frames the numbers in the file names. Drives, frames, neighbours and scans
-    that are missing are listed in `problems.txt`.
+    Every frame of every drive that a split names is stored, unless `targets_only`. Test and
+    validation samples have depth maps from Velodyne scans where the tree has the scans
+    (`project_scan`). Sequences are the drives' folder names, frames the numbers in the file names.
+    Drives, frames, neighbours and scans that are missing are listed in `problems.txt`.
+
+    Download the drives' "synced+rectified data" and each date's "calibration" from the homepage and
+    extract them into one folder. The protocol is that of KITTI Eigen.
     """
 
     CONFIG_CLASS = KittiRawConfig
+    PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "garg", "min_depth": 1e-3, "max_depth": 80.0}
     HOMEPAGE = "https://www.cvlibs.net/datasets/kitti/raw_data.php"
     CITATION = """@article{Geiger2013IJRR,
   author = {Andreas Geiger and Philip Lenz and Christoph Stiller and Raquel Urtasun},
@@ -81,12 +90,13 @@ class KittiRaw(FrameDatasetBuilder):
         for key in paths:
             value = getattr(config, key)
             values[key] = None if value is None else str(Path(value).expanduser().resolve())
-        return values | {key: list(getattr(config, key)) for key in drives}
+        values |= {key: list(getattr(config, key)) for key in drives}
+        # Data sets prepared before there was this option do not have it.
+        return values | ({"targets_only": True} if config.targets_only else {})
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
         """Lists the tree; images and scans are read while they are written."""
-        root = _root(self.builder_config.source)
-        tree = _Tree(root)
+        tree = open_tree(self.builder_config.source, "kitti_raw")
         problems: list[str] = []
         targets, named = self._targets(tree, dl_manager)
         drives = sorted(named | {target.drive for split in targets.values() for target in split})
@@ -94,20 +104,27 @@ class KittiRaw(FrameDatasetBuilder):
             _check_drive(tree, drive, targets, problems)
         drives = [drive for drive in drives if tree.frames(drive, 2) or tree.frames(drive, 3)]
         if not drives:
-            raise UserError(f"{root}: none of the drives in the splits is there ({problems[0]})")
+            raise UserError(
+                f"{tree.root}: none of the drives in the splits is there ({problems[0]})"
+            )
         calibrations = {
-            date: read_calibration(root / date)
+            date: read_calibration(tree.root / date)
             for date in sorted({drive.split("/")[0] for drive in drives})
         }
+        images = {
+            (drive, camera): tree.frames(drive, camera) for drive in drives for camera in CAMERAS
+        }
+        if self.builder_config.targets_only:
+            images = only_targets(images, [t for listed in targets.values() for t in listed])
         return schema.Contents(
-            frames=_read_frames(tree, drives, calibrations, problems),
+            frames=read_frames(images, calibrations, problems),
             samples={
                 split: _read_samples(tree, split, wanted, set(drives), calibrations, problems)
                 for split, wanted in targets.items()
             },
             stereo=[
                 schema.StereoPair(
-                    _sequence(drive),
+                    sequence_of(drive),
                     camera,
                     opposite,
                     calibrations[drive.split("/")[0]].camera_T_camera(opposite, camera),
@@ -115,21 +132,21 @@ class KittiRaw(FrameDatasetBuilder):
                 for drive in drives
                 for camera, opposite in (CAMERAS, CAMERAS[::-1])
             ],
-            total_frames=sum(
-                len(tree.frames(drive, camera)) for drive in drives for camera in CAMERAS
-            ),
+            total_frames=sum(map(len, images.values())),
             problems=problems,
         )
 
     def _targets(
-        self, tree: "_Tree", dl_manager: tfds.download.DownloadManager
+        self, tree: KittiTree, dl_manager: tfds.download.DownloadManager
     ) -> tuple[dict[str, list[Target]], set[str]]:
         """The targets of each split, and the drives that were given by name."""
         config = self.builder_config
         given = [config.split_lists]
         for split in schema.SAMPLE_SPLITS:
             given += [getattr(config, f"{split}_list"), getattr(config, f"{split}_drives")]
-        lists = _list_paths(config.split_lists if any(given) else DEFAULT_LISTS, dl_manager)
+        lists = kitti_splits.list_paths(
+            config.split_lists if any(given) else DEFAULT_LISTS, dl_manager
+        )
         targets = {}
         named: set[str] = set()
         for split in schema.SAMPLE_SPLITS:
@@ -147,80 +164,7 @@ class KittiRaw(FrameDatasetBuilder):
         return targets, named
 
 
-class _Tree:
-    """The files of an extracted tree, listed folder by folder when first asked for."""
-
-    def __init__(self, root: Path):
-        self.root = root
-        self.drives = sorted(
-            f"{path.parent.name}/{path.name}" for path in root.glob("????_??_??/*_drive_*_sync")
-        )
-        self._files: dict[tuple[str, str], dict[int, Path]] = {}
-        if not self.drives:
-            raise UserError(
-                f"{root}: no KITTI drives in it; expected folders such as "
-                "2011_09_26/2011_09_26_drive_0001_sync"
-            )
-
-    def _list(self, drive: str, folder: str, suffixes: tuple[str, ...]) -> dict[int, Path]:
-        if (drive, folder) not in self._files:
-            path = self.root / drive / folder / "data"
-            found = [
-                file
-                for file in (path.iterdir() if path.is_dir() else ())
-                if file.suffix.lower() in suffixes and file.stem.isdecimal()
-            ]
-            found.sort(key=lambda file: (int(file.stem), suffixes.index(file.suffix.lower())))
-            self._files[drive, folder] = {int(file.stem): file for file in found}
-        return self._files[drive, folder]
-
-    def frames(self, drive: str, camera: int) -> dict[int, Path]:
-        """Frame number -> image, ascending."""
-        return self._list(drive, f"image_{camera:02d}", _IMAGE_SUFFIXES)
-
-    def scans(self, drive: str) -> dict[int, Path]:
-        """Frame number -> Velodyne scan, ascending."""
-        return self._list(drive, "velodyne_points", (".bin",))
-
-
-def _root(source: str | Path | None) -> Path:
-    if source is None:
-        raise UserError(
-            "kitti_raw: --source is missing: the folder that holds 2011_09_26 and so on"
-        )
-    root = Path(source).expanduser()
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; expected an extracted KITTI raw tree")
-    return root
-
-
-def _sequence(drive: str) -> str:
-    return drive.split("/")[1]
-
-
-def _list_paths(name: str | None, dl_manager: tfds.download.DownloadManager) -> dict[str, Path]:
-    """List files by split, of a folder or a published name."""
-    if name is None:
-        return {}
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        paths = {split: folder / file for split, file in _LIST_FILES.items()}
-        paths = {split: path for split, path in paths.items() if path.exists()}
-        if not paths:
-            raise UserError(f"{folder}: none of {', '.join(_LIST_FILES.values())} in it")
-        return paths
-    urls = dict(kitti_splits.published_urls(name))
-    try:
-        return {split: Path(path) for split, path in dl_manager.download(urls).items()}
-    except Exception as error:  # requests, urllib3 and TFDS have their own
-        raise UserError(
-            f"split lists {name}: cannot be downloaded from {kitti_splits.SPLIT_LISTS_URL} "
-            f"({type(error).__name__}); give a folder of list files as --split_lists, "
-            "or --train_drives and --test_drives"
-        ) from None
-
-
-def _training_targets(tree: _Tree, drive: str) -> Iterator[Target]:
+def _training_targets(tree: KittiTree, drive: str) -> Iterator[Target]:
     for camera in CAMERAS:
         frames = tree.frames(drive, camera)
         for frame in frames:
@@ -228,14 +172,14 @@ def _training_targets(tree: _Tree, drive: str) -> Iterator[Target]:
                 yield Target(drive, frame, camera)
 
 
-def _evaluation_targets(tree: _Tree, drive: str) -> Iterator[Target]:
+def _evaluation_targets(tree: KittiTree, drive: str) -> Iterator[Target]:
     frames, scans = tree.frames(drive, 2), tree.scans(drive)
     for frame in [frame for frame in frames if frame in scans] or frames:
         yield Target(drive, frame, 2)
 
 
 def _check_drive(
-    tree: _Tree, drive: str, targets: dict[str, list[Target]], problems: list[str]
+    tree: KittiTree, drive: str, targets: dict[str, list[Target]], problems: list[str]
 ) -> None:
     """Lists what is wrong with a drive before anything of it is read."""
     counts = {camera: len(tree.frames(drive, camera)) for camera in CAMERAS}
@@ -259,40 +203,15 @@ def _check_drive(
             continue
         lacking = [offset for offset in (-1, 1) if target.frame + offset not in frames]
         if lacking:
-            name = schema.frame_name(_sequence(drive), target.camera, target.frame)
+            name = schema.frame_name(sequence_of(drive), target.camera, target.frame)
             problems.append(
                 f"train sample {name}: no neighbour at {' and '.join(f'{o:+d}' for o in lacking)}; "
                 "used only with frame_offsets that do without"
             )
 
 
-def _read_frames(
-    tree: _Tree, drives: list[str], calibrations: dict[str, Calibration], problems: list[str]
-) -> Iterator[schema.Frame]:
-    for drive in drives:
-        calibration = calibrations[drive.split("/")[0]]
-        for camera in CAMERAS:
-            intrinsics = calibration.intrinsics(camera)
-            h, w = calibration.size[camera]
-            for frame, path in tree.frames(drive, camera).items():
-                try:
-                    image = path.read_bytes()
-                except OSError as error:
-                    problems.append(f"{path}: {error.strerror}; left out")
-                    continue
-                yield schema.Frame(
-                    image=image,
-                    sequence=_sequence(drive),
-                    camera=camera,
-                    frame=frame,
-                    intrinsics=intrinsics,
-                    size=(h, w),
-                    origin=str(path),
-                )
-
-
 def _read_samples(
-    tree: _Tree,
+    tree: KittiTree,
     split: str,
     targets: list[Target],
     drives: set[str],
@@ -315,6 +234,6 @@ def _read_samples(
                     depth = schema.encode_depth(project_scan(points, calibration, target.camera))
                 except (OSError, ValueError) as error:
                     problems.append(f"{path}: {error}; its {split} sample has no ground truth")
-        yield schema.Sample(_sequence(target.drive), target.camera, target.frame, depth)
+        yield schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth)
     for drive, count in without_scan.items():
         problems.append(f"{drive}: no Velodyne scan for {count} {split} samples; no ground truth")

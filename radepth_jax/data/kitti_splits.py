@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import tensorflow_datasets as tfds
+
 from radepth_jax.errors import UserError
 
 SPLIT_LISTS_URL = "https://raw.githubusercontent.com/nianticlabs/monodepth2/master/splits"
@@ -14,6 +16,15 @@ PUBLISHED = {
         "validation": "eigen_zhou/val_files.txt",
         "test": "eigen/test_files.txt",
     },
+    "eigen": {"test": "eigen/test_files.txt"},
+    # The 652 of Eigen's test images that have annotated depth (Uhrig et al., 2017).
+    "eigen_benchmark": {"test": "eigen_benchmark/test_files.txt"},
+}
+# What they are called in a folder.
+LIST_FILES = {
+    "train": "train_files.txt",
+    "validation": "val_files.txt",
+    "test": "test_files.txt",
 }
 _SIDES = {"l": 2, "r": 3}
 
@@ -87,3 +98,29 @@ def published_urls(name: str) -> Mapping[str, str]:
     if name not in PUBLISHED:
         raise UserError(f"split lists {name!r}: expected one of {', '.join(PUBLISHED)}")
     return {split: f"{SPLIT_LISTS_URL}/{path}" for split, path in PUBLISHED[name].items()}
+
+
+def list_paths(name: str | None, dl_manager: tfds.download.DownloadManager) -> dict[str, Path]:
+    """List files by split, of a folder or a published name (which is downloaded).
+
+    Raises:
+        UserError: for an unknown name, an empty folder, or a download that fails.
+    """
+    if name is None:
+        return {}
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        paths = {split: folder / file for split, file in LIST_FILES.items()}
+        paths = {split: path for split, path in paths.items() if path.exists()}
+        if not paths:
+            raise UserError(f"{folder}: none of {', '.join(LIST_FILES.values())} in it")
+        return paths
+    urls = dict(published_urls(name))
+    try:
+        return {split: Path(path) for split, path in dl_manager.download(urls).items()}
+    except Exception as error:  # requests, urllib3 and TFDS have their own
+        raise UserError(
+            f"split lists {name}: cannot be downloaded from {SPLIT_LISTS_URL} "
+            f"({type(error).__name__}); give a folder of list files as --split_lists, "
+            "or name drives or list files of kitti_raw"
+        ) from None

@@ -22,6 +22,9 @@ from radepth_jax.errors import UserError, writing_to
 # Imported when asked for: PyAV or the renderer only load where they are needed.
 BUILDERS = {
     "kitti_raw": "radepth_jax.data.kitti_raw:KittiRaw",
+    "kitti_improved": "radepth_jax.data.kitti_improved:KittiImproved",
+    "make3d": "radepth_jax.data.make3d:Make3d",
+    "nyu_v2": "radepth_jax.data.nyu_v2:NyuV2",
     "video": "radepth_jax.data.video:Video",
     "rgbd": "radepth_jax.data.rgbd:Rgbd",
     "street": "radepth_jax.data.street.builder:Street",

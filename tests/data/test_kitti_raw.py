@@ -73,6 +73,20 @@ def test_test_images_have_the_scan_as_depth(kitti, tmp_path):
         assert source[frame]["name"] == f"2011_09_26_drive_0002_sync/2/{frame:010d}"
 
 
+def test_targets_alone_are_stored_where_that_is_asked_for(kitti, tmp_path):
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "test_files.txt").write_text(f"{D2} 1 l\n{D2} 0000000002 r\n")
+    options = {"split_lists": str(tmp_path / "lists"), "targets_only": True}
+    dataset = make(kitti, tmp_path, **options)
+    index = dataset.metadata.index
+    assert [index.locate(i)[1:] for i in range(len(index))] == [(2, 1), (3, 2)]
+    assert dataset.splits == {"test": 2}
+    assert dataset.metadata.with_depth == {"test": 2}
+    assert dataset.metadata.protocol["crop"] == "garg"
+    with pytest.raises(UserError, match="prepared with targets_only True, not None"):
+        make(kitti, tmp_path, split_lists=options["split_lists"])
+
+
 @pytest.fixture
 def lists(tmp_path):
     folder = tmp_path / "lists"
@@ -173,7 +187,7 @@ def test_short_drives_and_jpegs(kitti, tmp_path):
     [
         ({"train_drives": ("0009",)}, "'0009': no such drive; there are 2011_09_26/"),
         ({"train_list": "nowhere.txt"}, "split list nowhere.txt: No such file"),
-        ({"split_lists": "eigen"}, "'eigen': expected one of eigen_zhou"),
+        ({"split_lists": "eigne"}, "'eigne': expected one of eigen_zhou, eigen"),
         ({"train_drive": ("0001",)}, "kitti_raw takes no train_drive"),
     ],
 )

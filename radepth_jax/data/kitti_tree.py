@@ -1,0 +1,110 @@
+"""An extracted KITTI raw tree: its drives, images and scans."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from radepth_jax.data import schema
+from radepth_jax.data.kitti_splits import Target
+from radepth_jax.data.kitti_velodyne import Calibration
+from radepth_jax.downloads import DOWNLOADS
+from radepth_jax.errors import UserError
+
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # of two files of a frame, the last kind is taken
+
+Images = dict[tuple[str, int], dict[int, Path]]
+"""(`date/drive`, camera) -> frame number -> image, ascending."""
+
+
+class KittiTree:
+    """The files of an extracted tree, listed folder by folder when first asked for."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.drives = sorted(
+            f"{path.parent.name}/{path.name}" for path in root.glob("????_??_??/*_drive_*_sync")
+        )
+        self._files: dict[tuple[str, str], dict[int, Path]] = {}
+        if not self.drives:
+            raise UserError(
+                f"{root}: no KITTI drives in it; expected folders such as "
+                f"2011_09_26/2011_09_26_drive_0001_sync; {DOWNLOADS['kitti_raw']}"
+            )
+
+    def _list(self, drive: str, folder: str, suffixes: tuple[str, ...]) -> dict[int, Path]:
+        if (drive, folder) not in self._files:
+            path = self.root / drive / folder / "data"
+            found = [
+                file
+                for file in (path.iterdir() if path.is_dir() else ())
+                if file.suffix.lower() in suffixes and file.stem.isdecimal()
+            ]
+            found.sort(key=lambda file: (int(file.stem), suffixes.index(file.suffix.lower())))
+            self._files[drive, folder] = {int(file.stem): file for file in found}
+        return self._files[drive, folder]
+
+    def frames(self, drive: str, camera: int) -> dict[int, Path]:
+        """Frame number -> image, ascending."""
+        return self._list(drive, f"image_{camera:02d}", _IMAGE_SUFFIXES)
+
+    def scans(self, drive: str) -> dict[int, Path]:
+        """Frame number -> Velodyne scan, ascending."""
+        return self._list(drive, "velodyne_points", (".bin",))
+
+
+def open_tree(source: str | Path | None, name: str) -> KittiTree:
+    """Lists the drives. Raises UserError, saying what to download, where there are none.
+
+    Args:
+        source: the folder that holds the date folders.
+        name: of the data set, for messages.
+    """
+    if source is None:
+        raise UserError(
+            f"{name}: --source is missing: the folder that holds 2011_09_26 and so on; "
+            f"{DOWNLOADS['kitti_raw']}"
+        )
+    root = Path(source).expanduser()
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; {DOWNLOADS['kitti_raw']}")
+    return KittiTree(root)
+
+
+def sequence_of(drive: str) -> str:
+    """The sequence's name of a `date/drive`."""
+    return drive.split("/")[1]
+
+
+def only_targets(images: Images, targets: Iterable[Target]) -> Images:
+    """Those of the images that are targets."""
+    wanted = set(targets)
+    return {
+        (drive, camera): {
+            frame: path for frame, path in paths.items() if Target(drive, frame, camera) in wanted
+        }
+        for (drive, camera), paths in images.items()
+    }
+
+
+def read_frames(
+    images: Images,
+    calibrations: Mapping[str, Calibration],
+    problems: list[str],
+) -> Iterator[schema.Frame]:
+    """Frames with the intrinsics of their date; files that cannot be opened go to `problems`."""
+    for (drive, camera), paths in images.items():
+        calibration = calibrations[drive.split("/")[0]]
+        for frame, path in paths.items():
+            try:
+                image = path.read_bytes()
+            except OSError as error:
+                problems.append(f"{path}: {error.strerror}; left out")
+                continue
+            yield schema.Frame(
+                image=image,
+                sequence=sequence_of(drive),
+                camera=camera,
+                frame=frame,
+                intrinsics=calibration.intrinsics(camera),
+                size=calibration.size[camera],
+                origin=str(path),
+            )

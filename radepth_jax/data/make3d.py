@@ -1,0 +1,174 @@
+"""Make3D: 134 outdoor photographs with laser depth, to test generalisation on."""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import PIL.Image
+import scipy.io
+import tensorflow_datasets as tfds
+
+from radepth_jax.data import schema
+from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.downloads import DOWNLOADS
+from radepth_jax.errors import UserError
+
+IMAGES, DEPTHS = "Test134", "Gridlaserdata"
+_IMAGE_PREFIX, _DEPTH_PREFIX = "img-", "depth_sph_corr-"
+_GRID = "Position3DGrid"
+SEQUENCE = "test134"
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Make3dConfig(tfds.core.BuilderConfig):
+    """What to prepare.
+
+    Attributes:
+        source: the folder that holds `Test134` and `Gridlaserdata`.
+    """
+
+    source: str | Path | None = None
+
+
+class Make3d(FrameDatasetBuilder):
+    """Make3D's 134 test images (Saxena et al., PAMI 2009), their central 2:1 part, C1: below 70 m.
+
+    The images are upright, 2272 rows of 1704; networks trained on the road expect wide ones. As
+    Monodepth (Godard et al., CVPR 2017) and Monodepth2 (ICCV 2019, section 4.3) do, each is cropped
+    to a ratio of 2:1: its central 852 rows, 710 to 1561. The laser's grid of 55 x 305 values covers
+    the whole image with a row for every 2272 / 55 = 41.3 of its rows, so the same part is the
+    central 20.6 rows of the grid, taken as 21: rows 17 to 37, which reach a fifth of a grid row
+    beyond the crop on either side. They are stored as measured, 21 x 305, and predictions are
+    resized to them: resizing the grid first (to 407 x 305, say) would only invent values between
+    measured ones.
+
+    Images are stored as PNG, cropped, camera 0, numbered in the order of their names; intrinsics
+    are not known (NaN). Depth is the fourth value of `Position3DGrid`. Images and depth maps that
+    are missing or damaged are left out and listed in `problems.txt`. The published RMSElog of this
+    data set is in log10: 0.434 times that of `radepth evaluate`.
+
+    Download Test134.tar.gz and Test134Depth.tar.gz, linked from the homepage, into one folder.
+    """
+
+    CONFIG_CLASS = Make3dConfig
+    PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "none", "min_depth": 1e-3, "max_depth": 70.0}
+    HOMEPAGE = "http://make3d.cs.cornell.edu/data.html"
+    CITATION = """@article{Saxena2009PAMI,
+  author = {Ashutosh Saxena and Min Sun and Andrew Y. Ng},
+  title = {Make3D: Learning 3D Scene Structure from a Single Still Image},
+  journal = {IEEE Transactions on Pattern Analysis and Machine Intelligence},
+  year = {2009}
+}"""
+
+    def prepared_from(self) -> dict[str, Any]:
+        """The source folder."""
+        source = self.builder_config.source
+        return {"source": None if source is None else str(Path(source).expanduser().resolve())}
+
+    def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
+        """Lists the files; they are read while they are written."""
+        del dl_manager
+        source = self.builder_config.source
+        if source is None:
+            raise UserError(f"make3d: --source is missing; {DOWNLOADS['make3d']}")
+        root = Path(source).expanduser()
+        images = _list(root / IMAGES, _IMAGE_PREFIX, ".jpg")
+        depths = _list(root / DEPTHS, _DEPTH_PREFIX, ".mat")
+        problems = [f"{images[name]}: no depth map of it" for name in images.keys() - depths.keys()]
+        problems += [f"{depths[name]}: no image of it" for name in depths.keys() - images.keys()]
+        problems.sort()
+        names = sorted(images.keys() & depths.keys())
+        if not names:
+            raise UserError(f"{root}: no image has a depth map ({problems[0]})")
+        fractions: dict[int, tuple[int, int]] = {}  # (rows kept, rows) of each image
+        return schema.Contents(
+            frames=_read_frames([images[name] for name in names], fractions, problems),
+            samples={"test": _read_samples([depths[name] for name in names], fractions, problems)},
+            total_frames=len(names),
+            problems=problems,
+        )
+
+
+def _list(folder: Path, prefix: str, suffix: str) -> dict[str, Path]:
+    """Name in common -> file."""
+    found = sorted(folder.glob(f"{prefix}*{suffix}"))
+    if not found:
+        raise UserError(f"{folder}: no {prefix}*{suffix} in it; {DOWNLOADS['make3d']}")
+    return {path.name.removeprefix(prefix).removesuffix(suffix): path for path in found}
+
+
+def central_rows(kept: int, rows: int, of: int) -> slice:
+    """The central part of `of` rows that corresponds to `kept` of `rows` rows: 852, 2272, 55 -> 21.
+
+    Args:
+        kept: rows kept of the image.
+        rows: of the whole image.
+        of: of what is cropped alike.
+    """
+    count = round(of * kept / rows)
+    return slice((of - count) // 2, (of - count) // 2 + count)
+
+
+def _read_frames(
+    paths: list[Path], fractions: dict[int, tuple[int, int]], problems: list[str]
+) -> Iterator[schema.Frame]:
+    for number, path in enumerate(paths):
+        try:
+            image = schema.decode_image(path.read_bytes())
+            h, w = image.shape[:2]
+            if 2 * h < w:
+                raise ValueError(f"{w}x{h} is wider than 2:1")
+        except (OSError, ValueError) as error:
+            problems.append(f"{path}: {error}; left out")
+            continue
+        fractions[number] = (w // 2, h)
+        data = io.BytesIO()
+        PIL.Image.fromarray(image[central_rows(w // 2, h, h)]).save(data, "PNG")
+        yield schema.Frame(
+            image=data.getvalue(),
+            sequence=SEQUENCE,
+            camera=0,
+            frame=number,
+            intrinsics=np.full((3, 3), np.nan),
+            origin=str(path),
+        )
+
+
+def _read_samples(
+    paths: list[Path], fractions: dict[int, tuple[int, int]], problems: list[str]
+) -> Iterator[schema.Sample]:
+    for number, path in enumerate(paths):
+        if number not in fractions:
+            continue
+        try:
+            grid = read_grid(path)
+        except (OSError, ValueError) as error:
+            problems.append(f"{path}: {error}; its test sample is left out")
+            continue
+        depth = grid[central_rows(*fractions[number], len(grid))]
+        yield schema.Sample(SEQUENCE, 0, number, schema.encode_depth(depth))
+
+
+def read_grid(path: Path) -> np.ndarray:
+    """The depth of a laser grid: float32 [h, w] metres, 0 = no value.
+
+    Raises:
+        ValueError: if it is damaged or holds something else.
+        OSError: if it cannot be opened.
+    """
+    try:
+        values = scipy.io.loadmat(path, variable_names=[_GRID]).get(_GRID)
+    except OSError:
+        raise
+    except Exception as error:  # damaged data makes SciPy raise almost anything
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ValueError(f"damaged ({reason})") from None
+    if values is None:
+        raise ValueError(f"no {_GRID} in it")
+    if values.ndim != 3 or values.shape[2] != 4 or values.dtype.kind != "f":
+        raise ValueError(f"{_GRID} is {values.shape}, expected rows x columns x 4 numbers")
+    depth = values[:, :, 3]
+    return np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
