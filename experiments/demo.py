@@ -1,7 +1,8 @@
 """The whole story on an embedded default: render a street, learn depth from its video, evaluate.
 
-Leaves in the working directory: the table (results.csv, results.json), AbsRel over resolution
-(abs_rel.png), loss curves (curves.png) and depth maps (depth.png). Run by `make demo`.
+Leaves in the working directory: the table (results.csv, results.json, per_image.csv), AbsRel and
+delta over resolution (resolutions.png), loss curves (curves.png) and depth maps (depth.png). Run by
+`make demo`.
 """
 
 import argparse
@@ -10,7 +11,6 @@ import json
 import time
 from pathlib import Path
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -18,8 +18,10 @@ from PIL import Image
 from radepth_jax import models
 from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
-from radepth_jax.evaluate import evaluator, priors, report
-from radepth_jax.evaluate.pictures import colorize, grid, labelled, resized
+from radepth_jax.evaluate import priors, report
+from radepth_jax.evaluate.evaluator import evaluate
+from radepth_jax.evaluate.row import Row
+from radepth_jax.evaluate.sheets import choose_images, depth_sheet
 from radepth_jax.train.loop import protocol_of, train
 from radepth_jax.train.metric_log import read_metrics
 from radepth_jax.train.state import variables_of
@@ -60,27 +62,29 @@ def main() -> None:
     test, protocol = EvaluationSource(dataset, "test"), protocol_of(config)
     networks, variables = models.build(config.model), variables_of(state)
     name = "baseline" if options.baseline else "RA-Depth"
-    rows = evaluator.evaluate(variables, networks, test, RESOLUTIONS, protocol=protocol, model=name)
+    show = choose_images(test, 4)
+    rows = evaluate(
+        variables, networks, test, RESOLUTIONS, protocol=protocol, model=name, show=show
+    )
+    sheet = depth_sheet([test[i] for i in show], show, rows)
     if options.baseline:
         store_baseline(rows, int(state.step))
     elif BASELINE.exists():
         stored = json.loads(BASELINE.read_text())
-        rows += [evaluator.Row("baseline (stored)", **row) for row in stored["rows"]]
+        rows += [Row("baseline (stored)", **row) for row in stored["rows"]]
     prior = priors.row_prior(EvaluationSource(dataset, "train"), protocol)
     rows.append(priors.evaluate_constant(prior, test, protocol=protocol, model="row prior"))
 
     report.print_table(rows, "street, held-out worlds")
     written = report.write_report(rows, options.workdir)
-    written += [
-        draw_curves(options.workdir),
-        draw_depths(options.workdir, variables, networks, test),
-    ]
+    written += [draw_curves(options.workdir), options.workdir / "depth.png"]
+    Image.fromarray(sheet).save(written[-1])
     for path in written:
         print(path)
     say(start, "done")
 
 
-def store_baseline(rows: list[evaluator.Row], steps: int) -> None:
+def store_baseline(rows: list[Row], steps: int) -> None:
     """Keep the baseline's figures for later demos."""
     record = {
         "command": "python experiments/demo.py --baseline --workdir runs/demo_baseline",
@@ -125,38 +129,6 @@ def draw_curves(workdir: Path) -> Path:
     right.legend()
     path = workdir / "curves.png"
     figure.savefig(path, dpi=110)
-    return path
-
-
-def draw_depths(workdir: Path, variables, networks, source: EvaluationSource) -> Path:
-    """Images, ground truth and predictions at the five resolutions."""
-    chosen = np.linspace(0, len(source) - 1, 4).astype(int)
-    samples = [source[int(i)] for i in chosen]
-    size = (128, 384)
-    rows = [
-        [labelled(resized(s["image"], size), "image") for s in samples],
-        [
-            labelled(
-                resized(colorize(1 / np.where(s["depth"] > 0, s["depth"], 1e3)), size),
-                "ground truth",
-            )
-            for s in samples
-        ],
-    ]
-    batch = {k: np.stack([s[k] for s in samples]) for k in evaluator.FIELDS}
-    for resolution in RESOLUTIONS:
-        disparity = evaluator.evaluate_batch(
-            variables,
-            batch,
-            networks=networks,
-            resolution=resolution,
-            protocol=evaluator.Protocol(),
-            depth_range=(0.1, 100.0),
-        )[1]
-        label = "{}x{}".format(*resolution)
-        rows.append([labelled(resized(colorize(np.asarray(d)), size), label) for d in disparity])
-    path = workdir / "depth.png"
-    Image.fromarray(grid(rows)).save(path)
     return path
 
 

@@ -39,6 +39,17 @@ def street_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data_dir
 
 
+@pytest.fixture(scope="session")
+def kitti_dir(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data_dir with `kitti_raw` of the real drive 0002: ten test images with their scans."""
+    from radepth_jax.data.prepare import prepare
+
+    data_dir = tmp_path_factory.mktemp("kitti")
+    drives = {"train_drives": ("0002",), "test_drives": ("0002",)}
+    prepare("kitti_raw", source=shared_data / "kitti_raw", data_dir=data_dir, **drives)
+    return data_dir
+
+
 @pytest.fixture
 def micro_config(reference_config):
     """A run of seconds, for a test to change."""

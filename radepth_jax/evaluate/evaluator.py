@@ -1,93 +1,126 @@
-"""Evaluate a depth network at a list of resolutions: everything on the device."""
+"""Evaluate a depth network at a list of resolutions: everything on the devices."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from radepth_jax.data import EvaluationSource
-from radepth_jax.errors import UserError
-from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics
-from radepth_jax.geometry.camera import depth_from_disparity
+from radepth_jax.data import EvaluationSource, device_prefetch
+from radepth_jax.devices import place_batch, replicate
+from radepth_jax.evaluate.ground import ground_scale
+from radepth_jax.evaluate.metrics import Protocol, depth_metrics
+from radepth_jax.evaluate.row import Row, make_row
+from radepth_jax.geometry.camera import depth_from_disparity, resize_intrinsics
 from radepth_jax.models import Networks
 from radepth_jax.predict.disparity import Resolution, predict_disparity
 
-FIELDS = ("image", "size", "depth", "depth_size")  # of a sample, that a batch has
+# What a batch has of each sample.
+FIELDS = ("image", "size", "intrinsics", "depth", "depth_size")
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of an evaluation table.
-
-    Attributes:
-        model: what was evaluated.
-        resolution: "WxH" of the network's input ("native" for a prior).
-        metrics: the seven, averaged over images.
-        images: how many images had ground truth.
-        images_per_second: of the whole evaluation after compilation; NaN where not timed.
-    """
-
-    model: str
-    resolution: str
-    metrics: dict[str, float]
-    images: int
-    images_per_second: float = float("nan")
-
-
-@partial(jax.jit, static_argnames=("networks", "resolution", "protocol", "depth_range"))
 def evaluate_batch(
     variables: Any,
     batch: dict[str, jax.Array],
+    factor: jax.Array | float = 1.0,
     *,
     networks: Networks,
-    resolution: Resolution,
+    resolution: Resolution | None,
     protocol: Protocol,
     depth_range: tuple[float, float],
-) -> tuple[dict[str, jax.Array], jax.Array]:
-    """Metrics of a batch of images at one resolution.
+    flip: bool = False,
+) -> tuple[dict[str, dict[str, jax.Array]], jax.Array]:
+    """Metrics of a batch of images at one resolution; pure, for `jit` or `pmap`.
 
     Args:
         variables: {"depth": {"params", "batch_stats"}, ...}.
-        batch: `image` uint8 [B, H0, W0, 3], `size` int32 [B, 2], `depth` float32 [B, Hd, Wd],
-            `depth_size` int32 [B, 2].
+        batch: `image` uint8 [B, H0, W0, 3], `size` int32 [B, 2], `intrinsics` float32 [B, 3, 3],
+            `depth` float32 [B, Hd, Wd], `depth_size` int32 [B, 2].
+        factor: [] metres per unit of predicted depth, for the scalings "fixed" and "none".
         networks: of `models.build`.
-        resolution: (width, height).
+        resolution: (width, height), or None for the images' own.
         protocol: how to compare.
         depth_range: (min, max) that disparities are scaled to.
+        flip: average with the mirrored image's prediction.
 
     Returns:
-        Metrics by name [B], and disparities [B, Hd, Wd] at the ground truth's size.
+        For each of `protocol.scalings`, `depth_metrics` by name [B]; and predicted depths
+        [B, Hd, Wd] before scaling, at the ground truth's size.
     """
+    canvas = (batch["depth"].shape[1], batch["depth"].shape[2])
     disparity = predict_disparity(
         variables,
         batch["image"],
         batch["size"],
         networks=networks,
         resolution=resolution,
-        canvas=batch["depth"].shape[1:],
+        flip=flip,
+        canvas=canvas,
         output_sizes=batch["depth_size"],
     )
     predicted = depth_from_disparity(disparity, min_depth=depth_range[0], max_depth=depth_range[1])
-    compare = jax.vmap(partial(depth_metrics, protocol=protocol))
-    return compare(predicted, batch["depth"], batch["depth_size"]), disparity
+
+    def compare(
+        predicted: jax.Array, sample: dict[str, jax.Array], scaling: str
+    ) -> dict[str, jax.Array]:
+        own_factor: jax.Array | None = jnp.asarray(factor, jnp.float32)
+        if scaling == "median":
+            own_factor = None
+        elif scaling == "ground":
+            K = resize_intrinsics(sample["intrinsics"], sample["size"], sample["depth_size"])
+            own_factor = ground_scale(
+                predicted, K, sample["depth_size"], camera_height=protocol.camera_height
+            )
+        return depth_metrics(predicted, sample["depth"], sample["depth_size"], protocol, own_factor)
+
+    metrics = {
+        scaling: jax.vmap(partial(compare, scaling=scaling))(predicted, batch)
+        for scaling in protocol.scalings
+    }
+    return metrics, predicted
 
 
-def batches(source: EvaluationSource, batch_size: int) -> Iterator[tuple[dict, int]]:
+@lru_cache(maxsize=64)
+def compiled_step(
+    networks: Networks,
+    resolution: Resolution | None,
+    protocol: Protocol,
+    depth_range: tuple[float, float],
+    flip: bool,
+    devices: tuple[jax.Device, ...],
+) -> Callable[..., Any]:
+    """`evaluate_batch(variables, batch [devices, B, ...], factor)` under `pmap`.
+
+    Cached, so that another checkpoint of the same network compiles nothing.
+    """
+    step = partial(
+        evaluate_batch,
+        networks=networks,
+        resolution=resolution,
+        protocol=protocol,
+        depth_range=depth_range,
+        flip=flip,
+    )
+    return jax.pmap(step, in_axes=(None, 0, None), devices=devices)
+
+
+def batches(
+    source: EvaluationSource, batch_size: int
+) -> Iterator[tuple[dict[str, np.ndarray], list[str]]]:
     """Batches of one shape, the last one filled up by repeating its last image.
 
     Yields:
-        (batch, how many of it are real).
+        (batch, names of those that are real).
     """
     for start in range(0, len(source), batch_size):
         real = [source[i] for i in range(start, min(start + batch_size, len(source)))]
         padded = real + [real[-1]] * (batch_size - len(real))
         yield (
             {k: np.stack([s[k] for s in padded]) for k in FIELDS},
-            len(real),
+            [s["name"] for s in real],
         )
 
 
@@ -95,69 +128,106 @@ def evaluate(
     variables: Any,
     networks: Networks,
     source: EvaluationSource,
-    resolutions: Sequence[Resolution],
+    resolutions: Sequence[Resolution | None],
     *,
     protocol: Protocol,
     depth_range: tuple[float, float] = (0.1, 100.0),
+    factor: float = 1.0,
+    flip: bool = False,
     batch_size: int = 8,
     model: str = "model",
+    show: Sequence[int] = (),
+    devices: Sequence[jax.Device] | None = None,
 ) -> list[Row]:
     """Evaluate at every resolution; per-image metrics, averaged over images.
+
+    Each image is decoded once. One compilation serves a resolution, whatever the images' sizes and
+    their number.
 
     Args:
         variables: the networks' variables.
         networks: of `models.build`.
         source: images with ground truth; those without any valid pixel are left out.
-        resolutions: list of (width, height).
+        resolutions: list of (width, height); None stands for the images' own.
         protocol: how to compare.
         depth_range: (min, max) that disparities are scaled to.
-        batch_size: images a step; one compilation per resolution.
+        factor: metres per unit of predicted depth, for the scalings "fixed" and "none".
+        flip: average with the mirrored image's prediction.
+        batch_size: images a step over all devices, rounded up to a multiple of their number.
         model: name for the table.
+        show: images whose predicted depth is kept in the rows.
+        devices: local devices; all by default.
 
     Returns:
-        One Row per resolution.
+        For each resolution, a Row for each of `protocol.scalings`.
 
     Raises:
         UserError: if no image has ground truth.
     """
-    batch_size = min(batch_size, len(source))
-    collected: dict[Resolution, list[dict[str, np.ndarray]]] = {r: [] for r in resolutions}
-    seconds = dict.fromkeys(resolutions, 0.0)
-    timed = dict.fromkeys(resolutions, 0)
-    for number, (batch, real) in enumerate(batches(source, batch_size)):
-        for resolution in resolutions:
-            start = time.perf_counter()
-            metrics, _ = evaluate_batch(
-                variables,
-                batch,
-                networks=networks,
-                resolution=resolution,
-                protocol=protocol,
-                depth_range=depth_range,
-            )
-            host = {k: np.asarray(v)[:real] for k, v in metrics.items()}
-            if number:  # the first batch compiles
-                seconds[resolution] += time.perf_counter() - start
-                timed[resolution] += real
-            collected[resolution].append(host)
-    rows = []
-    for resolution in resolutions:
-        parts = collected[resolution]
-        values = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
-        has_truth = values["pixels"] > 0
-        if not has_truth.any():
-            raise UserError(
-                "no image of this split has ground-truth depth in range; name a split that has"
-            )
-        rows.append(
-            Row(
-                model=model,
-                resolution=f"{resolution[0]}x{resolution[1]}",
-                metrics={k: float(values[k][has_truth].mean()) for k in METRICS},
-                images=int(has_truth.sum()),
-                images_per_second=timed[resolution] / seconds[resolution]
-                if timed[resolution]
-                else float("nan"),
-            )
+    devices = tuple(devices or jax.local_devices())
+    resolutions = [None if r is None else (int(r[0]), int(r[1])) for r in resolutions]
+    batch_size = -(-min(batch_size, len(source)) // len(devices)) * len(devices)
+    variables = replicate(variables, list(devices))
+    steps = [
+        compiled_step(networks, r, protocol, tuple(depth_range), flip, devices) for r in resolutions
+    ]
+    results = [_Result(protocol) for _ in resolutions]
+
+    def place(item: tuple[dict[str, np.ndarray], list[str]]) -> tuple[Any, list[str]]:
+        return place_batch(item[0], list(devices)), item[1]
+
+    names: list[str] = []
+    with device_prefetch(batches(source, batch_size), place) as placed:
+        for batch, real in placed:
+            shown = {i: i - len(names) for i in show if 0 <= i - len(names) < len(real)}
+            for step, result in zip(steps, results, strict=True):
+                start = time.perf_counter()
+                metrics, depth = step(variables, batch, factor)
+                result.add(metrics, len(real))
+                if names:  # the first batch compiles
+                    result.seconds += time.perf_counter() - start
+                    result.timed += len(real)
+                result.keep(depth, batch["depth_size"], shown)
+            names += real
+            width = batch["image"].shape[3]
+    return [
+        make_row(
+            model,
+            "native" if resolution is None else "{}x{}".format(*resolution),
+            scaling,
+            names,
+            result.per_image(scaling),
+            images_per_second=result.timed / result.seconds if result.timed else float("nan"),
+            width=width if resolution is None else resolution[0],
+            depths=result.depths,
         )
-    return rows
+        for resolution, result in zip(resolutions, results, strict=True)
+        for scaling in protocol.scalings
+    ]
+
+
+class _Result:
+    """What has been collected on the host at one resolution."""
+
+    def __init__(self, protocol: Protocol):
+        self.parts: dict[str, list[dict[str, np.ndarray]]] = {s: [] for s in protocol.scalings}
+        self.depths: dict[int, np.ndarray] = {}
+        self.seconds, self.timed = 0.0, 0
+
+    def add(self, metrics: dict[str, dict[str, jax.Array]], real: int) -> None:
+        """Take a step's metrics [devices, B] of its first `real` images."""
+        for scaling, values in metrics.items():
+            flat = {k: np.asarray(v).reshape(-1)[:real] for k, v in values.items()}
+            self.parts[scaling].append(flat)
+
+    def keep(self, depth: jax.Array, sizes: jax.Array, shown: dict[int, int]) -> None:
+        """Take the depths [devices, B, H, W] of `shown`: image -> position in the batch."""
+        for image, position in shown.items():
+            at = divmod(position, depth.shape[1])
+            h, w = np.asarray(sizes[at])
+            self.depths[image] = np.asarray(depth[at])[:h, :w]
+
+    def per_image(self, scaling: str) -> dict[str, np.ndarray]:
+        """Everything collected, by name [N]."""
+        parts = self.parts[scaling]
+        return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}

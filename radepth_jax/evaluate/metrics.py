@@ -13,6 +13,9 @@ import numpy as np
 from radepth_jax.errors import UserError
 
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "d1", "d2", "d3")
+# How predictions become metres: by each image's ground truth, by the camera's height over the
+# estimated ground, by a factor measured on other images, or by a given one.
+SCALINGS = ("median", "ground", "fixed", "none")
 # Rows and columns that Garg et al. (2016) evaluate on KITTI, as fractions of the image.
 GARG_CROP = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
 
@@ -25,17 +28,35 @@ class Protocol:
         min_depth: metres; ground truth at or below is left out, predictions are clipped to it.
         max_depth: metres; likewise from above.
         crop: "none" or "garg".
-        median_scaling: scale each prediction by median(ground truth) / median(prediction).
+        scaling: "median" scales each prediction by median(ground truth) / median(prediction),
+            "ground" by the known height of the camera over its own estimate (`evaluate.ground`),
+            "fixed" and "none" by one factor for all images.
+        camera_height: metres over the road, for "ground"; 1.65 on KITTI.
     """
 
     min_depth: float = 1e-3
     max_depth: float = 80.0
     crop: str = "none"
-    median_scaling: bool = True
+    scaling: str = "median"
+    camera_height: float = 1.65
 
     def __post_init__(self) -> None:
         if self.crop not in ("none", "garg"):
             raise UserError(f"evaluate.crop: expected none or garg, got {self.crop!r}")
+        if self.scaling not in SCALINGS:
+            raise UserError(
+                f"evaluate.scaling: expected one of {', '.join(SCALINGS)}, got {self.scaling!r}"
+            )
+        if not 0 <= self.min_depth < self.max_depth:
+            raise UserError(
+                f"evaluate.min_depth is {self.min_depth}: expected less than max_depth, "
+                f"{self.max_depth}"
+            )
+
+    @property
+    def scalings(self) -> tuple[str, ...]:
+        """What is reported: median scaling stands beside "ground"."""
+        return ("median", "ground") if self.scaling == "ground" else (self.scaling,)
 
 
 def valid_mask(depth: jax.Array, size: jax.Array, protocol: Protocol) -> jax.Array:
@@ -84,7 +105,11 @@ def masked_median(values: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def depth_metrics(
-    predicted: jax.Array, truth: jax.Array, size: jax.Array, protocol: Protocol
+    predicted: jax.Array,
+    truth: jax.Array,
+    size: jax.Array,
+    protocol: Protocol,
+    factor: jax.Array | float | None = None,
 ) -> dict[str, jax.Array]:
     """The metrics of one image.
 
@@ -92,33 +117,36 @@ def depth_metrics(
         predicted: depth [H, W], metres or up to scale, > 0.
         truth: depth [H, W] metres, 0 where unknown.
         size: int32 [2], the true (h, w) inside the canvas.
-        protocol: masks and scaling.
+        protocol: ranges and crop.
+        factor: [] metres per unit of `predicted`; by default the ratio of the medians.
 
     Returns:
-        `METRICS` and `scale` (the median ratio), float32 [] each, NaN where nothing is valid; and
+        `METRICS`, `scale` (what the prediction was multiplied by) and `median_ratio` (of truth to
+        prediction), float32 [] each, NaN where nothing is valid or the factor is NaN; and
         `pixels`, how many were compared.
     """
     mask = valid_mask(truth, size, protocol)
-    scale = masked_median(truth, mask) / masked_median(predicted, mask)
-    if protocol.median_scaling:
-        predicted = predicted * scale
-    predicted = jnp.clip(predicted, protocol.min_depth, protocol.max_depth)
+    ratio = masked_median(truth, mask) / masked_median(predicted, mask)
+    scale = ratio if factor is None else jnp.asarray(factor, jnp.float32)
+    predicted = jnp.clip(predicted * scale, protocol.min_depth, protocol.max_depth)
     # Outside the mask both are 1, which contributes nothing to any error.
     p, t = jnp.where(mask, predicted, 1.0), jnp.where(mask, truth, 1.0)
-    count = mask.sum()
+    count = jnp.where(jnp.isfinite(scale), mask.sum(), 0)
 
     def mean(values: jax.Array) -> jax.Array:
-        return jnp.where(mask, values, 0.0).sum() / count
+        # Row by row: one long float32 sum would lose the sixth digit.
+        return jnp.where(mask, values, 0.0).sum(1).sum() / count
 
-    ratio = jnp.maximum(p / t, t / p)
+    ratios = jnp.maximum(p / t, t / p)
     return {
         "abs_rel": mean(jnp.abs(p - t) / t),
         "sq_rel": mean((p - t) ** 2 / t),
         "rmse": jnp.sqrt(mean((p - t) ** 2)),
         "rmse_log": jnp.sqrt(mean((jnp.log(p) - jnp.log(t)) ** 2)),
-        "d1": mean(ratio < 1.25),
-        "d2": mean(ratio < 1.25**2),
-        "d3": mean(ratio < 1.25**3),
+        "d1": mean(ratios < 1.25),
+        "d2": mean(ratios < 1.25**2),
+        "d3": mean(ratios < 1.25**3),
         "scale": scale,
+        "median_ratio": ratio,
         "pixels": count,
     }

@@ -6,8 +6,8 @@ import numpy as np
 
 from radepth_jax.data import EvaluationSource
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.evaluator import Row
-from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics
+from radepth_jax.evaluate.metrics import Protocol, depth_metrics
+from radepth_jax.evaluate.row import Row, make_row
 
 
 def row_prior(train: EvaluationSource, protocol: Protocol) -> np.ndarray:
@@ -50,16 +50,13 @@ def evaluate_constant(
         model: name for the table.
     """
     constant = jnp.asarray(depth)
-    compare = jax.jit(lambda truth, size: depth_metrics(constant, truth, size, protocol))
-    results = []
+    scaling = protocol.scalings[0]
+    factor = None if scaling == "median" else 1.0  # the map is in metres already
+    compare = jax.jit(lambda truth, size: depth_metrics(constant, truth, size, protocol, factor))
+    names, results = [], []
     for i in range(len(source)):
         sample = source[i]
-        result = jax.device_get(compare(sample["depth"], sample["depth_size"]))
-        if result["pixels"] > 0:
-            results.append(result)
-    return Row(
-        model=model,
-        resolution="native",
-        metrics={k: float(np.mean([r[k] for r in results])) for k in METRICS},
-        images=len(results),
-    )
+        results.append(jax.device_get(compare(sample["depth"], sample["depth_size"])))
+        names.append(sample["name"])
+    per_image = {k: np.stack([r[k] for r in results]) for k in results[0]}
+    return make_row(model, "native", scaling, names, per_image)

@@ -2,83 +2,165 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from radepth_jax.evaluate.evaluator import Row
+from radepth_jax.evaluate.bootstrap import bootstrap_intervals
 from radepth_jax.evaluate.metrics import METRICS
+from radepth_jax.evaluate.row import Row
+
+PER_IMAGE = (*METRICS, "scale", "median_ratio", "pixels")
 
 
-def print_table(rows: Sequence[Row], title: str) -> None:
-    """Print the rows as the field prints them."""
-    table = Table(title=title)
-    table.add_column("model")
+def intervals(row: Row, confidence: float) -> dict[str, tuple[float, float]]:
+    """Bootstrap intervals of a row's metrics; none where its images are not known."""
+    if not row.per_image:
+        return {}
+    values = np.stack([row.per_image[name][row.counted] for name in METRICS], 1)
+    low, high = bootstrap_intervals(values, level=confidence)
+    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(METRICS)}
+
+
+def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) -> None:
+    """Print the rows as the field prints them.
+
+    Below each metric is half the width of its bootstrap interval at `confidence`; 0 leaves it out.
+    """
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False)
+    if confidence:
+        table.caption = (
+            f"±: half of the {confidence:.0%} bootstrap interval over images; scale: metres per "
+            "unit of predicted depth (median), its spread over images"
+        )
+    table.add_column("model", overflow="fold")
     table.add_column("resolution")
-    for name in METRICS:
+    table.add_column("scaling")
+    for name in (*METRICS, "scale", "spread", "images", "images/s"):
         table.add_column(name, justify="right")
-    table.add_column("images", justify="right")
-    table.add_column("images/s", justify="right")
     for row in rows:
-        speed = row.images_per_second
+        bounds = intervals(row, confidence) if confidence else {}
+        cells = []
+        for name in METRICS:
+            cell = f"{row.metrics[name]:.3f}"
+            if name in bounds:
+                low, high = bounds[name]
+                cell += f"\n[dim]±{(high - low) / 2:.3f}[/dim]"
+            cells.append(cell)
         table.add_row(
             row.model,
             row.resolution,
-            *(f"{row.metrics[name]:.3f}" for name in METRICS),
+            row.scaling,
+            *cells,
+            _number(row.scale, ".2f"),
+            _number(row.scale_spread, ".0%"),
             str(row.images),
-            f"{speed:.1f}" if speed == speed else "",
+            _number(row.images_per_second, ".1f"),
         )
-    Console(width=120).print(table)
+    Console(width=140).print(table)
 
 
-def write_report(rows: Sequence[Row], folder: str | Path) -> list[Path]:
-    """Write `results.csv`, `results.json` and `abs_rel.png` into a folder.
+def _number(value: float, form: str) -> str:
+    return format(value, form) if np.isfinite(value) else ""
+
+
+def write_report(
+    rows: Sequence[Row],
+    folder: str | Path,
+    *,
+    about: Mapping[str, Any] | None = None,
+    confidence: float = 0.95,
+) -> list[Path]:
+    """Write `results.csv`, `results.json`, `resolutions.png` and `per_image.csv` into a folder.
+
+    Args:
+        rows: what was measured.
+        folder: made if need be.
+        about: what holds for all rows (data set, split, ...); added to each record.
+        confidence: of the bootstrap intervals (`<metric>_low`, `<metric>_high`).
 
     Returns:
-        The files' paths.
+        The files' paths; `per_image.csv` is left out where no row has per-image figures.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    records = [
-        {"model": row.model, "resolution": row.resolution, **row.metrics, "images": row.images}
-        | ({"images_per_second": row.images_per_second} if row.images_per_second > 0 else {})
-        for row in rows
-    ]
-    paths = [folder / name for name in ("results.csv", "results.json", "abs_rel.png")]
-    with paths[0].open("w", newline="") as file:
-        columns = ["model", "resolution", *METRICS, "images", "images_per_second"]
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(records)
+    records = [_record(row, confidence) | dict(about or {}) for row in rows]
+    paths = [folder / name for name in ("results.csv", "results.json", "resolutions.png")]
+    columns = list(dict.fromkeys(name for record in records for name in record))
+    _write_csv(paths[0], columns, records)
     paths[1].write_text(json.dumps(records, indent=1) + "\n")
-    figure = plot_abs_rel(rows)
-    figure.savefig(paths[2], dpi=120)
+    plot_resolutions(rows).savefig(paths[2], dpi=120)
+    images = [
+        {"model": row.model, "resolution": row.resolution, "scaling": row.scaling, "image": image}
+        | {name: row.per_image[name][i].item() for name in PER_IMAGE}
+        for row in rows
+        for i, image in enumerate(row.names)
+    ]
+    if images:
+        paths.append(folder / "per_image.csv")
+        _write_csv(paths[-1], list(images[0]), images)
     return paths
 
 
-def plot_abs_rel(rows: Sequence[Row]) -> Figure:
-    """AbsRel over resolution, a line per model; a model without resolutions is a level."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+def _record(row: Row, confidence: float) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "model": row.model,
+        "resolution": row.resolution,
+        "scaling": row.scaling,
+        **row.metrics,
+        "images": row.images,
+    }
+    for name in ("images_per_second", "scale", "scale_spread"):
+        if np.isfinite(getattr(row, name)):
+            record[name] = getattr(row, name)
+    for name, bounds in intervals(row, confidence).items():
+        record[f"{name}_low"], record[f"{name}_high"] = bounds
+    return record
+
+
+def _write_csv(path: Path, columns: list[str], records: list[dict[str, Any]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(records)
+
+
+def plot_resolutions(rows: Sequence[Row]) -> Figure:
+    """AbsRel and delta < 1.25 over resolution, a line per model.
+
+    What has no resolution is a level, and "native" a star at the width of the images.
+    """
+    figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot(
-        xlabel="test resolution (image width)", ylabel="AbsRel (lower is better)"
-    )
-    for model in dict.fromkeys(row.model for row in rows):
-        own = [row for row in rows if row.model == model]
-        if own[0].resolution == "native":
-            axes.axhline(own[0].metrics["abs_rel"], label=model, color="gray", linestyle="--")
-            continue
-        own.sort(key=lambda row: int(row.resolution.partition("x")[0]))
-        axes.plot(
-            [int(row.resolution.partition("x")[0]) for row in own],
-            [row.metrics["abs_rel"] for row in own],
-            marker="o",
-            label=model,
-        )
-    axes.set_ylim(bottom=0)
-    axes.legend()
+    for axes, metric, label in zip(
+        figure.subplots(1, 2),
+        ("abs_rel", "d1"),
+        ("AbsRel (lower is better)", "delta < 1.25 (higher is better)"),
+        strict=True,
+    ):
+        axes.set(xlabel="test resolution (image width)", ylabel=label)
+        for number, model in enumerate(dict.fromkeys(row.label for row in rows)):
+            own = [row for row in rows if row.label == model]
+            color = f"C{number}"
+            levels = [row for row in own if row.width is None]
+            native = [row for row in own if row.width and row.resolution == "native"]
+            line = sorted(
+                (row.width, row.metrics[metric]) for row in own if row.width and row not in native
+            )
+            if line:
+                axes.plot(*zip(*line, strict=True), marker="o", label=model, color=color)
+            for row in native:
+                text = None if line else f"{model}, native"
+                axes.plot(row.width, row.metrics[metric], "*", ms=12, label=text, color=color)
+            for row in levels:
+                axes.axhline(row.metrics[metric], label=model, color=color, linestyle="--")
+        axes.set_ylim(bottom=0, top=1 if metric == "d1" else None)
+        axes.legend()
     return figure

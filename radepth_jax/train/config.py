@@ -85,7 +85,11 @@ def default_config() -> ConfigDict:
     config.evaluate.min_depth = 1e-3
     config.evaluate.max_depth = 80.0
     config.evaluate.crop = "none"  # "garg" for KITTI
-    config.evaluate.median_scaling = True
+    # How predictions become metres: "median" (of each image's ground truth), "ground" (the camera's
+    # height over the estimated ground plane) or "none" (times scale_factor).
+    config.evaluate.scaling = "median"
+    config.evaluate.scale_factor = 1.0  # 5.4 after stereo training with KITTI's baseline as 0.1
+    config.evaluate.camera_height = 1.65  # metres, for "ground"; KITTI's
     config.evaluate.batch_size = 8
     config.evaluate.resolutions = ((640, 192),)  # of the validation during training
     return config
@@ -106,6 +110,7 @@ def check_config(config: ConfigDict) -> None:
     _check_choice("config.optimizer.name", config.optimizer.name, ("adam", "sgd"))
     _check_choice("config.optimizer.schedule", config.optimizer.schedule, ("step", "cosine"))
     _check_choice("config.evaluate.crop", config.evaluate.crop, ("none", "garg"))
+    _check_choice("config.evaluate.scaling", config.evaluate.scaling, ("median", "ground", "none"))
     if len(config.data.frame_offsets) < 2:
         raise UserError(
             "config.data.frame_offsets: expected the target 0 and at least one source, such as "
@@ -134,8 +139,12 @@ def to_json(config: ConfigDict) -> dict:
 
 
 def from_json(values: dict) -> ConfigDict:
-    """The inverse of `to_json`."""
-    return ConfigDict(_tuples(values))
+    """The inverse of `to_json`; settings of evaluation that came later have their defaults."""
+    given = dict(values["evaluate"])
+    if not given.pop("median_scaling", True):  # what `scaling` once was
+        given["scaling"] = "none"
+    evaluate = default_config().evaluate.to_dict() | given
+    return ConfigDict(_tuples(values | {"evaluate": evaluate}))
 
 
 def _tuples(value: Any) -> Any:

@@ -18,8 +18,9 @@ from radepth_jax.data import (
     open_or_prepare,
 )
 from radepth_jax.data.loader import DevicePrefetch
+from radepth_jax.devices import place_batch, replicate
 from radepth_jax.errors import UserError, writing_to
-from radepth_jax.evaluate.evaluator import evaluate
+from radepth_jax.evaluate.evaluator import Row, evaluate
 from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.train.checkpoint import Checkpoints, load_checkpoint
@@ -35,7 +36,7 @@ from radepth_jax.train.state import (
     make_optimizer,
     variables_of,
 )
-from radepth_jax.train.step import make_train_step, place_batch, pmap_step, replicate
+from radepth_jax.train.step import make_train_step, pmap_step
 
 
 def train(config: ConfigDict, workdir: str | Path) -> TrainState:
@@ -193,16 +194,18 @@ def _validation_source(config: ConfigDict, dataset: Dataset) -> EvaluationSource
     return EvaluationSource(dataset, split) if dataset.has_depth(split) else None
 
 
-def _validate(config: ConfigDict, state: TrainState, source: EvaluationSource) -> list:
-    return evaluate(
+def _validate(config: ConfigDict, state: TrainState, source: EvaluationSource) -> list[Row]:
+    rows = evaluate(
         variables_of(state),
         models.build(config.model),
         source,
         config.evaluate.resolutions,
         protocol=protocol_of(config),
         depth_range=(config.loss.min_depth, config.loss.max_depth),
+        factor=config.evaluate.scale_factor,
         batch_size=config.evaluate.batch_size,
     )
+    return [row for row in rows if row.scaling == config.evaluate.scaling]
 
 
 def protocol_of(config: ConfigDict) -> Protocol:
@@ -211,5 +214,6 @@ def protocol_of(config: ConfigDict) -> Protocol:
         min_depth=config.evaluate.min_depth,
         max_depth=config.evaluate.max_depth,
         crop=config.evaluate.crop,
-        median_scaling=config.evaluate.median_scaling,
+        scaling=config.evaluate.scaling,
+        camera_height=config.evaluate.camera_height,
     )

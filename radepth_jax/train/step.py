@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 from ml_collections import ConfigDict
 
 from radepth_jax import models
+from radepth_jax.devices import AXIS
 from radepth_jax.train.forward import compute_loss
 from radepth_jax.train.state import TrainState, make_optimizer, make_schedule
 
-AXIS = "devices"
 StepFn = Callable[[TrainState, dict], tuple[TrainState, dict]]
 
 
@@ -117,19 +117,3 @@ def shard_map_step(train_step: Callable[..., Any], devices: list | None = None) 
         ),
         donate_argnums=(0,),
     )
-
-
-def replicate(state: TrainState, devices: list | None = None) -> TrainState:
-    """The state on every device, laid out as the step returns it (one compilation, not two)."""
-    mesh = Mesh(np.asarray(devices or jax.local_devices()), (AXIS,))
-    return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
-
-
-def place_batch(batch: dict[str, np.ndarray], devices: list | None = None) -> dict[str, jax.Array]:
-    """A process's batch [B, ...] on its devices, as [devices, B / devices, ...] for `pmap_step`."""
-    devices = devices or jax.local_devices()
-    sharding = NamedSharding(Mesh(np.asarray(devices), (AXIS,)), PartitionSpec(AXIS))
-    return {
-        k: jax.device_put(v.reshape(len(devices), -1, *v.shape[1:]), sharding)
-        for k, v in batch.items()
-    }

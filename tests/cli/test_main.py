@@ -30,25 +30,6 @@ MICRO = [
 ]
 
 
-@pytest.fixture
-def radepth(monkeypatch, capsys):
-    """Run `radepth ...` in this process -> (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["radepth", *map(str, arguments)])
-        monkeypatch.setattr("radepth_jax.cli.train.use_compilation_cache", lambda: None)
-        monkeypatch.setattr("radepth_jax.cli.evaluate.use_compilation_cache", lambda: None)
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
 def assert_one_line(result, *expected):
     code, _, err = result
     assert code == 2, err

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from published_protocol import velodyne_depth
 from small_data_sets import KITTI_K, KITTI_SIZE, OFFSETS, VELO_R, VELO_T, write_calibration
 
 from radepth_jax.data import schema
@@ -126,20 +127,22 @@ def real(shared_data):
     return read_calibration(date), date / "2011_09_26_drive_0002_sync"
 
 
-def test_real_scans_match_the_definition(real):
+@pytest.mark.parametrize("camera", [2, 3])
+def test_all_real_scans_match_plain_numpy_pixel_for_pixel(real, camera):
     calibration, drive = real
-    points = read_scan(drive / "velodyne_points" / "data" / "0000000003.bin")
-    depth = project_scan(points, calibration, 2)
-    expected = reference(
-        points[::20], calibration.projection[2], calibration.rect_T_velodyne, (375, 1242)
-    )
-    subset = project_scan(points[::20], calibration, 2)
-    np.testing.assert_allclose(subset, expected, rtol=1e-6)
-    assert depth.shape == (375, 1242)
-    assert 0.03 < (depth > 0).mean() < 0.06  # the laser's known density on KITTI images
-    assert not depth[:100].any()  # and its field of view
-    assert depth[depth > 0].min() > 2
-    assert depth.max() < 100
+    scans = sorted((drive / "velodyne_points" / "data").iterdir())
+    assert len(scans) == 10
+    for scan in scans:
+        depth = project_scan(read_scan(scan), calibration, camera)
+        expected = velodyne_depth(drive.parent, scan, camera)
+        np.testing.assert_array_equal(depth > 0, expected > 0)
+        # Only the order of the matrix products may differ, by less than float32 can say.
+        np.testing.assert_allclose(depth, expected, rtol=1e-7)
+        assert depth.shape == (375, 1242)
+        assert 0.03 < (depth > 0).mean() < 0.06  # the laser's known density on KITTI images
+        assert not depth[:100].any()  # and its field of view
+        assert depth[depth > 0].min() > 2
+        assert depth.max() < 100
 
 
 def test_real_depth_and_stereo_transform_explain_the_other_camera(real):

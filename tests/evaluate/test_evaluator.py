@@ -3,6 +3,7 @@
 import csv
 import json
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluate import evaluator, priors, report
 from radepth_jax.evaluate.metrics import METRICS, Protocol
+from radepth_jax.evaluate.row import Row
 
 
 @pytest.fixture
@@ -25,14 +27,95 @@ def network(micro_config):
     return networks, models.init_variables(networks, jax.random.key(0), (64, 32))
 
 
-def test_a_ragged_last_batch_changes_nothing(network, source):
+class Mixed:
+    """Eleven images of the training split, every second one a smaller part of its frame."""
+
+    def __init__(self, street_dir):
+        self.source = EvaluationSource(open_dataset("street/tiny", street_dir), "train")
+
+    def __len__(self):
+        return 11
+
+    def __getitem__(self, i):
+        sample = self.source[i]
+        if i % 2:
+            h, w = sample["size"] - (2 * i, 3 * i)
+            pad = ((0, 32 - h), (0, 96 - w))
+            sample["image"] = np.pad(sample["image"][:h, :w], (*pad, (0, 0)), mode="edge")
+            sample["depth"] = np.pad(sample["depth"][:h, :w], pad)
+            sample["size"] = sample["depth_size"] = np.array((h, w), np.int32)
+        return sample
+
+
+def test_device_count_and_ragged_batches_change_nothing(network, street_dir):
     networks, variables = network
-    kwargs = {"protocol": Protocol(), "resolutions": [(64, 32)]}
-    one = evaluator.evaluate(variables, networks, source, batch_size=1, **kwargs)
-    assert len(source) % 2 == 1
-    two = evaluator.evaluate(variables, networks, source, batch_size=2, **kwargs)
-    assert one[0].images == two[0].images == len(source)
-    assert one[0].metrics == pytest.approx(two[0].metrics, rel=1e-5)
+    source = Mixed(street_dir)
+
+    def per_image(batch_size, devices):
+        (row,) = evaluator.evaluate(
+            variables, networks, source, [(64, 32)], protocol=Protocol(),
+            batch_size=batch_size, devices=jax.devices()[:devices],
+        )  # fmt: skip
+        assert row.images == len(source) == len(row.names)
+        assert row.metrics["abs_rel"] == pytest.approx(row.per_image["abs_rel"].mean())
+        return np.stack([row.per_image[name] for name in METRICS])
+
+    alone = per_image(1, 1)
+    assert len(np.unique(alone[0])) == len(source)
+    np.testing.assert_allclose(per_image(4, 1), alone, rtol=2e-5)  # 4 + 4 + 3
+    np.testing.assert_allclose(per_image(8, 8), alone, rtol=2e-5)  # 8 + 3
+
+
+def test_one_trace_serves_a_resolution(network, street_dir, monkeypatch):
+    """Whatever the batches, the images' sizes, and the checkpoints of one architecture."""
+    networks, variables = network
+    real, traces = evaluator.predict_disparity, []
+    limited = {
+        r: chex.assert_max_traces(n=1)(lambda *args, resolution=r: traces.append(resolution))
+        for r in [(64, 32), (96, 32), None]
+    }
+
+    def counted(*args, resolution, **kwargs):
+        limited[resolution]()  # raises at a second trace
+        return real(*args, resolution=resolution, **kwargs)
+
+    evaluator.compiled_step.cache_clear()
+    monkeypatch.setattr(evaluator, "predict_disparity", counted)
+    other = jax.tree.map(lambda x: x * 1.01, variables)
+    rows = [
+        evaluator.evaluate(
+            v, networks, Mixed(street_dir), [(64, 32), (96, 32), None],
+            protocol=Protocol(), batch_size=8,
+        )
+        for v in (variables, other)
+    ]  # fmt: skip
+    evaluator.compiled_step.cache_clear()
+    assert traces == [(64, 32), (96, 32), None]
+    assert [row.resolution for row in rows[0]] == ["64x32", "96x32", "native"]
+    assert rows[0][2].width == 96
+    assert rows[0][0].metrics != rows[1][0].metrics
+    # Whole frames are 96x32: there, native is that resolution.
+    native, same = (row.per_image["abs_rel"][::2] for row in (rows[0][2], rows[0][1]))
+    np.testing.assert_allclose(native, same, rtol=1e-4)
+
+
+def test_a_given_factor_is_what_depth_is_multiplied_by(network, source):
+    networks, variables = network
+    (row,) = evaluator.evaluate(
+        variables, networks, source, [(64, 32)], protocol=Protocol(scaling="none"),
+        factor=3.0, show=[0, 2],
+    )  # fmt: skip
+    assert sorted(row.depths) == [0, 2]
+    for i, depth in row.depths.items():
+        truth = source[i]["depth"]
+        known = (truth > 1e-3) & (truth < 80)
+        error = np.abs(np.clip(3 * depth, 1e-3, 80) - truth)[known] / truth[known]
+        assert row.per_image["abs_rel"][i] == pytest.approx(error.mean(), rel=1e-5)
+        ratio = np.median(truth[known]) / np.median(depth[known])
+        assert row.per_image["median_ratio"][i] == pytest.approx(ratio, rel=1e-5)
+    assert set(row.per_image["scale"]) == {3.0}
+    ratios = row.per_image["median_ratio"]
+    assert row.scale_spread == pytest.approx(np.std(ratios / np.median(ratios)))
 
 
 def test_the_row_prior_is_each_rows_median(street_dir):
@@ -58,26 +141,27 @@ def test_a_constant_map_is_judged_on_every_image(source):
     row = priors.evaluate_constant(depth, Two(), protocol=Protocol(max_depth=1e4), model="x")
     assert row.images == 2
     assert row.metrics["abs_rel"] == pytest.approx(0, abs=1e-6)  # both up to scale
-    fixed = Protocol(max_depth=1e4, median_scaling=False)
+    fixed = Protocol(max_depth=1e4, scaling="none")
     row = priors.evaluate_constant(depth, Two(), protocol=fixed, model="x")
     assert row.metrics["abs_rel"] == pytest.approx((0 + 0.5) / 2, abs=1e-6)
 
 
 def test_reports_hold_what_was_measured(tmp_path, capsys):
     rows = [
-        evaluator.Row("ours", "64x32", dict.fromkeys(METRICS, 0.25), 3, 10.0),
-        evaluator.Row("ours", "96x32", dict.fromkeys(METRICS, 0.5), 3, 5.0),
-        evaluator.Row("row prior", "native", dict.fromkeys(METRICS, 0.75), 3),
+        Row("ours", "64x32", dict.fromkeys(METRICS, 0.25), 3, 10.0),
+        Row("ours", "96x32", dict.fromkeys(METRICS, 0.5), 3, 5.0),
+        Row("row prior", "native", dict.fromkeys(METRICS, 0.75), 3),
     ]
     report.print_table(rows, "title")
     assert "0.250" in capsys.readouterr().out
-    table, data, plot = report.write_report(rows, tmp_path / "out")
+    table, data, plot = report.write_report(rows, tmp_path / "out", about={"split": "test"})
     records = list(csv.DictReader(table.read_text().splitlines()))
     assert [(r["model"], r["resolution"], float(r["abs_rel"])) for r in records] == [
         ("ours", "64x32", 0.25),
         ("ours", "96x32", 0.5),
         ("row prior", "native", 0.75),
     ]
+    assert {r["split"] for r in records} == {"test"}
     assert json.loads(data.read_text())[2]["images"] == 3
     with Image.open(plot) as picture:
         assert picture.size[0] > 100

@@ -5,37 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from published_protocol import numpy_metrics
 
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics, masked_median
 
 compiled = jax.jit(depth_metrics, static_argnums=3)
-
-
-def numpy_metrics(predicted, truth, protocol):
-    """Eigen's metrics with Garg's crop and median scaling, on arrays of the true size."""
-    mask = (truth > protocol.min_depth) & (truth < protocol.max_depth)
-    if protocol.crop == "garg":
-        h, w = truth.shape
-        inside = np.zeros_like(mask)
-        inside[
-            int(0.40810811 * h) : int(0.99189189 * h), int(0.03594771 * w) : int(0.96405229 * w)
-        ] = True
-        mask &= inside
-    p, t = predicted[mask].astype(np.float64), truth[mask].astype(np.float64)
-    if protocol.median_scaling:
-        p = p * (np.median(t) / np.median(p))
-    p = np.clip(p, protocol.min_depth, protocol.max_depth)
-    ratio = np.maximum(p / t, t / p)
-    return {
-        "abs_rel": np.mean(np.abs(p - t) / t),
-        "sq_rel": np.mean((p - t) ** 2 / t),
-        "rmse": np.sqrt(np.mean((p - t) ** 2)),
-        "rmse_log": np.sqrt(np.mean(np.log(p / t) ** 2)),
-        "d1": np.mean(ratio < 1.25),
-        "d2": np.mean(ratio < 1.25**2),
-        "d3": np.mean(ratio < 1.25**3),
-    }
 
 
 def random_depths(seed, size=(61, 83), canvas=(64, 96)):
@@ -50,12 +25,12 @@ def random_depths(seed, size=(61, 83), canvas=(64, 96)):
 
 
 @pytest.mark.parametrize("crop", ["none", "garg"])
-@pytest.mark.parametrize("median_scaling", [True, False])
+@pytest.mark.parametrize("scaling", ["median", "none"])
 @pytest.mark.parametrize("seed", range(4))
-def test_metrics_equal_numpy(crop, median_scaling, seed):
-    protocol = Protocol(crop=crop, median_scaling=median_scaling)
+def test_metrics_equal_numpy(crop, scaling, seed):
+    protocol = Protocol(crop=crop, scaling=scaling)
     predicted, truth, size = random_depths(seed)
-    got = compiled(predicted, truth, size, protocol)
+    got = compiled(predicted, truth, size, protocol, None if scaling == "median" else 1.0)
     expected = numpy_metrics(predicted[: size[0], : size[1]], truth[: size[0], : size[1]], protocol)
     for name in METRICS:
         assert got[name] == pytest.approx(expected[name], rel=1e-5, abs=1e-5), name
@@ -100,3 +75,18 @@ def test_masked_median_equals_numpy(values, data):
 def test_an_unknown_crop_is_named():
     with pytest.raises(UserError, match=r"crop: expected none or garg, got 'eigen'"):
         Protocol(crop="eigen")
+
+
+def test_an_unknown_scaling_is_named_and_ground_stands_beside_median():
+    with pytest.raises(UserError, match=r"scaling: expected one of median, ground, fixed, none"):
+        Protocol(scaling="mean")
+    assert Protocol(scaling="ground").scalings == ("median", "ground")
+    assert Protocol(scaling="fixed").scalings == ("fixed",)
+
+
+def test_a_scale_that_is_not_known_gives_nan_in_every_metric():
+    predicted, truth, size = random_depths(0)
+    got = compiled(predicted, truth, size, Protocol(), np.float32("nan"))
+    assert got["pixels"] == 0
+    assert all(np.isnan(got[name]) for name in METRICS)
+    assert np.isfinite(got["median_ratio"])

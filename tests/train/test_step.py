@@ -5,14 +5,9 @@ import numpy as np
 import pytest
 
 from radepth_jax.data import TrainingSource, make_loader, open_dataset
+from radepth_jax.devices import place_batch, replicate
 from radepth_jax.train.state import init_state, make_schedule
-from radepth_jax.train.step import (
-    make_train_step,
-    place_batch,
-    pmap_step,
-    replicate,
-    shard_map_step,
-)
+from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
 
 STEPS = 3
 

@@ -1,0 +1,136 @@
+"""`radepth evaluate` as a user runs it: several checkpoints, every file, and clear refusals."""
+
+import csv
+import json
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from radepth_jax.train.model import load_model, save_model
+from radepth_jax.train.state import init_state, variables_of
+
+
+@pytest.fixture(scope="module")
+def runs(reference_config, tmp_path_factory):
+    """Two checkpoints of random networks."""
+    folder = tmp_path_factory.mktemp("runs")
+    for seed, name in enumerate(("one", "two")):
+        config = reference_config.copy_and_resolve_references()
+        config.seed = seed
+        save_model(variables_of(init_state(config, 1)), config, folder / name)
+    return folder
+
+
+def records(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_two_checkpoints_make_one_table_and_every_file(radepth, runs, tmp_path):
+    out = tmp_path / "out"
+    code, text, err = radepth(
+        "evaluate", f"--checkpoint={runs / 'one'},second={runs / 'two'}",
+        "--resolutions=64x32,native", "--row-prior", "--flip", f"--output={out}",
+    )  # fmt: skip
+    assert code == 0, err
+    assert all(word in text for word in ("one", "second", "native", "row prior", "±"))
+    table = json.loads((out / "results.json").read_text())
+    assert [(r["model"], r["resolution"]) for r in table] == [
+        ("one", "64x32"),
+        ("one", "native"),
+        ("second", "64x32"),
+        ("second", "native"),
+        ("row prior", "native"),
+    ]
+    assert table[0]["abs_rel_low"] <= table[0]["abs_rel"] <= table[0]["abs_rel_high"]
+    assert (table[0]["dataset"], table[0]["split"], table[0]["flip"]) == (
+        "street/tiny",
+        "test",
+        True,
+    )
+    assert float(records(out / "results.csv")[2]["abs_rel"]) == table[2]["abs_rel"]
+    images = records(out / "per_image.csv")
+    assert len(images) == 5 * 3
+    own = [float(r["abs_rel"]) for r in images if r["model"] == "second"][:3]
+    assert np.mean(own) == pytest.approx(table[2]["abs_rel"], rel=1e-6)
+    assert images[0]["image"].startswith("test_000/2/")
+    for name, lines in (("depth.png", 2 + 4), ("errors.png", 1 + 4)):
+        with Image.open(out / name) as sheet:
+            assert sheet.height == lines * 130 - 2  # 128 pixels a line, 2 between them
+    assert str(out / "resolutions.png") in text
+
+
+def test_a_measured_scale_is_stored_and_used(radepth, runs, tmp_path):
+    one = runs / "one"
+    code, _, err = radepth("evaluate", f"--checkpoint={one}", "--scaling=fixed")
+    assert code == 2
+    assert f"radepth evaluate --checkpoint {one} --store_scale --split validation" in err
+    code, text, _ = radepth(
+        "evaluate", f"--checkpoint={one}", "--store_scale", "--split=validation"
+    )
+    assert code == 0
+    scale = load_model(one).metric_scale
+    assert f"{scale:.4g} metres per unit" in text
+
+    def evaluate(*options):
+        out = tmp_path / "-".join(options)
+        assert radepth("evaluate", f"--checkpoint={one}", f"--output={out}", *options)[0] == 0
+        return json.loads((out / "results.json").read_text())[0], records(out / "per_image.csv")
+
+    median, images = evaluate("--split=validation")
+    assert scale == pytest.approx(np.median([float(r["median_ratio"]) for r in images]))
+    fixed, images = evaluate("--scaling=fixed")
+    assert {float(r["scale"]) for r in images} == {pytest.approx(scale)}
+    given, _ = evaluate("--scaling=none", f"--scale_factor={scale}")
+    assert fixed["abs_rel"] == pytest.approx(given["abs_rel"], rel=1e-6)
+    assert fixed["abs_rel"] != pytest.approx(median["abs_rel"], rel=1e-4)
+
+
+def test_the_range_and_the_crop_are_the_options(radepth, runs, tmp_path):
+    def pixels(*options):
+        radepth("evaluate", f"--checkpoint={runs / 'one'}", f"--output={tmp_path}", *options)
+        return [int(r["pixels"]) for r in records(tmp_path / "per_image.csv")]
+
+    whole = pixels()
+    assert all(a < b for a, b in zip(pixels("--max_depth=20"), whole, strict=True))
+    assert all(a < b for a, b in zip(pixels("--crop=garg"), whole, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--resolutions=70x32"], ["70x32", "multiples of 16", "64x32"]),
+        (["--resolutions=64x32,64"], ["--resolutions: expected WIDTHxHEIGHT", "'64'"]),
+        (["--scaling=none", "--min_depth=90"], ["min_depth is 90.0", "max_depth, 80.0"]),
+        (["--scale_factor=2"], ["--scale_factor goes with --scaling none"]),
+        (["--confidence=95"], ["--confidence: expected a share such as 0.95"]),
+        (["--store_scale", "--resolutions=64x32,96x32"], ["--store_scale: expected one"]),
+        (["--split=night"], ["no split 'night'"]),
+        (["--dataset=kitti_raw"], ["kitti_raw is not prepared"]),
+    ],
+)
+def test_what_cannot_be_used_is_named(radepth, runs, options, expected):
+    code, _, err = radepth("evaluate", f"--checkpoint={runs / 'one'}", *options)
+    assert code == 2
+    assert all(text in err for text in expected), err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_checkpoints_of_different_data_need_a_dataset(radepth, runs, reference_config, tmp_path):
+    config = reference_config.copy_and_resolve_references()
+    variables = jax.tree.map(np.asarray, load_model(runs / "one").variables)
+    config.data.name = "video/mine"
+    save_model(variables, config, tmp_path / "other")
+    code, _, err = radepth(
+        "evaluate", f"--checkpoint={runs / 'one'}", f"--checkpoint={tmp_path / 'other'}"
+    )
+    assert code == 2
+    assert "trained on street/tiny, video/mine; name the one to evaluate on" in err
+
+
+def test_no_ground_plane_is_an_error_not_a_number(radepth, runs):
+    """A network of random weights sees a wall."""
+    code, _, err = radepth("evaluate", f"--checkpoint={runs / 'one'}", "--scaling=ground")
+    assert code == 2
+    assert "no ground plane was found" in err
