@@ -7,7 +7,7 @@ over resolution, per-image figures, depth maps and error maps.
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.parser import Parser
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> None:
         options.scaling = "median"
     dataset = open_dataset(*dataset_of([model for _, model in models], options))
     source = EvaluationSource(dataset, options.split)
-    protocol = protocol_from(models[0][1], options)
+    protocol = protocol_from(models[0][1], dataset.metadata.protocol, options)
     resolutions = resolutions_from(models, options.resolutions)
     if options.store_scale:
         store_scales(models, source, protocol, resolutions, options)
@@ -114,9 +114,9 @@ def make_parser() -> Parser:
     )
     add("--scale_factor", type=float, help="for --scaling none (5.4 in the stereo protocol)")
     add("--camera_height", type=float, help="metres over the road, for --scaling ground")
-    add("--crop", choices=("none", "garg"), help="by default as in the config")
-    add("--min_depth", type=float, help="metres; ground truth must exceed it")
-    add("--max_depth", type=float, help="metres; the cap")
+    add("--crop", help="none or garg; by default the data set's, or else as in the config")
+    add("--min_depth", type=float, help="metres; ground truth must exceed it; default as --crop")
+    add("--max_depth", type=float, help="metres; the cap; default as --crop")
     add("--batch_size", type=int, help="images a step, over all devices")
     add("--confidence", type=float, default=0.95, help="of the bootstrap intervals; 0: none")
     add("--row-prior", action="store_true", help="add the constant-per-row prior")
@@ -158,8 +158,10 @@ def dataset_of(models: "list[Model]", options: argparse.Namespace) -> tuple[str,
     return options.dataset or data.name, options.data_dir or data.data_dir
 
 
-def protocol_from(model: "Model", options: argparse.Namespace) -> "Protocol":
-    """The first model's protocol with the options' changes.
+def protocol_from(
+    model: "Model", of_dataset: dict[str, Any], options: argparse.Namespace
+) -> "Protocol":
+    """The options, then what the field fixes for the data set, then the first model's config.
 
     Raises:
         UserError: for options that do not go together.
@@ -175,7 +177,7 @@ def protocol_from(model: "Model", options: argparse.Namespace) -> "Protocol":
         for name in ("scaling", "camera_height", "crop", "min_depth", "max_depth")
         if getattr(options, name) is not None
     }
-    protocol = dataclasses.replace(protocol_of(model.config), **given)
+    protocol = dataclasses.replace(protocol_of(model.config), **(of_dataset | given))
     if options.scale_factor is not None and protocol.scaling != "none":
         raise UserError(
             f"--scale_factor goes with --scaling none; here it is --scaling {protocol.scaling}"

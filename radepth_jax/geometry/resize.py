@@ -46,13 +46,9 @@ def resize_weights(
     scale = input_size / output_size
     stretch = jnp.maximum(scale, 1.0) if antialias else jnp.ones_like(scale)
     coordinates = jnp.clip(jnp.asarray(output_coordinates, jnp.float32), 0, output_size - 1)
+    centres = (coordinates + 0.5) * scale
     pixels = jnp.arange(n_input, dtype=jnp.float32)
-    # (p + 1/2) - (o + 1/2) input / output, over its common denominator: the numerator is a whole
-    # number, exact in float32 for sides of thousands, where a coordinate would lose five digits.
-    numerator = (2 * pixels + 1)[None, :] * output_size - (2 * coordinates + 1)[
-        :, None
-    ] * input_size
-    distance = numerator / (2 * output_size * stretch)
+    distance = (pixels[None, :] + 0.5 - centres[:, None]) / stretch
     weights = _lanczos3(distance) if kernel == "lanczos3" else jnp.maximum(1 - abs(distance), 0)
     weights = jnp.where(pixels[None, :] < input_size, weights, 0)
     return weights / jnp.sum(weights, axis=1, keepdims=True)

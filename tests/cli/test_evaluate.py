@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from radepth_jax.cli.evaluate import make_parser, protocol_from
 from radepth_jax.train.model import load_model, save_model
 from radepth_jax.train.state import init_state, variables_of
 
@@ -97,9 +98,17 @@ def test_the_range_and_the_crop_are_the_options(radepth, runs, tmp_path):
     assert all(a < b for a, b in zip(pixels("--crop=garg"), whole, strict=True))
 
 
+def test_options_go_before_the_data_sets_protocol_and_that_before_the_config(runs):
+    model = load_model(runs / "one")
+    options = make_parser().parse_args(["--checkpoint=x", "--min_depth=0.5"])
+    protocol = protocol_from(model, {"min_depth": 0.1, "max_depth": 10.0}, options)
+    assert (protocol.min_depth, protocol.max_depth, protocol.crop) == (0.5, 10.0, "none")
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
+        (["--crop=eigen"], ["crop: expected none or garg", "'eigen'"]),
         (["--resolutions=70x32"], ["70x32", "multiples of 16", "64x32"]),
         (["--resolutions=64x32,64"], ["--resolutions: expected WIDTHxHEIGHT", "'64'"]),
         (["--scaling=none", "--min_depth=90"], ["min_depth is 90.0", "max_depth, 80.0"]),
