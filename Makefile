@@ -4,27 +4,34 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet
+# What the demo needs, and what the tests and checks need besides.
+RUNTIME := $(VENV)/.installed
+ALL := $(VENV)/.installed-all
 
 .PHONY: demo test check install clean
 
-demo: $(STAMP)
+demo: $(RUNTIME)
 	$(BIN)/python experiments/demo.py --workdir runs/demo
 
-test: $(STAMP)
+test: $(ALL)
 	$(BIN)/python -m pytest
 
-check: $(STAMP)
+check: $(ALL)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-install: $(STAMP)
+install: $(ALL)
 
-$(STAMP): pyproject.toml constraints.txt
+$(RUNTIME): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --upgrade pip
+	$(PIP) --constraint constraints.txt --editable .
+	touch $@
+
+$(ALL): $(RUNTIME)
+	$(PIP) --constraint constraints.txt --editable '.[dev,torch,onnx]'
 	touch $@
 
 clean:

@@ -10,6 +10,8 @@ COMMANDS = {
     "train": "train from a config file; the same command resumes",
     "evaluate": "depth metrics of a checkpoint at a list of resolutions",
     "odometry": "how well a checkpoint's pose network follows the camera",
+    "convert": "published PyTorch weights to a checkpoint, and back",
+    "export": "the depth network as one StableHLO or ONNX file",
 }
 
 

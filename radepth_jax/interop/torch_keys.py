@@ -83,6 +83,11 @@ def _entries(name: str, keys: Keys, config: Mapping[str, Any], *, channels: int)
     return found
 
 
+def is_unused(part: str, key: str) -> bool:
+    """Whether a key of a published part holds nothing the networks use; the variables lack it."""
+    return key in _UNUSED.get(part, ()) or key.endswith(".num_batches_tracked")
+
+
 def variables_from_torch(
     parts: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]
 ) -> Variables:
@@ -120,8 +125,7 @@ def variables_from_torch(
         _put(variables, entry.path, np.ascontiguousarray(value, np.float32))
     for part in PARTS:
         for key in parts.get(part, {}):
-            unused = key in _UNUSED.get(part, ()) or key.endswith(".num_batches_tracked")
-            if (part, key) not in known and not unused:
+            if (part, key) not in known and not is_unused(part, key):
                 problems.append(f"unknown {part}/{key}")
     if problems:
         raise UserError("these PyTorch weights do not fit the model: " + "; ".join(problems))

@@ -152,8 +152,12 @@ class ConvElu(nn.Module):
 
 def reflect_pad(x: Float[Array, "N H W C"]) -> Float[Array, "N H+2 W+2 C"]:
     """Pad height and width (2 at least) by one pixel, mirrored about the border pixel."""
-    x = jnp.concatenate([x[:, 1:2], x, x[:, -2:-1]], axis=1)
-    return jnp.concatenate([x[:, :, 1:2], x, x[:, :, -2:-1]], axis=2)
+    # `x[:, 1:2]` would be a gather where an export leaves the batch size open.
+    for axis in (1, 2):
+        first = jax.lax.slice_in_dim(x, 1, 2, axis=axis)
+        last = jax.lax.slice_in_dim(x, -2, -1, axis=axis)
+        x = jnp.concatenate([first, x, last], axis=axis)
+    return x
 
 
 def upsample_nearest(x: Float[Array, "N H W C"], factor: int) -> Float[Array, "N fH fW C"]:

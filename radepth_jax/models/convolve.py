@@ -31,7 +31,8 @@ def convolve(
     del unused
     if kernel.shape[:2] == (1, 1):
         # As a matrix product it compiles and differentiates faster.
-        x = x[:, :: strides[0], :: strides[1]]
+        if strides != (1, 1):
+            x = jax.lax.slice(x, (0, 0, 0, 0), x.shape, (1, *strides, 1))
         return jnp.einsum("nhwc,cd->nhwd", x, kernel[0, 0], precision=precision)
     return _spatial(x, kernel, tuple(strides), tuple(padding), precision)
 

@@ -48,12 +48,13 @@ class BatchNorm(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
 
-        parts = x.reshape(self.groups, -1, channels)  # [G, n, C]
         if self.use_running_average or self.is_initializing():
             gain = scale * jax.lax.rsqrt(running_var.value + self.epsilon)
             offset = bias - running_mean.value * gain
-            normal = parts * gain[None, None] + offset[None, None]
+            last = (*(1,) * (x.ndim - 1), channels)
+            normal = x * gain.reshape(last) + offset.reshape(last)
         else:
+            parts = x.reshape(self.groups, -1, channels)  # [G, n, C]
             # Only where the statistics are measured from: any value gives the same ones.
             near = jax.lax.stop_gradient(running_mean.value)
             normal, mean, var = _normalise(parts, scale, bias, near, self.epsilon, self.axis_name)

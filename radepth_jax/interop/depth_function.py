@@ -1,0 +1,62 @@
+"""The depth network as one function of images, as the exports hold it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import radepth_jax
+from radepth_jax.geometry.camera import depth_from_disparity
+from radepth_jax.models.depth import check_resolution
+from radepth_jax.train.model import Model
+
+Outputs = dict[str, jax.Array]
+
+
+def depth_function(
+    model: Model, resolution: tuple[int, int], *, with_depth: bool = False
+) -> tuple[Callable[[jax.Array], Outputs], dict[str, Any]]:
+    """The function, and what someone who only has the exported file needs to know of it.
+
+    Args:
+        model: of `load_model`.
+        resolution: (width, height) of the images.
+        with_depth: return depth besides disparity.
+
+    Returns:
+        A function of images, float32 [N, height, width, 3] RGB in [0, 1], that returns
+        `"disparity"`, float32 [N, height, width, 1] in (0, 1), and perhaps `"depth"` of the same
+        shape: in metres where the checkpoint has a metric scale, else in the network's own unit.
+        And the metadata, whose values JSON can hold.
+
+    Raises:
+        UserError: the resolution does not fit the network.
+    """
+    check_resolution(resolution, model.networks.depth.stride)
+    low, high = model.depth_range
+    scale = model.metric_scale
+    # Constants of the exported program.
+    variables = jax.tree.map(jnp.asarray, model.variables["depth"])
+
+    def depth_of(images: jax.Array) -> Outputs:
+        disparity = model.networks.depth.apply(variables, images, train=False)[0]
+        outputs = {"disparity": disparity.astype(jnp.float32)}
+        if with_depth:
+            depth = depth_from_disparity(outputs["disparity"], min_depth=low, max_depth=high)
+            outputs["depth"] = depth if scale is None else scale * depth
+        return outputs
+
+    metadata = {
+        "producer": f"radepth-jax {radepth_jax.__version__}",
+        "model": model.name,
+        "step": model.step,
+        "resolution": "{}x{}".format(*resolution),
+        "input": "images: float32 [N, height, width, 3], RGB in [0, 1]",
+        "outputs": ["disparity", "depth"] if with_depth else ["disparity"],
+        "min_depth": low,
+        "max_depth": high,
+        "metres_per_unit": scale,
+        "depth_unit": "the network's own" if scale is None else "metres",
+    }
+    return depth_of, metadata

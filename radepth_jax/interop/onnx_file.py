@@ -1,0 +1,82 @@
+"""The depth network as ONNX, by jax2onnx (the extra `onnx`)."""
+
+import contextlib
+import io
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+
+from radepth_jax.errors import UserError, writing_to
+from radepth_jax.interop.depth_function import depth_function
+from radepth_jax.train.model import Model
+
+INSTALL = "pip install 'radepth-jax[onnx]'"
+
+# Every operator used has its final form by this version, which most runtimes know.
+OPSET = 18
+
+
+def export_onnx(
+    model: Model, resolution: tuple[int, int], path: str | Path, *, with_depth: bool = False
+) -> None:
+    """Write the depth network as an ONNX graph with its weights; nothing is compiled.
+
+    Its input is `images`, float32 [batch, height, width, 3] in [0, 1], with an open batch; its
+    outputs are those of `depth_function`, whose metadata are the model's properties.
+
+    Args:
+        model: of `load_model`.
+        resolution: (width, height) of the images.
+        path: the file.
+        with_depth: see `depth_function`.
+
+    Raises:
+        UserError: the resolution does not fit the network, the file cannot be written, or
+            jax2onnx is missing.
+    """
+    function, metadata = depth_function(model, resolution, with_depth=with_depth)
+    names = metadata["outputs"]
+
+    def outputs(images: jax.Array) -> tuple[jax.Array, ...]:
+        values = function(images)
+        return tuple(values[name] for name in names)
+
+    width, height = resolution
+    with _quiet(), jax.numpy_rank_promotion("allow"):  # jax2onnx needs it
+        try:
+            import jax2onnx
+            import onnx
+        except ImportError as error:
+            raise UserError(f"{path}: writing ONNX needs jax2onnx: {INSTALL}") from error
+        graph = jax2onnx.to_onnx(
+            outputs,
+            [("batch", height, width, 3)],
+            model_name="radepth",
+            opset=OPSET,
+            input_names=["images"],
+            output_names=names,
+        )
+    onnx.helper.set_model_props(
+        graph, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
+    )
+    onnx.checker.check_model(graph)
+    with writing_to(path):
+        Path(path).write_bytes(graph.SerializeToString())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence jax2onnx's prints, and its warnings about parts that are not used here."""
+    loggers = [logging.getLogger(name) for name in ("jax2onnx", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,139 @@
+"""Checkpoints to and from folders of the published RA-Depth's PyTorch weights."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import safetensors.numpy
+from ml_collections import ConfigDict
+
+from radepth_jax import models
+from radepth_jax.errors import UserError, writing_to
+from radepth_jax.interop.torch_files import read_folder, write_folder
+from radepth_jax.interop.torch_keys import is_unused, torch_from_variables, variables_from_torch
+from radepth_jax.models import presets
+from radepth_jax.train.checkpoint import FOLDER
+from radepth_jax.train.config import check_config, default_config
+from radepth_jax.train.model import load_model, save_model
+
+# The models whose PyTorch form is known.
+MODELS = {"ra_depth": presets.ra_depth}
+
+# Inside a converted checkpoint: what its PyTorch files held and the networks have no place for.
+EXTRAS_FILE = "torch_extras.safetensors"
+
+
+def checkpoint_from_torch(
+    folder: str | Path, workdir: str | Path, *, model: str = "ra_depth"
+) -> tuple[ConfigDict, bool]:
+    """Write a checkpoint from PyTorch files.
+
+    The config is the published recipe's, with the resolution and the stereo source that the
+    depth encoder's file tells of.
+
+    Args:
+        folder: of `read_folder`. Without a file for either part of the pose network, that
+            network is freshly initialised.
+        workdir: where the checkpoint goes; it must hold none yet.
+        model: one of `MODELS`.
+
+    Returns:
+        The config, and whether the pose network came from the folder.
+
+    Raises:
+        UserError: a file cannot be read, weights do not fit (each key is named), or the workdir
+            cannot be written.
+    """
+    config = default_config()
+    config.model = ConfigDict(MODELS[model]())
+    # Nothing to fetch: every weight is here.
+    config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
+
+    parts = read_folder(folder)
+    has_pose = "pose_encoder" in parts or "pose" in parts
+    needed = ("encoder", "depth") + (("pose_encoder", "pose") if has_pose else ())
+    absent = [part for part in needed if part not in parts]
+    if absent:
+        raise UserError(
+            f"{folder}: has no {' and no '.join(f'{part}.pth' for part in absent)} "
+            "(or .safetensors), which belongs to the other files there"
+        )
+    encoder = parts["encoder"]
+    if "height" in encoder and "width" in encoder:
+        config.views.resolution = (_integer(folder, encoder, "width"),
+                                   _integer(folder, encoder, "height"))  # fmt: skip
+        config.evaluate.resolutions = (config.views.resolution,)
+    if encoder.get("use_stereo"):
+        config.data.frame_offsets = (0, -1, 1, "s")
+    check_config(config)
+
+    given = parts
+    if not has_pose:
+        networks = models.build(config.model)
+        fresh = models.init_variables(
+            networks, jax.random.key(config.seed), config.views.resolution
+        )
+        drawn = torch_from_variables(fresh, config.model)
+        parts = parts | {part: drawn[part] for part in ("pose_encoder", "pose")}
+    variables = variables_from_torch(parts, config.model)
+    save_model(variables, config, workdir)
+    _save_extras(given, workdir)
+    return config, has_pose
+
+
+def checkpoint_to_torch(workdir: str | Path, folder: str | Path, *, format: str) -> list[Path]:
+    """Write the newest checkpoint as PyTorch files that the published code loads.
+
+    The files of a converted checkpoint come back with every value they had.
+
+    Args:
+        workdir: a training run's, or a converted model's.
+        folder: gets `encoder`, `depth`, `pose_encoder` and `pose`; `encoder` also carries
+            `height`, `width` and `use_stereo`.
+        format: "torch" or "safetensors".
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: no checkpoint, networks without a PyTorch form, or a folder that cannot be
+            written or has such files already.
+    """
+    model = load_model(workdir)
+    parts: dict[str, dict[str, Any]] = dict(
+        torch_from_variables(model.variables, model.config.model)
+    )
+    path = Path(workdir) / FOLDER / str(model.step) / EXTRAS_FILE
+    if path.is_file():
+        for name, value in safetensors.numpy.load_file(path).items():
+            part, _, key = name.partition("/")
+            parts[part][key] = value
+    width, height = model.config.views.resolution
+    parts["encoder"] |= {
+        "height": height,
+        "width": width,
+        "use_stereo": "s" in model.config.data.frame_offsets,
+    }
+    return write_folder(parts, folder, format)
+
+
+def _save_extras(parts: dict[str, dict[str, Any]], workdir: str | Path) -> None:
+    """Keep what converting back would lose: batch counters and the unused classifier."""
+    extras = {
+        f"{part}/{key}": value
+        for part, values in parts.items()
+        for key, value in values.items()
+        if isinstance(value, np.ndarray) and is_unused(part, key)
+    }
+    if extras:
+        path = Path(workdir) / FOLDER / "0" / EXTRAS_FILE
+        with writing_to(path):
+            safetensors.numpy.save_file(extras, path)
+
+
+def _integer(folder: str | Path, encoder: dict[str, Any], key: str) -> int:
+    value = encoder[key]
+    if np.ndim(value) or not np.issubdtype(np.asarray(value).dtype, np.integer):
+        raise UserError(f"{folder}: the encoder's {key} is {value!r}; expected a whole number")
+    return int(value)

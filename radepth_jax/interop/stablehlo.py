@@ -1,0 +1,86 @@
+"""The depth network as StableHLO, for programs that run it without this package's model code.
+
+A file is a zip archive of two members: `metadata.json`, and `exported`, which plain JAX reads with
+`jax.export.deserialize`. The weights are inside, and the batch size is open.
+"""
+
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from radepth_jax.errors import UserError, writing_to
+from radepth_jax.interop.depth_function import Outputs, depth_function
+from radepth_jax.train.model import Model
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+@dataclass(frozen=True)
+class ExportedDepth:
+    """What a file holds.
+
+    Attributes:
+        metadata: of `depth_function`, and `platforms`.
+        call: images, float32 [N, height, width, 3] in [0, 1] -> {"disparity": [N, height,
+            width, 1], ...}; under `jax.jit` it compiles once for each N.
+    """
+
+    metadata: dict[str, Any]
+    call: Callable[[jax.Array], Outputs]
+
+
+def export_stablehlo(
+    model: Model,
+    resolution: tuple[int, int],
+    path: str | Path,
+    *,
+    with_depth: bool = False,
+    platforms: Sequence[str] = PLATFORMS,
+) -> None:
+    """Lower the depth network for every platform at once and write it; nothing is compiled.
+
+    Args:
+        model: of `load_model`.
+        resolution: (width, height) of the images.
+        path: the file.
+        with_depth: see `depth_function`.
+        platforms: of `PLATFORMS`, or any other that JAX can lower for ("rocm").
+
+    Raises:
+        UserError: the resolution does not fit the network, or the file cannot be written.
+    """
+    function, metadata = depth_function(model, resolution, with_depth=with_depth)
+    width, height = resolution
+    images = jax.ShapeDtypeStruct(
+        jax.export.symbolic_shape(f"batch, {height}, {width}, 3"), jnp.float32
+    )
+    exported = jax.export.export(jax.jit(function), platforms=tuple(platforms))(images)
+    metadata["platforms"] = list(exported.platforms)
+    with writing_to(path), zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps(metadata, indent=2) + "\n")
+        archive.writestr("exported", bytes(exported.serialize()))
+
+
+def load_stablehlo(path: str | Path) -> ExportedDepth:
+    """Read a file of `export_stablehlo`.
+
+    Raises:
+        UserError: it is no such file, or of a JAX too far from this one.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            metadata = json.loads(archive.read("metadata.json"))
+            exported = jax.export.deserialize(bytearray(archive.read("exported")))
+    except Exception as error:  # of zip, JSON, flatbuffers or MLIR
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path}: not a file of `radepth export --format stablehlo` that this JAX can read "
+            f"({reason})"
+        ) from error
+    return ExportedDepth(metadata, exported.call)

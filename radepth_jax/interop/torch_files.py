@@ -1,0 +1,148 @@
+"""A PyTorch checkpoint folder on disk: four files, `.pth` or `.safetensors`.
+
+Only `.pth` needs PyTorch (the extra `torch`). It is opened with `weights_only=True`, which runs no
+code from the file.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from radepth_jax.errors import UserError, writing_to
+from radepth_jax.interop.torch_keys import PARTS
+
+FORMATS = {"torch": ".pth", "safetensors": ".safetensors"}
+INSTALL = "pip install 'radepth-jax[torch]'"
+
+Part = dict[str, Any]
+
+
+def read_folder(folder: str | Path) -> dict[str, Part]:
+    """Every part that the folder has a file for.
+
+    Where a part has both files, the safetensors one is read.
+
+    Args:
+        folder: holds `encoder`, `depth` and usually `pose_encoder` and `pose`, as `.safetensors`
+            or `.pth`.
+
+    Returns:
+        Part -> key -> NumPy array in PyTorch's layout and type, or the plain value of an entry
+        that is no tensor (`height`, `width`, `use_stereo`).
+
+    Raises:
+        UserError: the folder holds none of the parts, or a file cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected one with encoder.pth and depth.pth")
+    parts = {}
+    for part in PARTS:
+        for suffix, read in ((".safetensors", _read_safetensors), (".pth", _read_pickle)):
+            path = folder / f"{part}{suffix}"
+            if path.is_file():
+                parts[part] = read(path)
+                break
+    if not parts:
+        raise UserError(
+            f"{folder}: expected encoder.pth, depth.pth, pose_encoder.pth and pose.pth, or "
+            ".safetensors of these names; found none of them"
+        )
+    return parts
+
+
+def write_folder(parts: Mapping[str, Part], folder: str | Path, format: str) -> list[Path]:
+    """Write each part to a file of its own.
+
+    Args:
+        parts: as `read_folder` gives. Safetensors holds plain values as strings, in its metadata.
+        folder: made if need be; it must hold no file of the same name yet.
+        format: "torch" or "safetensors".
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: a file exists, cannot be written, or PyTorch is needed and missing.
+    """
+    torch = _import_torch("writing .pth files") if format == "torch" else None
+    paths = {part: Path(folder) / f"{part}{FORMATS[format]}" for part in parts}
+    for path in paths.values():
+        if path.exists():
+            raise UserError(f"{path}: already exists; name another folder")
+    with writing_to(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for part, path in paths.items():
+            plain = {k: v for k, v in parts[part].items() if not isinstance(v, np.ndarray)}
+            arrays = {k: v for k, v in parts[part].items() if isinstance(v, np.ndarray)}
+            if torch:
+                tensors = {key: torch.tensor(value) for key, value in arrays.items()}
+                torch.save(tensors | plain, path)
+            else:
+                metadata = {key: str(value) for key, value in plain.items()}
+                safetensors.numpy.save_file(arrays, path, metadata=metadata)
+    return list(paths.values())
+
+
+def _read_safetensors(path: Path) -> Part:
+    try:
+        values: Part = dict(safetensors.numpy.load_file(path))
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error})") from error
+    for key in ("height", "width"):
+        if metadata.get(key, "").isdigit():
+            values[key] = int(metadata[key])
+    if "use_stereo" in metadata:
+        values["use_stereo"] = metadata["use_stereo"] == "True"
+    return values
+
+
+def _read_pickle(path: Path) -> Part:
+    torch = _import_torch(f"{path}: reading it", f", or give {path.with_suffix('.safetensors')}")
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # PyTorch has no error of its own for this
+        # Its message would tell how to run the code in the file.
+        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if wanted:
+            raise UserError(
+                f"{path}: refused, for it holds more than weights ({wanted[1]}) and could run any "
+                "code; expected a state dict of tensors and numbers"
+            ) from error
+        reason = str(error).splitlines()[0] if isinstance(error, RuntimeError | OSError) else ""
+        raise UserError(
+            f"{path}: not a readable PyTorch file ({reason or type(error).__name__})"
+        ) from error
+    if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
+        raise UserError(f"{path}: expected a PyTorch state dict, got {type(values).__name__}")
+    return {key: _plain(torch, path, key, value) for key, value in values.items()}
+
+
+def _plain(torch: Any, path: Path, key: str, value: Any) -> Any:
+    """A tensor as a NumPy array; anything else as it is."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    try:
+        value = value.detach()
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    except (TypeError, RuntimeError) as error:
+        raise UserError(
+            f"{path}: {key} is a tensor of layout {value.layout} and type {value.dtype}; "
+            "expected a dense one of numbers"
+        ) from error
+
+
+def _import_torch(purpose: str, otherwise: str = "") -> ModuleType:
+    try:
+        import torch
+    except ImportError as error:
+        raise UserError(f"{purpose} needs PyTorch: {INSTALL}{otherwise}") from error
+    return torch
