@@ -62,7 +62,7 @@ def prepare(
         raise UserError(f"no data set {name!r}; there are {', '.join(BUILDERS)}")
     console = rich.console.Console(stderr=True)
     folder = Path(data_dir).expanduser().absolute()
-    with writing_to(folder), _progress(console) as progress:
+    with writing_to(folder), progress_bars(console) as progress:
         builder = make_builder(
             family, config, source=source, data_dir=folder, progress=progress, **options
         )
@@ -177,7 +177,7 @@ def _say_what_came(console: rich.console.Console, dataset: Dataset) -> None:
 
 
 @contextlib.contextmanager
-def _progress(console: rich.console.Console) -> Iterator[Any]:
+def progress_bars(console: rich.console.Console) -> Iterator[Any]:
     """Yields a builder's progress callback that draws one bar a split."""
     bars = rich.progress.Progress(
         rich.progress.TextColumn("{task.description}"),

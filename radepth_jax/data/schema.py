@@ -192,13 +192,13 @@ def depth_size(data: bytes) -> tuple[int, int]:
 
 def image_size(data: bytes) -> tuple[int, int]:
     """(h, w) from the header of an encoded image. Raises ValueError where there is none."""
-    with _decoding(data), PIL.Image.open(io.BytesIO(data)) as image:
+    with decoding(data), PIL.Image.open(io.BytesIO(data)) as image:
         return image.height, image.width
 
 
 def decode_image(data: bytes) -> np.ndarray:
     """uint8 [h, w, 3] RGB. Raises ValueError for anything that does not decode to the end."""
-    with _decoding(data), PIL.Image.open(io.BytesIO(data)) as image:
+    with decoding(data), PIL.Image.open(io.BytesIO(data)) as image:
         # A 16-bit grey PNG would be clipped, not scaled, by convert("RGB").
         if image.mode in ("I", "F") or image.mode.startswith("I;"):
             raise ValueError(f"mode {image.mode} is not an 8-bit picture")
@@ -206,9 +206,9 @@ def decode_image(data: bytes) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _decoding(data: bytes) -> Iterator[None]:
-    """Turns whatever Pillow raises into a ValueError of one line."""
-    if not data:
+def decoding(data: bytes | None = None) -> Iterator[None]:
+    """Turns whatever Pillow raises into a ValueError of one line; so is an empty file one."""
+    if data == b"":
         raise ValueError("the file is empty")
     try:
         yield

@@ -6,6 +6,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -216,12 +217,14 @@ class Picture:
         origin: what it is called in messages.
         decode: gives uint8 [h, w, 3], or raises ValueError.
         encode: gives the bytes to store.
+        time: when it is shown, in seconds; None where unknown.
     """
 
     number: int
     origin: str
     decode: Callable[[], np.ndarray]
     encode: Callable[[], bytes]
+    time: Fraction | None = None
 
 
 def read_footage(source: Path) -> Iterator[Picture]:
@@ -237,12 +240,12 @@ def _read_folder(folder: Path) -> Iterator[Picture]:
     paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
     if not paths:
         raise UserError(f"{folder}: no images in it; expected {', '.join(IMAGE_SUFFIXES)} files")
-    paths.sort(key=lambda path: _natural(path.name))
+    paths.sort(key=lambda path: natural(path.name))
     for number, path in enumerate(paths):
         yield Picture(number, str(path), functools.partial(_decode_file, path), path.read_bytes)
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+def natural(name: str) -> list[tuple[int, str]]:
     """Sorts `2.png` before `10.png`."""
     return [(int(n or -1), text) for n, text in re.findall(r"(\d*)(\D*)", name)]
 
@@ -281,10 +284,17 @@ def _read_video(path: Path) -> Iterator[Picture]:
                             f"{path} frame {number}",
                             functools.partial(_upright, frame),
                             functools.partial(_encode_jpeg, frame),
+                            _time_of(frame),
                         )
                     number += 1
         except av.FFmpegError as error:  # the file ends too early
             yield _unreadable(path, number, error)
+
+
+def _time_of(frame: av.VideoFrame) -> Fraction | None:
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return frame.pts * Fraction(frame.time_base)
 
 
 def _unreadable(path: Path, number: int, reason: Any) -> Picture:

@@ -1,5 +1,6 @@
 """Depth as a person looks at it: colour maps and contact sheets."""
 
+import functools
 from collections.abc import Sequence
 
 import matplotlib
@@ -7,19 +8,36 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 
-def colorize(disparity: np.ndarray, *, percentile: float = 95.0) -> np.ndarray:
+def colorize(
+    disparity: np.ndarray,
+    *,
+    percentile: float = 95.0,
+    limits: tuple[float, float] | None = None,
+) -> np.ndarray:
     """Inverse depth in magma, near bright, scaled from its minimum to a percentile.
 
     Args:
         disparity: [H, W], any positive scale.
         percentile: what becomes the brightest colour.
+        limits: what becomes the darkest and the brightest colour, instead.
 
     Returns:
         uint8 [H, W, 3].
     """
-    low, high = float(disparity.min()), float(np.percentile(disparity, percentile))
+    low, high = limits or color_limits(disparity, percentile=percentile)
     scaled = np.clip((disparity - low) / max(high - low, 1e-12), 0, 1)
-    return (matplotlib.colormaps["magma"](scaled)[..., :3] * 255).round().astype(np.uint8)
+    return _magma()[np.minimum((scaled * 256).astype(np.int32), 255)]
+
+
+def color_limits(disparity: np.ndarray, *, percentile: float = 95.0) -> tuple[float, float]:
+    """The minimum and a percentile of inverse depth [H, W]."""
+    return float(disparity.min()), float(np.percentile(disparity, percentile))
+
+
+@functools.cache
+def _magma() -> np.ndarray:
+    """uint8 [256, 3], dark to bright."""
+    return (matplotlib.colormaps["magma"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

@@ -1,0 +1,96 @@
+"""`radepth predict --checkpoint DIR --output DIR INPUT...`: depth of images, folders and videos."""
+
+import json
+import sys
+from pathlib import Path
+
+from radepth_jax.cli.cache import use_compilation_cache
+from radepth_jax.cli.parser import Parser
+
+
+def main(argv: list[str]) -> None:
+    """Predict what the arguments name; exits with 1 if some of it could not be read."""
+    parser = Parser("radepth predict", description=__doc__)
+    parser.add_argument("--checkpoint", required=True, help="the --workdir of a training run")
+    parser.add_argument("--output", required=True, help="the folder to write to")
+    parser.add_argument(
+        "--resolution", help="WxH of the network's input, or native; by default as in training"
+    )
+    parser.add_argument(
+        "--save", help="comma-separated: color,png,npy,ply; by default all that can be"
+    )
+    parser.add_argument("--frames", action="store_true", help="save every frame of a video, too")
+    parser.add_argument("--intrinsics", help="fx,fy,cx,cy in pixels of the pictures: for ply")
+    parser.add_argument("--fov", type=float, help="or the horizontal field of view in degrees")
+    parser.add_argument(
+        "--scale", type=float, help="metres per unit of depth; by default what the checkpoint has"
+    )
+    parser.add_argument("--flip", action="store_true", help="average with the mirrored picture")
+    parser.add_argument("--batch_size", type=int, default=8, help="pictures at once, at most")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="an image, a folder or a video")
+    options = parser.parse_args(argv)
+
+    use_compilation_cache()
+    import rich.console
+
+    from radepth_jax.data.prepare import progress_bars
+    from radepth_jax.predict import load
+    from radepth_jax.predict.inputs import find_inputs
+    from radepth_jax.predict.outputs import PNG_LEVELS, whole
+    from radepth_jax.predict.run import SAVE, Request, predict_files
+
+    if options.save is None:
+        save = SAVE if options.intrinsics is None and options.fov is None else (*SAVE, "ply")
+    else:
+        save = tuple(options.save.split(","))
+    request = Request(
+        output=Path(options.output).expanduser(),
+        save=save,
+        intrinsics=options.intrinsics,
+        fov=options.fov,
+        frames=options.frames,
+    )
+    inputs = find_inputs(options.inputs, request.output)
+    predictor = load(
+        options.checkpoint,
+        resolution=options.resolution,
+        flip=options.flip,
+        scale=options.scale,
+        batch_size=options.batch_size,
+    )
+    with progress_bars(rich.console.Console(stderr=True)) as progress:
+        summary = predict_files(predictor, inputs, request, progress=progress)
+
+    scale = predictor.metres_per_unit
+    size = predictor.resolution
+    with whole(request.output / "predict.json") as part:
+        facts = {
+            "checkpoint": str(options.checkpoint),
+            "step": predictor.model.step,
+            "resolution": "native" if size is None else f"{size[0]}x{size[1]}",
+            "flip": predictor.flip,
+            "unit": "up to scale" if scale is None else "metres",
+            "metres_per_unit": scale,
+            "png_levels_per_unit": PNG_LEVELS,
+            "inputs": {file.name: str(file.path) for file in inputs},
+            "failures": summary.failures,
+        }
+        part.write_text(json.dumps(facts, indent=2) + "\n")
+
+    done = [f"{summary.images} images"] * bool(summary.images)
+    if summary.videos:
+        done.append(f"{summary.videos} videos with {summary.frames} frames")
+    speed = f", {summary.timed / summary.seconds:.1f} a second" if summary.timed else ""
+    print(f"{' and '.join(done) or 'nothing'} predicted{speed}: {request.output}")
+    if scale is None:
+        print("depth is up to one unknown scale; --scale METRES_PER_UNIT makes it metres")
+    else:
+        origin = "the checkpoint's" if options.scale is None else "given"
+        print(f"depth is in metres: {scale:g} a unit, {origin} scale")
+    if summary.clipped:
+        share = summary.clipped / summary.pixels
+        print(f"16-bit PNG: {share:.2%} of the pixels are beyond 255.996 and were cut to it")
+    for failure in summary.failures:
+        print(f"radepth predict: failed: {failure}", file=sys.stderr)
+    if summary.failures:
+        raise SystemExit(1)

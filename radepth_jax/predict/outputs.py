@@ -1,0 +1,109 @@
+"""Depth as files: colours, 16-bit PNG, NPY and point clouds, each written whole or not at all."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+from radepth_jax.evaluate.pictures import colorize
+
+SUFFIXES = {
+    "color": "_color.png",
+    "png": "_depth.png",
+    "npy": "_depth.npy",
+    "ply": "_points.ply",
+}
+PNG_LEVELS = 256  # a metre (or unit) in the 16-bit PNG, as in KITTI's depth maps
+PNG_LARGEST = 65535 / PNG_LEVELS
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yields a name to write to, which becomes `path` if the block succeeds and is gone if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_color(path: Path, depth: np.ndarray, limits: tuple[float, float] | None = None) -> None:
+    """Inverse depth in magma, near bright.
+
+    Args:
+        path: of the PNG.
+        depth: [H, W].
+        limits: the inverse depths that are darkest and brightest; by default the least and the
+            95th percentile of this map.
+    """
+    with whole(path) as part:
+        PIL.Image.fromarray(colorize(1 / depth, limits=limits)).save(part, "PNG")
+
+
+def write_png(path: Path, depth: np.ndarray) -> float:
+    """Depth times 256 as a 16-bit PNG, where 0 is left to mean "no value".
+
+    Args:
+        path: of the PNG.
+        depth: [H, W] > 0; 1/256 is the least that can be said, 255.996 the most.
+
+    Returns:
+        The share of pixels beyond the most, which got it.
+    """
+    levels = np.clip(np.round(depth.astype(np.float64) * PNG_LEVELS), 1, 65535).astype(np.uint16)
+    with whole(path) as part:
+        PIL.Image.fromarray(levels).save(part, "PNG")
+    return float((depth > PNG_LARGEST).mean())
+
+
+def write_npy(path: Path, depth: np.ndarray) -> None:
+    """Depth [H, W] as float32."""
+    with whole(path) as part, part.open("wb") as file:
+        np.save(file, depth.astype(np.float32))
+
+
+def write_ply(path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.ndarray) -> None:
+    """A coloured point cloud, one point a pixel (binary, little endian).
+
+    Args:
+        path: of the PLY.
+        depth: [H, W]; the points have its unit: x right, y down, z forward.
+        image: uint8 [H, W, 3].
+        intrinsics: [3, 3] in the image's pixels.
+    """
+    fields = [(axis, "<f4") for axis in "xyz"] + [(c, "u1") for c in ("red", "green", "blue")]
+    vertices = np.empty(depth.size, fields)
+    points = points_of(depth, intrinsics).reshape(-1, 3)
+    colours = image.reshape(-1, 3)
+    for i in range(3):
+        vertices[fields[i][0]] = points[:, i]
+        vertices[fields[3 + i][0]] = colours[:, i]
+    header = "\n".join(
+        ["ply", "format binary_little_endian 1.0", f"element vertex {depth.size}"]
+        + [f"property {'float' if kind == '<f4' else 'uchar'} {name}" for name, kind in fields]
+        + ["end_header\n"]
+    )
+    with whole(path) as part, part.open("wb") as file:
+        file.write(header.encode())
+        file.write(vertices.tobytes())
+
+
+def points_of(depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
+    """`geometry.camera.back_project` in NumPy: a file's size would be one more program to compile.
+
+    Args:
+        depth: [H, W].
+        intrinsics: [3, 3], integer coordinates are pixel centres, no skew.
+
+    Returns:
+        [H, W, 3] points in camera coordinates.
+    """
+    height, width = depth.shape
+    x = (np.arange(width) - intrinsics[0, 2]) / intrinsics[0, 0] * depth
+    y = (np.arange(height)[:, None] - intrinsics[1, 2]) / intrinsics[1, 1] * depth
+    return np.stack([x, y, depth], axis=-1)

@@ -1,0 +1,286 @@
+"""A trained model as a function from pictures to depth."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from radepth_jax.errors import UserError
+from radepth_jax.geometry.camera import depth_from_disparity
+from radepth_jax.models import Networks
+from radepth_jax.models.depth import check_resolution
+from radepth_jax.predict.disparity import Resolution, predict_disparity
+from radepth_jax.predict.inputs import read_image
+from radepth_jax.train.config import parse_resolution
+from radepth_jax.train.model import Model, load_model
+
+Size = tuple[int, int]  # (h, w)
+Tag = TypeVar("Tag")
+
+NATIVE = "native"
+# Canvases are rounded up to this, so that pictures of nearly one size (KITTI's) share a program.
+CANVAS_STEP = 64
+# Pixels of a batch's canvases, which bound its memory: a few float images each where they are
+# resized to the network's resolution, and all of its features where it runs on them.
+RESIZED_PIXELS, NATIVE_PIXELS = 2**25, 2**22
+
+
+@partial(jax.jit, static_argnames=("networks", "resolution", "flip", "depth_range"))
+def predict_depth(
+    variables: Any,
+    images: jax.Array,
+    sizes: jax.Array,
+    unit: jax.Array,
+    *,
+    networks: Networks,
+    resolution: Resolution | None,
+    flip: bool,
+    depth_range: tuple[float, float],
+) -> jax.Array:
+    """Depth of a batch of pictures, at their own size.
+
+    Args:
+        variables: {"depth": {"params", "batch_stats"}}.
+        images: uint8 [B, H0, W0, 3], edge-padded to one canvas.
+        sizes: int32 [B, 2], the true (h, w) of each.
+        unit: float32 [], what one unit of the network's depth is.
+        networks: of `models.build`.
+        resolution: (width, height) of the network's input; None runs it on the canvas.
+        flip: average with the mirrored picture's.
+        depth_range: (min, max) that disparities stand for.
+
+    Returns:
+        float32 [B, H0, W0]; meaningless beyond each picture's size.
+    """
+    disparity = predict_disparity(
+        variables, images, sizes, networks=networks, resolution=resolution, flip=flip
+    )
+    nearest, farthest = depth_range
+    return unit * depth_from_disparity(disparity, min_depth=nearest, max_depth=farthest)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """`depth = predictor(picture)`: see `__call__`.
+
+    Attributes:
+        model: what predicts.
+        resolution: (width, height) of the network's input; None: each picture's own size,
+            edge-padded to multiples of the network's stride and cropped back.
+        flip: average with the mirrored picture's depth (twice the time).
+        metres_per_unit: what depth is multiplied by; None leaves it up to an unknown scale.
+        batch_size: pictures that are predicted at once, at most.
+    """
+
+    model: Model
+    resolution: Resolution | None
+    flip: bool = False
+    metres_per_unit: float | None = None
+    batch_size: int = 8
+
+    def __call__(self, pictures: Any) -> Any:
+        """Depth of one picture, or of many.
+
+        The first call at a resolution compiles (half a minute for the full network on a CPU);
+        later ones reuse that while pictures are about as large. Many pictures of different sizes
+        are best given in one call, which compiles once (at native resolution: once for each padded
+        size).
+
+        Args:
+            pictures: uint8 [H, W, 3], RGB; or uint8 [B, H, W, 3]; or the path of an image file; or
+                a list of either.
+
+        Returns:
+            float32 [H, W] for one picture, [B, H, W] for an array of them, a list of [H, W] for a
+            list: distance along the optical axis at every pixel, in metres if `metres_per_unit` is
+            known and up to one unknown scale otherwise.
+
+        Raises:
+            UserError: for anything else, and for a file that cannot be read.
+        """
+        if isinstance(pictures, str | os.PathLike):
+            return self._predict([_as_picture(pictures)])[0]
+        if isinstance(pictures, list | tuple):
+            return self._predict([_as_picture(picture) for picture in pictures])
+        array = np.asarray(pictures)
+        if array.ndim == 4:
+            return np.stack(self._predict([_as_picture(picture) for picture in array]))
+        return self._predict([_as_picture(array)])[0]
+
+    def _predict(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if not pictures:
+            raise UserError("no pictures given; expected one at least")
+        results: list[np.ndarray] = [np.empty(0)] * len(pictures)
+        for canvas, members in self.group([picture.shape[:2] for picture in pictures]).items():
+            items = [(index, pictures[index]) for index in members]
+            for batch in self.stream(items, canvas, self.batch_for(canvas, len(items))):
+                for index, _, depth in batch:
+                    results[index] = depth
+        return results
+
+    def group(self, sizes: Sequence[Size]) -> dict[Size, list[int]]:
+        """Which pictures share a program: canvas (H0, W0) -> their indices.
+
+        At a fixed resolution all share the largest one's canvas. At native resolution the canvas
+        is what the network sees, so there is one for each padded size.
+
+        Args:
+            sizes: the (h, w) of each picture.
+        """
+        groups: dict[Size, list[int]] = {}
+        if self.resolution is None:
+            stride = self.model.networks.depth.stride
+            for index, size in enumerate(sizes):
+                groups.setdefault(_round_up(size, stride, least=2 * stride), []).append(index)
+        elif sizes:
+            largest = (max(h for h, _ in sizes), max(w for _, w in sizes))
+            groups[_round_up(largest, CANVAS_STEP)] = list(range(len(sizes)))
+        return groups
+
+    def batch_for(self, canvas: Size, number: int | None = None) -> int:
+        """How many pictures on this canvas are predicted at once.
+
+        Args:
+            canvas: (H0, W0).
+            number: of pictures in all, if that is known.
+        """
+        limit = NATIVE_PIXELS if self.resolution is None else RESIZED_PIXELS
+        fitting = max(1, limit // (canvas[0] * canvas[1]))
+        return min(self.batch_size, fitting, number or self.batch_size)
+
+    def stream(
+        self, items: Iterable[tuple[Tag, np.ndarray]], canvas: Size, batch_size: int
+    ) -> Iterator[list[tuple[Tag, np.ndarray, np.ndarray]]]:
+        """Predict pictures as they come, the next batch while the caller works on the last one.
+
+        Args:
+            items: of (anything, uint8 [h, w, 3]), no larger than the canvas.
+            canvas: (H0, W0), of `group`.
+            batch_size: of `batch_for`; a smaller last batch is filled up, not compiled anew.
+
+        Yields:
+            Batches of (the same thing, the picture, its float32 [h, w] depth).
+        """
+        waiting = None
+        for batch in _in_batches(items, batch_size):
+            ahead = (batch, self._start([picture for _, picture in batch], canvas, batch_size))
+            if waiting is not None:
+                yield _finish(*waiting)
+            waiting = ahead
+        if waiting is not None:
+            yield _finish(*waiting)
+
+    def _start(self, pictures: list[np.ndarray], canvas: Size, batch_size: int) -> jax.Array:
+        filled = pictures + [pictures[-1]] * (batch_size - len(pictures))
+        return predict_depth(
+            {"depth": self.model.variables["depth"]},
+            np.stack([_padded(picture, canvas) for picture in filled]),
+            np.array([picture.shape[:2] for picture in filled], np.int32),
+            np.float32(1 if self.metres_per_unit is None else self.metres_per_unit),
+            networks=self.model.networks,
+            resolution=self.resolution,
+            flip=self.flip,
+            depth_range=self.model.depth_range,
+        )
+
+
+def load(
+    workdir: str | Path,
+    *,
+    resolution: str | Resolution | None = None,
+    flip: bool = False,
+    scale: float | None = None,
+    batch_size: int = 8,
+) -> Predictor:
+    """The newest checkpoint of a run as a function from pictures to depth.
+
+    Example:
+        from radepth_jax.predict import load
+        model = load("runs/street")
+        depth = model(image)  # uint8 [H, W, 3] -> float32 [H, W]
+
+    Args:
+        workdir: the `--workdir` of a training run, or a converted model's folder.
+        resolution: of the network's input, (width, height) or "WIDTHxHEIGHT"; "native" for each
+            picture's own; by default the training resolution.
+        flip: average with the mirrored picture's depth.
+        scale: metres per unit of depth; by default what the checkpoint stores, if anything.
+        batch_size: pictures that are predicted at once, at most.
+
+    Raises:
+        UserError: if there is no checkpoint, or an option cannot be used.
+    """
+    if batch_size < 1:
+        raise UserError(f"batch_size {batch_size}: expected a whole number from 1")
+    if scale is not None and not 0 < scale < float("inf"):
+        raise UserError(f"scale {scale}: expected a positive number of metres per unit of depth")
+    model = load_model(workdir)
+    size: Resolution | None = None
+    if resolution != NATIVE:
+        chosen = model.config.views.resolution if resolution is None else resolution
+        if isinstance(chosen, str):
+            chosen = parse_resolution("resolution", chosen)
+        size = (int(chosen[0]), int(chosen[1]))
+        check_resolution(size, model.networks.depth.stride)
+    return Predictor(
+        model=replace(model, variables=jax.device_put(model.variables)),
+        resolution=size,
+        flip=flip,
+        metres_per_unit=model.metric_scale if scale is None else scale,
+        batch_size=batch_size,
+    )
+
+
+def _as_picture(given: Any) -> np.ndarray:
+    if isinstance(given, str | os.PathLike):
+        try:
+            return read_image(Path(given))
+        except ValueError as error:
+            raise UserError(f"{given}: {error}") from None
+    picture = np.asarray(given)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3 or not picture.size:
+        raise UserError(
+            f"a picture of {picture.dtype} {list(picture.shape)}: expected uint8 [H, W, 3], RGB"
+        )
+    return picture
+
+
+def _round_up(size: Size, step: int, least: int = 0) -> Size:
+    height, width = (max(least, -(-side // step) * step) for side in size)
+    return height, width
+
+
+def _padded(picture: np.ndarray, canvas: Size) -> np.ndarray:
+    """The picture with its last row and column repeated: uint8 [H0, W0, 3]."""
+    h, w = picture.shape[:2]
+    filled = np.empty((*canvas, 3), np.uint8)
+    filled[:h, :w] = picture
+    filled[h:, :w] = picture[-1]
+    filled[:, w:] = filled[:, w - 1 : w]
+    return filled
+
+
+def _in_batches(items: Iterable[Tag], batch_size: int) -> Iterator[list[Tag]]:
+    batch: list[Tag] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == batch_size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _finish(
+    batch: list[tuple[Tag, np.ndarray]], depth: jax.Array
+) -> list[tuple[Tag, np.ndarray, np.ndarray]]:
+    maps = np.asarray(depth)
+    return [
+        (tag, picture, maps[i, : picture.shape[0], : picture.shape[1]])
+        for i, (tag, picture) in enumerate(batch)
+    ]

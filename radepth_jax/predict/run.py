@@ -1,0 +1,277 @@
+"""Predict files: what `radepth predict` does, one broken file stopping none of the others."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from radepth_jax.data.video import Picture, parse_intrinsics, read_footage
+from radepth_jax.errors import UserError, writing_to
+from radepth_jax.evaluate.pictures import colorize
+from radepth_jax.predict import outputs
+from radepth_jax.predict.film import Film, RunningLimits, filming, footage_of, side_by_side
+from radepth_jax.predict.inputs import Input, image_size, read_image
+from radepth_jax.predict.predictor import Predictor
+
+Progress = Callable[[str, int, int | None], None]  # what, how many are done, of how many
+FILM_SUFFIX = "_depth.mp4"
+FRAMES_SUFFIX = "_frames"  # the folder of a video's frames
+SAVE = ("color", "png", "npy")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to write.
+
+    Attributes:
+        output: the folder.
+        save: of `outputs.SUFFIXES`.
+        intrinsics: "fx,fy,cx,cy" in pixels of every picture, for point clouds.
+        fov: or the horizontal field of view in degrees.
+        frames: write the files of every video frame, too.
+    """
+
+    output: Path
+    save: Sequence[str] = SAVE
+    intrinsics: str | None = None
+    fov: float | None = None
+    frames: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = [kind for kind in self.save if kind not in outputs.SUFFIXES]
+        if unknown:
+            choices = ", ".join(outputs.SUFFIXES)
+            raise UserError(f"--save: expected some of {choices}, got {', '.join(unknown)!r}")
+        if self.intrinsics is not None and self.fov is not None:
+            raise UserError("give either --intrinsics or --fov, not both")
+        if "ply" in self.save and self.intrinsics is None and self.fov is None:
+            raise UserError("--save ply: a point cloud needs --intrinsics fx,fy,cx,cy or --fov")
+
+
+@dataclass
+class Summary:
+    """What was done.
+
+    Attributes:
+        images: image files predicted.
+        videos: video files written.
+        frames: frames in them.
+        failures: "file: reason" for each file or frame that was not predicted.
+        pixels: in 16-bit PNGs; `clipped` of them were too far to say.
+        seconds: from the end of the first batch, which compiles, to the end of the last.
+        timed: pictures predicted and written in that time.
+    """
+
+    images: int = 0
+    videos: int = 0
+    frames: int = 0
+    failures: list[str] = field(default_factory=list)
+    pixels: int = 0
+    clipped: float = 0.0
+    seconds: float = 0.0
+    timed: int = 0
+
+
+def predict_files(
+    predictor: Predictor,
+    inputs: Sequence[Input],
+    request: Request,
+    *,
+    progress: Progress = lambda what, done, total: None,
+) -> Summary:
+    """Predict images and videos, and write what is asked for.
+
+    Args:
+        predictor: of `load`.
+        inputs: of `find_inputs`.
+        request: what to write and where.
+        progress: called after every batch.
+
+    Returns:
+        What was done and what failed.
+
+    Raises:
+        UserError: if an output would replace an input, or cannot be written.
+    """
+    _check_nothing_is_replaced(inputs, request)
+    with (
+        writing_to(request.output),
+        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+    ):
+        request.output.mkdir(parents=True, exist_ok=True)
+        run = _Run(predictor, request, progress, pool)
+        run.images([file for file in inputs if not file.is_video])
+        for file in inputs:
+            if file.is_video:
+                run.video(file)
+    return run.summary
+
+
+def _check_nothing_is_replaced(inputs: Sequence[Input], request: Request) -> None:
+    paths = {file.path for file in inputs}
+    for file in inputs:
+        suffixes = (FILM_SUFFIX,) if file.is_video else outputs.SUFFIXES.values()
+        for suffix in suffixes:
+            target = Path(os.path.abspath(request.output / f"{file.name}{suffix}"))
+            if target in paths:
+                raise UserError(f"{target}: is an input, and would be replaced by the depth of "
+                                f"{file.path}; name another output folder")  # fmt: skip
+
+
+class _Run:
+    def __init__(
+        self, predictor: Predictor, request: Request, progress: Progress, pool: ThreadPoolExecutor
+    ) -> None:
+        self.predictor = predictor
+        self.request = request
+        self.progress = progress
+        self.pool = pool
+        self.summary = Summary()
+
+    def images(self, files: list[Input]) -> None:
+        """One program for all sizes (at native resolution, one for each padded size)."""
+        sized: list[tuple[Input, tuple[int, int]]] = []
+        for file in files:
+            try:
+                sized.append((file, image_size(file.path)))
+            except ValueError as error:
+                self._failed(str(file.path), error)
+        groups = self.predictor.group([size for _, size in sized])
+        for canvas, members in groups.items():
+            batch_size = self.predictor.batch_for(canvas, len(members))
+            readable = self._read([sized[index][0] for index in members], batch_size)
+            clock = None
+            for batch in self.predictor.stream(readable, canvas, batch_size):
+                jobs = [
+                    self.pool.submit(self._write, file.name, image, depth, None)
+                    for file, image, depth in batch
+                ]
+                for (file, _, _), job in zip(batch, jobs, strict=True):
+                    try:
+                        self._count_clipped(*job.result())
+                        self.summary.images += 1
+                    except UserError as error:  # intrinsics that do not fit this image
+                        self._failed(str(file.path), error)
+                clock = self._tick(clock, len(batch))
+                done = self.summary.images + len(self.summary.failures)
+                self.progress("images", done, len(files))
+
+    def _read(self, files: list[Input], ahead: int) -> Iterator[tuple[Input, np.ndarray]]:
+        """Decode in threads, leaving out and noting what cannot be read."""
+        for start in range(0, len(files), ahead):
+            part = files[start : start + ahead]
+            jobs = [self.pool.submit(read_image, file.path) for file in part]
+            for file, job in zip(part, jobs, strict=True):
+                try:
+                    yield file, job.result()
+                except ValueError as error:
+                    self._failed(str(file.path), error)
+
+    def video(self, file: Input) -> None:
+        """Write the side-by-side video, and the frames' own files if asked for."""
+        target = self.request.output / f"{file.name}{FILM_SUFFIX}"
+        try:
+            footage = footage_of(file.path)
+            with filming(target, footage) as film:
+                self._film(film, file, footage.rate, footage.frames)
+                if not film.frames:
+                    raise UserError(f"{file.path}: no frame of it can be read")
+        except UserError as error:
+            self.summary.failures.append(str(error))
+            return
+        self.summary.videos += 1
+        self.summary.frames += film.frames
+
+    def _film(self, film: Film, file: Input, rate: Fraction, total: int) -> None:
+        pictures = self._decode(file)
+        first = next(pictures, None)
+        if first is None:
+            return
+        size = first[1].shape[:2]
+
+        def of_one_size() -> Iterator[tuple[Picture, np.ndarray]]:
+            yield first
+            for picture, image in pictures:
+                if image.shape[:2] == size:
+                    yield picture, image
+                else:
+                    self._failed(picture.origin, "its size is not that of the first frame")
+
+        (canvas,) = self.predictor.group([size])
+        batch_size = self.predictor.batch_for(canvas)
+        limits_of = RunningLimits()
+        clock = None
+        for batch in self.predictor.stream(of_one_size(), canvas, batch_size):
+            limits = [limits_of(1 / depth) for _, _, depth in batch]
+            jobs = []
+            if self.request.frames:
+                folder = f"{file.name}{FRAMES_SUFFIX}"
+                jobs = [
+                    self.pool.submit(
+                        self._write, f"{folder}/{picture.number:06d}", image, depth, limit
+                    )
+                    for (picture, image, depth), limit in zip(batch, limits, strict=True)
+                ]
+            views = self.pool.map(_view, batch, limits)
+            for (picture, _, _), view in zip(batch, views, strict=True):
+                film.add(view, picture.number / rate if picture.time is None else picture.time)
+            for job in jobs:
+                self._count_clipped(*job.result())
+            clock = self._tick(clock, len(batch))
+            self.progress(file.path.name, film.frames, total or None)
+
+    def _decode(self, file: Input) -> Iterator[tuple[Picture, np.ndarray]]:
+        for picture in read_footage(file.path):
+            try:
+                yield picture, picture.decode()
+            except ValueError as error:
+                self._failed(picture.origin, error)
+
+    def _write(
+        self,
+        name: str,
+        image: np.ndarray,
+        depth: np.ndarray,
+        limits: tuple[float, float] | None,
+    ) -> tuple[int, float]:
+        """The files of one picture -> its pixels in a 16-bit PNG, and how many were clipped."""
+        request = self.request
+        path = {kind: request.output / f"{name}{outputs.SUFFIXES[kind]}" for kind in request.save}
+        intrinsics = None
+        if "ply" in path:
+            intrinsics = parse_intrinsics(request.intrinsics, request.fov, depth.shape[:2])
+        pixels, clipped = 0, 0.0
+        if "color" in path:
+            outputs.write_color(path["color"], depth, limits)
+        if "png" in path:
+            pixels, clipped = depth.size, depth.size * outputs.write_png(path["png"], depth)
+        if "npy" in path:
+            outputs.write_npy(path["npy"], depth)
+        if intrinsics is not None:
+            outputs.write_ply(path["ply"], depth, image, intrinsics)
+        return pixels, clipped
+
+    def _count_clipped(self, pixels: int, clipped: float) -> None:
+        self.summary.pixels += pixels
+        self.summary.clipped += clipped
+
+    def _failed(self, what: str, error: Exception | str) -> None:
+        self.summary.failures.append(f"{what}: {error}")
+
+    def _tick(self, clock: float | None, pictures: int) -> float:
+        """Count a batch's time and pictures, unless it is a program's first."""
+        now = time.perf_counter()
+        if clock is not None:
+            self.summary.seconds += now - clock
+            self.summary.timed += pictures
+        return now
+
+
+def _view(item: tuple[Picture, np.ndarray, np.ndarray], limits: tuple[float, float]) -> np.ndarray:
+    _, image, depth = item
+    return side_by_side(image, colorize(1 / depth, limits=limits))

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from radepth_jax.errors import UserError
+from radepth_jax.predict.inputs import find_inputs, image_size, read_image
+
+
+def names(paths, output="out"):
+    return [file.name for file in find_inputs(paths, output)]
+
+
+def touch(folder, *files):
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+
+
+def test_a_folder_is_its_images_and_videos_in_natural_order(tmp_path):
+    touch(tmp_path, "10.png", "2.JPG", "20 film.mp4", "notes.txt", "deeper/1.png")
+    files = find_inputs([tmp_path], tmp_path / "out")
+    assert [(file.name, file.is_video) for file in files] == [
+        ("2", False), ("10", False), ("20 film", True),
+    ]  # fmt: skip
+
+
+def test_names_grow_until_no_two_are_the_same(tmp_path):
+    touch(tmp_path, "a/1.png", "b/1.png", "b/2.png", "c/3.png", "c/3.jpg")
+    assert names([tmp_path / "a", tmp_path / "c/3.png"]) == ["1", "3"]
+    assert names([tmp_path / "a", tmp_path / "b"]) == ["a/1", "b/1", "b/2"]
+    assert names([tmp_path / "c"]) == ["3.jpg", "3.png"]
+    assert names([tmp_path / "a", tmp_path / "c"]) == ["a/1.png", "c/3.jpg", "c/3.png"]
+    assert names([tmp_path / "a", tmp_path / "a/1.png"]) == ["1"]
+
+
+def test_what_cannot_be_input_is_named(tmp_path):
+    touch(tmp_path, "texts/notes.txt", "a/1.png")
+    with pytest.raises(UserError, match="texts: no images or videos in it"):
+        find_inputs([tmp_path / "texts"], tmp_path / "out")
+    with pytest.raises(UserError, match=r"nowhere\.png: no such file"):
+        find_inputs([tmp_path / "nowhere.png"], tmp_path / "out")
+    with pytest.raises(UserError, match="is also the output folder"):
+        find_inputs([tmp_path / "a"], tmp_path / "b/../a")
+
+
+@pytest.fixture
+def colours():
+    return np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
+
+
+def test_exif_orientation_turns_the_image_upright(tmp_path, colours):
+    for orientation, stored in {
+        1: colours,
+        3: colours[::-1, ::-1],
+        6: np.rot90(colours),  # to be turned clockwise
+        8: np.rot90(colours, -1),
+        5: colours.transpose(1, 0, 2),
+    }.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / f"{orientation}.png"
+        Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif)
+        np.testing.assert_array_equal(read_image(path), colours)
+        assert image_size(path) == (6, 9)
+
+
+def test_grey_transparency_palettes_and_16_bits_become_rgb(tmp_path, colours):
+    grey = colours[..., 0]
+    repeated = np.repeat(grey[..., None], 3, axis=-1)
+    alpha = np.dstack([colours, grey])
+    palette = Image.fromarray(colours).quantize(64)
+    palette.info["transparency"] = bytes(range(64))
+    cases = {
+        "grey": (Image.fromarray(grey), repeated),
+        "rgba": (Image.fromarray(alpha), colours),
+        "grey_alpha": (Image.fromarray(np.dstack([grey, grey]), "LA"), repeated),
+        "palette": (palette, np.asarray(palette.convert("RGBA"))[..., :3]),
+        "sixteen": (Image.fromarray(grey.astype(np.uint16) * 256 + 255), repeated),
+        "thirty_two": (Image.fromarray(grey.astype(np.int32) * 256), repeated),
+    }
+    for name, (image, expected) in cases.items():
+        path = tmp_path / f"{name}.{'tif' if name == 'thirty_two' else 'png'}"
+        image.save(path)
+        np.testing.assert_array_equal(read_image(path), expected, err_msg=name)
+        assert image_size(path) == (6, 9)
+
+
+def test_what_is_no_picture_says_why(tmp_path, colours):
+    Image.fromarray(colours).save(tmp_path / "whole.png")
+    data = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("no picture")
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "float.tif")
+    Image.fromarray(np.full((2, 2), 1 << 20, np.int32)).save(tmp_path / "deep.tif")
+    assert image_size(tmp_path / "cut.png") == (6, 9)
+    for name, reason in {
+        "cut.png": "truncated",
+        "empty.png": "empty",
+        "text.png": "not an image",
+        "float.tif": "floating-point",
+        "deep.tif": "more than 16 bits",
+        "nowhere.png": "No such file",
+    }.items():
+        with pytest.raises(ValueError, match=reason):
+            read_image(tmp_path / name)
+    for name in ("empty.png", "text.png"):
+        with pytest.raises(ValueError, match="not an image"):
+            image_size(tmp_path / name)
