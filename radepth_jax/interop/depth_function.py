@@ -1,12 +1,15 @@
 """The depth network as one function of images, as the exports hold it."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 import radepth_jax
+from radepth_jax.errors import UserError, writing_to
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.train.model import Model
@@ -60,3 +63,19 @@ def depth_function(
         "depth_unit": "the network's own" if scale is None else "metres",
     }
     return depth_of, metadata
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file whole or not at all, and its folder if need be.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file")
+    part = path.with_name(f"{path.name}.part")
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        os.replace(part, path)

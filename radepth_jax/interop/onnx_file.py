@@ -9,8 +9,8 @@ from pathlib import Path
 
 import jax
 
-from radepth_jax.errors import UserError, writing_to
-from radepth_jax.interop.depth_function import depth_function
+from radepth_jax.errors import UserError
+from radepth_jax.interop.depth_function import depth_function, write_whole
 from radepth_jax.train.model import Model
 
 INSTALL = "pip install 'radepth-jax[onnx]'"
@@ -63,8 +63,7 @@ def export_onnx(
         graph, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
     )
     onnx.checker.check_model(graph)
-    with writing_to(path):
-        Path(path).write_bytes(graph.SerializeToString())
+    write_whole(path, graph.SerializeToString())
 
 
 @contextlib.contextmanager

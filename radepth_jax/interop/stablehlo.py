@@ -4,6 +4,7 @@ A file is a zip archive of two members: `metadata.json`, and `exported`, which p
 `jax.export.deserialize`. The weights are inside, and the batch size is open.
 """
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Sequence
@@ -14,8 +15,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from radepth_jax.errors import UserError, writing_to
-from radepth_jax.interop.depth_function import Outputs, depth_function
+from radepth_jax.errors import UserError
+from radepth_jax.interop.depth_function import Outputs, depth_function, write_whole
 from radepth_jax.train.model import Model
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -50,11 +51,15 @@ def export_stablehlo(
         resolution: (width, height) of the images.
         path: the file.
         with_depth: see `depth_function`.
-        platforms: of `PLATFORMS`, or any other that JAX can lower for ("rocm").
+        platforms: of cpu, cuda, rocm, tpu.
 
     Raises:
-        UserError: the resolution does not fit the network, or the file cannot be written.
+        UserError: the resolution does not fit the network, a platform is unknown, or the file
+            cannot be written.
     """
+    for platform in platforms:
+        if platform not in (*PLATFORMS, "rocm"):
+            raise UserError(f"platform {platform!r}: expected cpu, cuda, rocm or tpu")
     function, metadata = depth_function(model, resolution, with_depth=with_depth)
     width, height = resolution
     images = jax.ShapeDtypeStruct(
@@ -62,9 +67,11 @@ def export_stablehlo(
     )
     exported = jax.export.export(jax.jit(function), platforms=tuple(platforms))(images)
     metadata["platforms"] = list(exported.platforms)
-    with writing_to(path), zipfile.ZipFile(path, "w") as archive:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("metadata.json", json.dumps(metadata, indent=2) + "\n")
         archive.writestr("exported", bytes(exported.serialize()))
+    write_whole(path, content.getvalue())
 
 
 def load_stablehlo(path: str | Path) -> ExportedDepth:
