@@ -114,7 +114,7 @@ def make_parser() -> Parser:
     )
     add("--scale_factor", type=float, help="for --scaling none (5.4 in the stereo protocol)")
     add("--camera_height", type=float, help="metres over the road, for --scaling ground")
-    add("--crop", help="none or garg; by default the data set's, or else as in the config")
+    add("--crop", help="none, garg or nyu; by default the data set's, or else as in the config")
     add("--min_depth", type=float, help="metres; ground truth must exceed it; default as --crop")
     add("--max_depth", type=float, help="metres; the cap; default as --crop")
     add("--batch_size", type=int, help="images a step, over all devices")

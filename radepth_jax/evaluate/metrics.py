@@ -5,6 +5,7 @@ section 4.3; median scaling after Zhou et al. (2017).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +17,11 @@ METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "d1", "d2", "d3")
 # How predictions become metres: by each image's ground truth, by the camera's height over the
 # estimated ground, by a factor measured on other images, or by a given one.
 SCALINGS = ("median", "ground", "fixed", "none")
+CROPS = ("none", "garg", "nyu")
 # Rows and columns that Garg et al. (2016) evaluate on KITTI, as fractions of the image.
 GARG_CROP = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
+# Rows 45..470 and columns 41..600 of NYUv2's 640x480 images (Eigen et al., 2014).
+NYU_CROP = (45, 471, 41, 601)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Protocol:
     Attributes:
         min_depth: metres; ground truth at or below is left out, predictions are clipped to it.
         max_depth: metres; likewise from above.
-        crop: "none" or "garg".
+        crop: "none", "garg" (KITTI) or "nyu".
         scaling: "median" scales each prediction by median(ground truth) / median(prediction),
             "ground" by the known height of the camera over its own estimate (`evaluate.ground`),
             "fixed" and "none" by one factor for all images.
@@ -41,8 +45,8 @@ class Protocol:
     camera_height: float = 1.65
 
     def __post_init__(self) -> None:
-        if self.crop not in ("none", "garg"):
-            raise UserError(f"evaluate.crop: expected none or garg, got {self.crop!r}")
+        if self.crop not in CROPS:
+            raise UserError(f"evaluate.crop: expected one of {', '.join(CROPS)}, got {self.crop!r}")
         if self.scaling not in SCALINGS:
             raise UserError(
                 f"evaluate.scaling: expected one of {', '.join(SCALINGS)}, got {self.scaling!r}"
@@ -71,15 +75,18 @@ def valid_mask(depth: jax.Array, size: jax.Array, protocol: Protocol) -> jax.Arr
         bool [H, W].
     """
     mask = (depth > protocol.min_depth) & (depth < protocol.max_depth)
+    if protocol.crop == "none":
+        return mask
+    bounds: Any = NYU_CROP
     if protocol.crop == "garg":
-        top, bottom, left, right = (
+        bounds = [
             _floor_table(fraction, depth.shape[axis])[size[axis]]
             for fraction, axis in zip(GARG_CROP, (0, 0, 1, 1), strict=True)
-        )
-        rows = jnp.arange(depth.shape[0])[:, None]
-        columns = jnp.arange(depth.shape[1])[None, :]
-        mask &= (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
-    return mask
+        ]
+    top, bottom, left, right = bounds
+    rows = jnp.arange(depth.shape[0])[:, None]
+    columns = jnp.arange(depth.shape[1])[None, :]
+    return mask & (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
 
 
 def _floor_table(fraction: float, longest: int) -> jax.Array:

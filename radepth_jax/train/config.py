@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
+from radepth_jax.evaluate.metrics import CROPS
 from radepth_jax.losses import LossOptions
 from radepth_jax.models import presets
 from radepth_jax.models.depth import check_resolution
@@ -84,7 +85,7 @@ def default_config() -> ConfigDict:
     config.evaluate = ConfigDict()
     config.evaluate.min_depth = 1e-3
     config.evaluate.max_depth = 80.0
-    config.evaluate.crop = "none"  # "garg" for KITTI
+    config.evaluate.crop = "none"  # "garg" for KITTI, "nyu"
     # How predictions become metres: "median" (of each image's ground truth), "ground" (the camera's
     # height over the estimated ground plane) or "none" (times scale_factor).
     config.evaluate.scaling = "median"
@@ -109,7 +110,7 @@ def check_config(config: ConfigDict) -> None:
     _check_choice("config.batch_norm", config.batch_norm, ("per_view", "joint"))
     _check_choice("config.optimizer.name", config.optimizer.name, ("adam", "sgd"))
     _check_choice("config.optimizer.schedule", config.optimizer.schedule, ("step", "cosine"))
-    _check_choice("config.evaluate.crop", config.evaluate.crop, ("none", "garg"))
+    _check_choice("config.evaluate.crop", config.evaluate.crop, CROPS)
     _check_choice("config.evaluate.scaling", config.evaluate.scaling, ("median", "ground", "none"))
     if len(config.data.frame_offsets) < 2:
         raise UserError(

@@ -108,7 +108,7 @@ def test_options_go_before_the_data_sets_protocol_and_that_before_the_config(run
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--crop=eigen"], ["crop: expected none or garg", "'eigen'"]),
+        (["--crop=eigen"], ["crop: expected one of none, garg, nyu", "'eigen'"]),
         (["--resolutions=70x32"], ["70x32", "multiples of 16", "64x32"]),
         (["--resolutions=64x32,64"], ["--resolutions: expected WIDTHxHEIGHT", "'64'"]),
         (["--scaling=none", "--min_depth=90"], ["min_depth is 90.0", "max_depth, 80.0"]),

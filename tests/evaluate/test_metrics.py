@@ -44,6 +44,15 @@ def test_gargs_crop_is_exact_on_kittis_sizes(h):
     assert got["pixels"] == rows * (int(0.96405229 * 1242) - int(0.03594771 * 1242))
 
 
+def test_nyus_crop_is_its_own_rectangle():
+    truth = np.zeros((480, 640), np.float32)
+    truth[45, 41] = truth[470, 600] = 2  # its corners
+    truth[44, 300] = truth[471, 300] = truth[200, 40] = truth[200, 601] = 5
+    got = compiled(np.ones_like(truth), truth, np.array([480, 640]), Protocol(crop="nyu"))
+    assert got["pixels"] == 2
+    assert got["scale"] == 2
+
+
 def test_a_perfect_prediction_up_to_scale():
     _, truth, size = random_depths(0)
     got = compiled(np.where(truth > 0, truth * 3, 1), truth, size, Protocol())
@@ -73,7 +82,7 @@ def test_masked_median_equals_numpy(values, data):
 
 
 def test_an_unknown_crop_is_named():
-    with pytest.raises(UserError, match=r"crop: expected none or garg, got 'eigen'"):
+    with pytest.raises(UserError, match=r"crop: expected one of none, garg, nyu, got 'eigen'"):
         Protocol(crop="eigen")
 
 
