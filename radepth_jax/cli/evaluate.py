@@ -16,6 +16,7 @@ from radepth_jax.errors import UserError, writing_to
 if TYPE_CHECKING:
     from radepth_jax.data import EvaluationSource
     from radepth_jax.evaluate.metrics import Protocol
+    from radepth_jax.evaluate.row import Row
     from radepth_jax.predict.disparity import Resolution
     from radepth_jax.train.model import Model
 
@@ -77,7 +78,7 @@ def main(argv: list[str]) -> None:
             paths = report.write_report(
                 rows, options.output, about=about, confidence=options.confidence or 0.95
             )
-            paths += write_sheets(source, show, rows, Path(options.output))
+            paths += write_sheets(source, show, rows, protocol, Path(options.output))
         for path in paths:
             print(path)
 
@@ -257,7 +258,13 @@ def store_scales(
         )
 
 
-def write_sheets(source: "EvaluationSource", show: list[int], rows: list, folder: Path) -> list:
+def write_sheets(
+    source: "EvaluationSource",
+    show: list[int],
+    rows: "list[Row]",
+    protocol: "Protocol",
+    folder: Path,
+) -> list[Path]:
     """Write `depth.png` and, where there is ground truth, `errors.png`; returns their paths."""
     from PIL import Image
 
@@ -270,5 +277,5 @@ def write_sheets(source: "EvaluationSource", show: list[int], rows: list, folder
     Image.fromarray(depth_sheet(samples, show, rows)).save(paths[0])
     if any(sample["depth"].any() for sample in samples):
         paths.append(folder / "errors.png")
-        Image.fromarray(error_sheet(samples, show, rows)).save(paths[1])
+        Image.fromarray(error_sheet(samples, show, rows, protocol)).save(paths[1])
     return paths

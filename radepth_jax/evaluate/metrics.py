@@ -100,14 +100,32 @@ def _floor_table(fraction: float, longest: int) -> jax.Array:
 def masked_median(values: jax.Array, mask: jax.Array) -> jax.Array:
     """Median of values[mask], as `numpy.median` (mean of the middle two); NaN for an empty mask.
 
+    Selected by bisection over the bits of the floats, 32 counts in all: several times faster than
+    sorting on a CPU, and as exact.
+
     Args:
-        values: float32, any shape.
+        values: float32, any shape, no NaN under the mask.
         mask: bool, the same shape.
     """
-    ordered = jnp.sort(jnp.where(mask, values, jnp.inf).ravel())
+    values = jnp.where(mask, values, jnp.inf).ravel()
     count = mask.sum()
-    low = ordered[jnp.maximum(count - 1, 0) // 2]
-    high = ordered[count // 2]
+    # As integers, floats keep their order; negative ones run backwards until their bits are turned.
+    bits = jax.lax.bitcast_convert_type(values, jnp.int32)
+    keys = bits ^ ((bits >> 31) & 0x7FFFFFFF)
+    rank = jnp.maximum(count - 1, 0) // 2
+
+    def halve(_: int, interval: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        first, last = interval
+        middle = (first & last) + ((first ^ last) >> 1)  # the mean, without overflow
+        enough = (keys <= middle).sum() > rank
+        return jnp.where(enough, first, middle + 1), jnp.where(enough, middle, last)
+
+    whole = jnp.iinfo(jnp.int32)
+    key, _ = jax.lax.fori_loop(0, 32, halve, (jnp.int32(whole.min), jnp.int32(whole.max)))
+    low = jax.lax.bitcast_convert_type(key ^ ((key >> 31) & 0x7FFFFFFF), jnp.float32)
+    # The upper of the middle two: the same value again, or the next one.
+    above = jnp.min(jnp.where(keys > key, values, jnp.inf))
+    high = jnp.where((keys <= key).sum() > count // 2, low, above)
     return jnp.where(count > 0, (low + high) / 2, jnp.nan)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
+from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.evaluate.pictures import colorize, grid, labelled, resized
 from radepth_jax.evaluate.row import Row
 
@@ -45,16 +46,20 @@ def depth_sheet(samples: Sequence[dict], images: Sequence[int], rows: Sequence[R
     return grid(lines)
 
 
-def error_sheet(samples: Sequence[dict], images: Sequence[int], rows: Sequence[Row]) -> np.ndarray:
+def error_sheet(
+    samples: Sequence[dict], images: Sequence[int], rows: Sequence[Row], protocol: Protocol
+) -> np.ndarray:
     """Where predictions are wrong: |prediction - truth| / truth after scaling.
 
     Blue is 0, red `WORST_ERROR` and more, grey has no ground truth. Each cell of the picture is
-    the mean over its pixels that have some, so sparse laser points are seen.
+    the mean over its pixels that have some, so sparse laser points are seen. What the protocol
+    crops off is shown too.
 
     Args:
         samples: of an `EvaluationSource`.
         images: their positions in it.
         rows: that have `depths` of these images.
+        protocol: the range of ground truth, and what predictions are clipped to.
 
     Returns:
         uint8 [H, W, 3].
@@ -68,11 +73,11 @@ def error_sheet(samples: Sequence[dict], images: Sequence[int], rows: Sequence[R
         cells = []
         for i, sample in zip(images, samples, strict=True):
             truth = _crop(sample["depth"], sample["depth_size"])
-            known = (truth > 0) & np.isfinite(row.per_image["scale"][i])
-            error = np.abs(row.depths[i] * row.per_image["scale"][i] - truth)
-            cells.append(
-                labelled(_error_picture(error / np.where(known, truth, 1), known, size), label)
-            )
+            scale = row.per_image["scale"][i]
+            known = (truth > protocol.min_depth) & (truth < protocol.max_depth) & np.isfinite(scale)
+            predicted = np.clip(row.depths[i] * scale, protocol.min_depth, protocol.max_depth)
+            relative = np.abs(predicted - truth) / np.where(known, truth, 1)
+            cells.append(labelled(_error_picture(relative, known, size), label))
         lines.append(cells)
     return grid(lines)
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.evaluate.row import Row
 from radepth_jax.evaluate.sheets import cell_means, choose_images, depth_sheet, error_sheet
 
@@ -41,11 +42,13 @@ def test_sheets_show_truth_predictions_and_where_they_are_wrong():
     other_scaling = Row("m", "64x32", {}, 1, scaling="fixed", depths={0: predicted})
     sheet = depth_sheet([sample], [0], [row, other_scaling])
     assert sheet.shape == (3 * 130 - 2, 256, 3)  # one prediction, shown once
-    errors = error_sheet([sample], [0], [row])[130:]
+    truth[60:] = 90  # beyond the range
+    errors = error_sheet([sample], [0], [row], Protocol())[130:]
     blue, red, grey = errors[100, 60], errors[100, 200], errors[40, 200]
     assert blue[2] > blue[0]
     assert red[0] > red[2]
     np.testing.assert_array_equal(grey, 40)
+    np.testing.assert_array_equal(errors[124, 60], 40)
 
 
 def test_images_are_spread_over_the_source():
