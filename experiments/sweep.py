@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--split", default="train")
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--batch_size", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--resolutions", default="128x48,160x48,192x64,256x80,304x96")
     parser.add_argument("--output", default="runs/sweep.json", type=Path)
     options = parser.parse_args()
@@ -75,15 +77,17 @@ def main() -> None:
     network = jax.jit(lambda x: networks.depth.apply(variables["depth"], x)[0][0, ..., 0])
     loop_over(First(source.source, 1), network, resolutions, protocol)  # compiles
     start = time.perf_counter()
-    expected = loop_over(source, network, resolutions, protocol)
-    loop_seconds = time.perf_counter() - start
-
-    start = time.perf_counter()
     batched(First(source.source, options.batch_size))
     compile_seconds = time.perf_counter() - start
-    start = time.perf_counter()
-    rows = batched(source)
-    seconds = time.perf_counter() - start
+    took: dict[str, list[float]] = {"loop": [], "batched": []}
+    for _ in range(options.repeats):  # in turns, as other work on the machine comes and goes
+        start = time.perf_counter()
+        expected = loop_over(source, network, resolutions, protocol)
+        took["loop"].append(time.perf_counter() - start)
+        start = time.perf_counter()
+        rows = batched(source)
+        took["batched"].append(time.perf_counter() - start)
+    loop_seconds, seconds = (statistics.median(took[name]) for name in ("loop", "batched"))
 
     worst = max(
         abs(row.metrics[name] / values[:, i].mean() - 1)
@@ -99,6 +103,7 @@ def main() -> None:
             "jax": jax.__version__,
             "python": platform.python_version(),
         },
+        "seconds": took,
         "images": len(source),
         "resolutions": options.resolutions,
         "batched_s": seconds,
