@@ -10,6 +10,11 @@ DOWNLOADS = {
         "data_depth_annotated.zip, from "
         "https://www.cvlibs.net/datasets/kitti/eval_depth.php?benchmark=depth_prediction"
     ),
+    "kitti_odometry": (
+        "download 'odometry data set (color, 65 GB)', 'calibration files' and 'ground truth poses' "
+        "from https://www.cvlibs.net/datasets/kitti/eval_odometry.php and extract them into one "
+        "folder"
+    ),
     "make3d": (
         "download Test134.tar.gz and Test134Depth.tar.gz (which extracts as Gridlaserdata), linked "
         "from http://make3d.cs.cornell.edu/data.html, and extract both into one folder"

@@ -63,7 +63,11 @@ def main(argv: list[str]) -> None:
         help="with the sensor's holes filled in, or as measured",
     )
 
-    odometry = names.add_parser("kitti_odometry", help="KITTI odometry sequences with their poses")
+    odometry = names.add_parser(
+        "kitti_odometry",
+        help="KITTI odometry sequences with their poses",
+        description=DOWNLOADS["kitti_odometry"],
+    )
     odometry.add_argument("--source", required=True, help="the folder of sequences and poses")
     odometry.add_argument("--sequences", type=_comma_list, default=("09", "10"), help="09,10")
 

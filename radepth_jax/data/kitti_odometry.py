@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.kitti_velodyne import CAMERAS, Calibration, read_projections
+from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
 
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -38,9 +39,6 @@ class KittiOdometry(FrameDatasetBuilder):
     camera0_T_camera` with the offset between the rectified cameras from `calib.txt` (6 cm from
     camera 0 to 2). The world is camera 0 at the first frame. Frames that are missing, or without a
     pose, are listed in `problems.txt`.
-
-    To download from the homepage: "odometry data set (color, 65 GB)", "calibration files" and
-    "ground truth poses".
     """
 
     CONFIG_CLASS = KittiOdometryConfig
@@ -110,13 +108,14 @@ class _Recording:
 def _root(source: str | Path | None) -> Path:
     if source is None:
         raise UserError(
-            "kitti_odometry: --source is missing: the folder that holds 'sequences' and 'poses'"
+            "kitti_odometry: --source is missing, the folder of 'sequences' and 'poses'; "
+            f"{DOWNLOADS['kitti_odometry']}"
         )
     root = Path(source).expanduser()
     if not (root / "sequences").is_dir():
         raise UserError(
-            f"{root}: no folder 'sequences' in it; expected an extracted KITTI odometry tree "
-            "(sequences/09/image_2/000000.png, sequences/09/calib.txt, poses/09.txt)"
+            f"{root}: no folder 'sequences' in it; expected sequences/09/image_2/000000.png, "
+            f"sequences/09/calib.txt, poses/09.txt: {DOWNLOADS['kitti_odometry']}"
         )
     return root
 
