@@ -77,9 +77,9 @@ def main(argv: list[str]) -> None:
         }
         part.write_text(json.dumps(facts, indent=2) + "\n")
 
-    done = [f"{summary.images} images"] * bool(summary.images)
+    done = [_counted(summary.images, "image")] * bool(summary.images)
     if summary.videos:
-        done.append(f"{summary.videos} videos with {summary.frames} frames")
+        done.append(f"{_counted(summary.videos, 'video')} ({_counted(summary.frames, 'frame')})")
     speed = f", {summary.timed / summary.seconds:.1f} a second" if summary.timed else ""
     print(f"{' and '.join(done) or 'nothing'} predicted{speed}: {request.output}")
     if scale is None:
@@ -94,3 +94,7 @@ def main(argv: list[str]) -> None:
         print(f"radepth predict: failed: {failure}", file=sys.stderr)
     if summary.failures:
         raise SystemExit(1)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" + "s" * (number != 1)

@@ -157,7 +157,7 @@ def test_a_video_keeps_its_frames_and_times(radepth, tmp_path):
     predict_depth.clear_cache()
     code, text, err = radepth("--batch_size=4", "--frames", "--save=npy", tmp_path / "drive.mp4")
     assert code == 0, err
-    assert "1 videos with 11 frames predicted" in text
+    assert "1 video (11 frames) predicted" in text
     assert predict_depth._cache_size() == 1
     stream, frames, times = frames_of(tmp_path / "out" / "drive_depth.mp4")
     assert (stream.width, stream.height, stream.average_rate) == (66, 72, 10)
@@ -174,7 +174,7 @@ def test_a_broken_video_is_named_and_leaves_nothing(radepth, pictures, tmp_path)
     (tmp_path / "broken.mp4").write_bytes(b"no video" * 100)
     code, text, err = radepth("--save=npy", tmp_path / "broken.mp4", pictures / "0.png")
     assert code == 1
-    assert "1 images predicted" in text
+    assert "1 image predicted" in text
     assert f"{tmp_path}/broken.mp4: not a video" in err
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["0_depth.npy", "predict.json"]
@@ -197,7 +197,7 @@ def test_a_video_that_ends_too_early_says_where(radepth, tmp_path):
     assert code == 1
     _, frames, times = frames_of(tmp_path / "out" / "cut_depth.mp4")
     assert 3 <= len(frames) < 12
-    assert f"1 videos with {len(frames)} frames" in text
+    assert f"1 video ({len(frames)} frames)" in text
     assert f"failed: {path} frame " in err
     assert times == sorted(times)
 
