@@ -25,6 +25,8 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.data.name = "street/full"
     config.data.batch_size = 4
     config.data.workers = 0
+    # Small batches: each image is normalised in training by what it is normalised by in a test.
+    config.batch_norm = "joint"
     config.views.resolution = (192, 64)
     config.optimizer.learning_rate = 1e-3
     config.optimizer.schedule = "cosine"
@@ -33,19 +35,19 @@ def get_config(variant: str = "full") -> ConfigDict:
     # a small weight. At full weight it flattens depth (experiments/RESULTS.md).
     config.loss.consistency = 0.05
     config.loss.mask_low_filler = True
-    config.loss.consistency_ramp = (1600, 2200)
-    config.train.middle_view_steps = 1500
-    config.train.steps = 3000
-    config.train.validate_every = 500
+    config.loss.consistency_ramp = (3500, 4500)
+    config.train.middle_view_steps = 3000
+    config.train.steps = 9000
+    config.train.validate_every = 1000
     config.train.checkpoint_every = 500
-    config.train.picture_every = 500
+    config.train.picture_every = 1000
     config.evaluate.resolutions = ((128, 48), (192, 64), (304, 96))
     if variant == "demo":
         config.data.name = "street/demo"
-        config.loss.consistency_ramp = (550, 750)
-        config.train.middle_view_steps = 500
-        config.train.steps = 1000
-        config.train.validate_every = 1000
-        config.train.picture_every = 1000
+        config.loss.consistency_ramp = (750, 950)
+        config.train.middle_view_steps = 700
+        config.train.steps = 1400
+        config.train.validate_every = 700
+        config.train.picture_every = 1400
         config.evaluate.resolutions = ((192, 64),)
     return config

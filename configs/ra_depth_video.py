@@ -32,6 +32,7 @@ def get_config(variant: str = "full") -> ConfigDict:
         config.pretrained.pose_encoder = ""
         config.data.batch_size = 4
         config.data.workers = 0
+        config.batch_norm = "joint"
         config.views.resolution = (224, 128)
         config.optimizer.learning_rate = 1e-3
         config.optimizer.schedule = "cosine"
