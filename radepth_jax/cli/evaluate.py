@@ -43,6 +43,11 @@ def main(argv: list[str]) -> None:
     from radepth_jax.evaluate.sheets import choose_images
 
     show = choose_images(source, options.pictures) if options.output else []
+    prior_rows = []
+    if options.row_prior:  # first: a split without depth should not cost an evaluation
+        train_split = models[0][1].config.data.train_split
+        prior = priors.row_prior(EvaluationSource(dataset, train_split), protocol)
+        prior_rows = [priors.evaluate_constant(prior, source, protocol=protocol, model="row prior")]
     rows = []
     for checkpoint, model in models:
         rows += evaluate(
@@ -58,10 +63,7 @@ def main(argv: list[str]) -> None:
             model=model.name,
             show=show,
         )
-    if options.row_prior:
-        train_split = models[0][1].config.data.train_split
-        prior = priors.row_prior(EvaluationSource(dataset, train_split), protocol)
-        rows.append(priors.evaluate_constant(prior, source, protocol=protocol, model="row prior"))
+    rows += prior_rows
     title = f"{dataset.name}, {options.split}"
     report.print_table(rows, title, confidence=options.confidence)
     for row in rows:
