@@ -1,36 +1,22 @@
 """`radepth odometry` as a user runs it."""
 
 import json
-import sys
+from functools import partial
 
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from radepth_jax.cli import main as cli
 from radepth_jax.data import open_dataset, prepare
 from radepth_jax.train.model import save_model
 from radepth_jax.train.state import init_state, variables_of
 
 
 @pytest.fixture
-def radepth(monkeypatch, capsys):
+def radepth(radepth):
     """Run `radepth odometry ...` in this process -> (exit code, standard output, error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["radepth", "odometry", *map(str, arguments)])
-        monkeypatch.setattr("radepth_jax.cli.odometry.use_compilation_cache", lambda: None)
-        capsys.readouterr()  # what came before, such as a preparation
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+    return partial(radepth, "odometry")
 
 
 @pytest.fixture(scope="module")
