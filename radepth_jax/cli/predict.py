@@ -27,7 +27,9 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--flip", action="store_true", help="average with the mirrored picture")
     parser.add_argument("--batch_size", type=int, default=8, help="pictures at once, at most")
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="an image, a folder or a video")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="an image or NPY picture, a folder or a video"
+    )
     options = parser.parse_args(argv)
 
     use_compilation_cache()

@@ -26,7 +26,7 @@ def predict_disparity(
 
     Args:
         variables: {"depth": {"params", "batch_stats"}, ...}.
-        images: uint8 [B, H0, W0, 3], edge-padded to one canvas.
+        images: uint8, or floats in [0, 1], [B, H0, W0, 3], edge-padded to one canvas.
         sizes: int32 [B, 2], the true (h, w) of each.
         networks: of `models.build`.
         resolution: (width, height) of the network's input, multiples of its stride; None runs it on
@@ -45,7 +45,7 @@ def predict_disparity(
         stride = networks.depth.stride
         below, right = (-side % stride for side in own)
         padding = ((0, 0), (0, below), (0, right), (0, 0))
-        inputs = jnp.pad(images, padding, mode="edge").astype(jnp.float32) / 255
+        inputs = _in_unit_range(jnp.pad(images, padding, mode="edge"))
     else:
         inputs = jax.vmap(lambda i, s: network_input(i, s, resolution))(images, sizes)
 
@@ -87,7 +87,7 @@ def network_input(image: jax.Array, size: jax.Array, resolution: Resolution) -> 
     """Resize one native image for the network (Lanczos, antialiased, as in training).
 
     Args:
-        image: uint8 [H0, W0, 3], edge-padded.
+        image: uint8, or floats in [0, 1], [H0, W0, 3], edge-padded.
         size: int32 [2], the true (h, w).
         resolution: (width, height).
 
@@ -97,7 +97,13 @@ def network_input(image: jax.Array, size: jax.Array, resolution: Resolution) -> 
     width, height = resolution
     rows = resize_weights(jnp.arange(height), size[0], height, image.shape[0], kernel="lanczos3")
     columns = resize_weights(jnp.arange(width), size[1], width, image.shape[1], kernel="lanczos3")
-    return jnp.clip(resample(image.astype(jnp.float32) / 255, rows, columns), 0, 1)
+    return jnp.clip(resample(_in_unit_range(image), rows, columns), 0, 1)
+
+
+def _in_unit_range(image: jax.Array) -> jax.Array:
+    """Float32 in [0, 1]: levels of 255 are divided, floats taken as they are."""
+    values = image.astype(jnp.float32)
+    return values if jnp.issubdtype(image.dtype, jnp.floating) else values / 255
 
 
 def disparity_at(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from radepth_jax.evaluate.pictures import colorize
+from radepth_jax.evaluate.pictures import colorize, to_uint8
 
 SUFFIXES = {
     "color": "_color.png",
@@ -73,13 +73,13 @@ def write_ply(path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.n
     Args:
         path: of the PLY.
         depth: [H, W]; the points have its unit: x right, y down, z forward.
-        image: uint8 [H, W, 3].
+        image: [H, W, 3], uint8 or floats in [0, 1].
         intrinsics: [3, 3] in the image's pixels.
     """
     fields = [(axis, "<f4") for axis in "xyz"] + [(c, "u1") for c in ("red", "green", "blue")]
     vertices = np.empty(depth.size, fields)
     points = points_of(depth, intrinsics).reshape(-1, 3)
-    colours = image.reshape(-1, 3)
+    colours = (image if image.dtype == np.uint8 else to_uint8(image)).reshape(-1, 3)
     for i in range(3):
         vertices[fields[i][0]] = points[:, i]
         vertices[fields[3 + i][0]] = colours[:, i]

@@ -15,7 +15,7 @@ from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models import Networks
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.predict.disparity import Resolution, predict_disparity
-from radepth_jax.predict.inputs import read_image
+from radepth_jax.predict.inputs import as_picture, read_image
 from radepth_jax.train.config import parse_resolution
 from radepth_jax.train.model import Model, load_model
 
@@ -46,7 +46,7 @@ def predict_depth(
 
     Args:
         variables: {"depth": {"params", "batch_stats"}}.
-        images: uint8 [B, H0, W0, 3], edge-padded to one canvas.
+        images: uint8, or float32 in [0, 1], [B, H0, W0, 3], edge-padded to one canvas.
         sizes: int32 [B, 2], the true (h, w) of each.
         unit: float32 [], what one unit of the network's depth is.
         networks: of `models.build`.
@@ -92,8 +92,8 @@ class Predictor:
         size).
 
         Args:
-            pictures: uint8 [H, W, 3], RGB; or uint8 [B, H, W, 3]; or the path of an image file; or
-                a list of either.
+            pictures: uint8 [H, W, 3], or floats [H, W, 3] in [0, 1], RGB; or [B, H, W, 3] of
+                these; or the path of an image file or of such an array (`.npy`); or a list of any.
 
         Returns:
             float32 [H, W] for one picture, [B, H, W] for an array of them, a list of [H, W] for a
@@ -159,7 +159,8 @@ class Predictor:
         """Predict pictures as they come, the next batch while the caller works on the last one.
 
         Args:
-            items: of (anything, uint8 [h, w, 3]), no larger than the canvas.
+            items: of (anything, uint8 [h, w, 3] or float32 [h, w, 3] in [0, 1]), no larger than
+                the canvas. A batch with floats is all floats, which is one more program.
             canvas: (H0, W0), of `group`.
             batch_size: of `batch_for`; a smaller last batch is filled up, not compiled anew.
 
@@ -177,9 +178,10 @@ class Predictor:
 
     def _start(self, pictures: list[np.ndarray], canvas: Size, batch_size: int) -> jax.Array:
         filled = pictures + [pictures[-1]] * (batch_size - len(pictures))
+        dtype = np.result_type(*{picture.dtype for picture in filled})
         return predict_depth(
             {"depth": self.model.variables["depth"]},
-            np.stack([_padded(picture, canvas) for picture in filled]),
+            np.stack([_padded(picture, canvas, dtype) for picture in filled]),
             np.array([picture.shape[:2] for picture in filled], np.int32),
             np.float32(1 if self.metres_per_unit is None else self.metres_per_unit),
             networks=self.model.networks,
@@ -202,7 +204,7 @@ def load(
     Example:
         from radepth_jax.predict import load
         model = load("runs/street")
-        depth = model(image)  # uint8 [H, W, 3] -> float32 [H, W]
+        depth = model(image)  # uint8 [H, W, 3], or floats in [0, 1] -> float32 [H, W]
 
     Args:
         workdir: the `--workdir` of a training run, or a converted model's folder.
@@ -242,12 +244,10 @@ def _as_picture(given: Any) -> np.ndarray:
             return read_image(Path(given))
         except ValueError as error:
             raise UserError(f"{given}: {error}") from None
-    picture = np.asarray(given)
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3 or not picture.size:
-        raise UserError(
-            f"a picture of {picture.dtype} {list(picture.shape)}: expected uint8 [H, W, 3], RGB"
-        )
-    return picture
+    try:
+        return as_picture(np.asarray(given))
+    except ValueError as error:
+        raise UserError(f"a picture of {error}") from None
 
 
 def _round_up(size: Size, step: int, least: int = 0) -> Size:
@@ -255,10 +255,12 @@ def _round_up(size: Size, step: int, least: int = 0) -> Size:
     return height, width
 
 
-def _padded(picture: np.ndarray, canvas: Size) -> np.ndarray:
-    """The picture with its last row and column repeated: uint8 [H0, W0, 3]."""
+def _padded(picture: np.ndarray, canvas: Size, dtype: np.dtype) -> np.ndarray:
+    """The picture with its last row and column repeated: [H0, W0, 3], uint8 or float32."""
     h, w = picture.shape[:2]
-    filled = np.empty((*canvas, 3), np.uint8)
+    if picture.dtype != dtype:  # levels among floats
+        picture = picture / np.float32(255)
+    filled = np.empty((*canvas, 3), dtype)
     filled[:h, :w] = picture
     filled[h:, :w] = picture[-1]
     filled[:, w:] = filled[:, w - 1 : w]

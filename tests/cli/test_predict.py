@@ -112,6 +112,41 @@ def test_a_broken_image_is_named_and_stops_no_other(radepth, pictures, tmp_path)
     assert written == [*(f"{i}_depth.npy" for i in range(5)), "predict.json"]
 
 
+def test_npy_pictures_are_predicted_like_images(radepth, pictures, checkpoint, tmp_path):
+    """In a folder with images, and the ones that are no pictures are named."""
+    with Image.open(pictures / "1.png") as image:
+        levels = np.asarray(image)
+    np.save(pictures / "float.npy", levels / np.float32(255))
+    np.save(pictures / "levels.npy", levels)
+    np.save(pictures / "depth.npy", np.ones((33, 90), np.float32))
+    np.save(pictures / "bright.npy", levels.astype(np.float32))
+    (pictures / "text.npy").write_text("no array")
+    predict_depth.clear_cache()
+    code, text, err = radepth("--batch_size=2", "--fov=60", "--save=npy,ply", pictures)
+    assert code == 1
+    assert "7 images predicted" in text
+    assert predict_depth._cache_size() <= 2  # batches of levels, batches with floats
+    failures = sorted(line for line in err.splitlines() if "failed:" in line)
+    for line, expected in zip(
+        failures,
+        (
+            "bright.npy: float32 [33, 90, 3] from 0 to 255: expected uint8 [H, W, 3]",
+            "depth.npy: float32 [33, 90]: expected uint8 [H, W, 3]",
+            "text.npy: not an NPY file",
+        ),
+        strict=True,
+    ):
+        assert f"failed: {pictures}/{expected}" in line
+    depth = load(checkpoint)(levels)
+    for name in ("1", "float", "levels"):
+        np.testing.assert_allclose(
+            np.load(tmp_path / "out" / f"{name}_depth.npy"), depth, rtol=1e-4
+        )
+    cloud = (tmp_path / "out" / "levels_points.ply").read_bytes()
+    assert cloud[-3:] == levels[-1, -1].tobytes()
+    assert (tmp_path / "out" / "float_points.ply").read_bytes()[-3:] == cloud[-3:]
+
+
 def test_nothing_readable_is_exit_code_1(radepth, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     code, text, err = radepth(tmp_path / "text.png")

@@ -27,6 +27,29 @@ def test_the_networks_input_is_pillows_lanczos(source):
     assert np.abs(np.asarray(got) * 255 - np.asarray(expected)).mean() < 1
 
 
+@pytest.mark.parametrize("resolution", [(64, 32), None])
+def test_floats_are_taken_as_they_are(micro_config, resolution):
+    """Levels divided by 255 beforehand give the same; finer values than levels are kept."""
+    networks = models.build(micro_config.model)
+    variables = models.init_variables(networks, jax.random.key(0), (64, 32))
+    levels = np.random.default_rng(0).integers(0, 256, (1, 32, 64, 3), np.uint8)
+
+    @jax.jit
+    def predict(images):
+        return predict_disparity(
+            variables, images, jnp.array([[32, 64]]), networks=networks, resolution=resolution
+        )
+
+    floats = jnp.asarray(levels / np.float32(255))
+    np.testing.assert_allclose(predict(floats), predict(jnp.asarray(levels)), atol=1e-6)
+    finer = jnp.clip(floats + 0.4 / 255, 0, 1)
+    assert np.abs(predict(finer) - predict(floats)).max() > 1e-5
+    if resolution:
+        np.testing.assert_allclose(
+            network_input(finer[0], jnp.array([32, 64]), resolution), finer[0], atol=1e-6
+        )
+
+
 def test_disparity_is_resized_bilinearly_to_the_true_size():
     disparity = np.random.default_rng(0).random((32, 64), dtype=np.float32)
     expected = Image.fromarray(disparity).resize((90, 47), Image.Resampling.BILINEAR)

@@ -17,10 +17,10 @@ def touch(folder, *files):
 
 
 def test_a_folder_is_its_images_and_videos_in_natural_order(tmp_path):
-    touch(tmp_path, "10.png", "2.JPG", "20 film.mp4", "notes.txt", "deeper/1.png")
+    touch(tmp_path, "10.png", "2.JPG", "20 film.mp4", "3.npy", "notes.txt", "deeper/1.png")
     files = find_inputs([tmp_path], tmp_path / "out")
     assert [(file.name, file.is_video) for file in files] == [
-        ("2", False), ("10", False), ("20 film", True),
+        ("2", False), ("3", False), ("10", False), ("20 film", True),
     ]  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_exif_orientation_turns_the_image_upright(tmp_path, colours):
         assert image_size(path) == (6, 9)
 
 
-def test_grey_transparency_palettes_and_16_bits_become_rgb(tmp_path, colours):
+def test_grey_transparency_and_palettes_become_rgb(tmp_path, colours):
     grey = colours[..., 0]
     repeated = np.repeat(grey[..., None], 3, axis=-1)
     alpha = np.dstack([colours, grey])
@@ -75,14 +75,92 @@ def test_grey_transparency_palettes_and_16_bits_become_rgb(tmp_path, colours):
         "rgba": (Image.fromarray(alpha), colours),
         "grey_alpha": (Image.fromarray(np.dstack([grey, grey]), "LA"), repeated),
         "palette": (palette, np.asarray(palette.convert("RGBA"))[..., :3]),
-        "sixteen": (Image.fromarray(grey.astype(np.uint16) * 256 + 255), repeated),
-        "thirty_two": (Image.fromarray(grey.astype(np.int32) * 256), repeated),
     }
     for name, (image, expected) in cases.items():
-        path = tmp_path / f"{name}.{'tif' if name == 'thirty_two' else 'png'}"
+        path = tmp_path / f"{name}.png"
         image.save(path)
         np.testing.assert_array_equal(read_image(path), expected, err_msg=name)
         assert image_size(path) == (6, 9)
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("16.png", np.uint16), ("32.tif", np.int32)])
+def test_grey_of_16_bits_keeps_them(tmp_path, name, dtype):
+    levels = np.random.default_rng(0).integers(0, 65536, (6, 9)).astype(dtype)
+    levels[0, :2] = 0, 65535
+    Image.fromarray(levels).save(tmp_path / name)
+    image = read_image(tmp_path / name)
+    assert image.dtype == np.float32
+    np.testing.assert_allclose(image, np.stack([levels / 65535] * 3, axis=-1), rtol=1e-6)
+    assert image_size(tmp_path / name) == (6, 9)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64, ">f4"])
+def test_an_npy_file_holds_the_picture(tmp_path, colours, dtype):
+    floats = np.dtype(dtype).kind == "f"
+    array = (colours / 255).astype(dtype) if floats else colours
+    for order in (np.ascontiguousarray, np.asfortranarray):
+        np.save(tmp_path / "1.npy", order(array))
+        image = read_image(tmp_path / "1.npy")
+        assert image.dtype == (np.float32 if floats else np.uint8)
+        np.testing.assert_array_equal(image, array.astype(image.dtype))
+        assert image_size(tmp_path / "1.npy") == (6, 9)
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (np.zeros((6, 9), np.float32), r"^float32 \[6, 9\]: expected uint8 \[H, W, 3\], or floats"),
+        (np.zeros((6, 9, 4), np.uint8), r"^uint8 \[6, 9, 4\]: expected"),
+        (np.zeros((0, 9, 3), np.uint8), r"^uint8 \[0, 9, 3\]: expected"),
+        (np.zeros((6, 9, 3), np.int64), r"^int64 \[6, 9, 3\]: expected"),
+        (np.zeros((6, 9, 3), object), "^not an NPY file of numbers"),
+    ],
+)
+def test_an_npy_file_of_something_else_is_known_by_its_header(tmp_path, array, expected):
+    np.save(tmp_path / "1.npy", array)
+    for function in (image_size, read_image):
+        with pytest.raises(ValueError, match=expected):
+            function(tmp_path / "1.npy")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (255.0, r"float32 \[6, 9, 3\] from 0 to 255: expected .* in \[0, 1\]"),
+        (-0.5, "from -0.5 to 0: expected"),
+        (np.inf, "from 0 to inf: expected"),
+        (np.nan, "with NaN in it: expected"),
+    ],
+)
+def test_an_npy_files_values_are_checked(tmp_path, value, expected):
+    array = np.zeros((6, 9, 3), np.float32)
+    array[2, 3, 1] = value
+    np.save(tmp_path / "1.npy", array)
+    assert image_size(tmp_path / "1.npy") == (6, 9)
+    with pytest.raises(ValueError, match=expected):
+        read_image(tmp_path / "1.npy")
+
+
+def test_a_damaged_npy_file_says_so(tmp_path, colours):
+    np.save(tmp_path / "whole.npy", colours)
+    data = (tmp_path / "whole.npy").read_bytes()
+    (tmp_path / "cut.npy").write_bytes(data[:-1])
+    (tmp_path / "header.npy").write_bytes(data[:40])
+    (tmp_path / "damaged.npy").write_bytes(data.replace(b"(6, 9, 3)", b"(6, 9, 3["))
+    (tmp_path / "huge.npy").write_bytes(data.replace(b"9, 3), }" + b" " * 9, b"9999999999, 3), }"))
+    (tmp_path / "negative.npy").write_bytes(data.replace(b"(6, 9, 3)", b"(6,-9, 3)"))
+    (tmp_path / "text.npy").write_text("no array")
+    (tmp_path / "empty.npy").touch()
+    np.savez(tmp_path / "many.npz", colours)
+    (tmp_path / "many.npz").rename(tmp_path / "many.npy")
+    for path in sorted(tmp_path.glob("*.npy")):
+        if path.stem != "whole":
+            for function in (image_size, read_image):
+                with pytest.raises(ValueError, match=r"^(not an NPY file|uint8)") as error:
+                    function(path)
+                assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="No such file"):
+        image_size(tmp_path / "nowhere.npy")
 
 
 def test_what_is_no_picture_says_why(tmp_path, colours):

@@ -38,10 +38,12 @@ def test_colours_are_inverse_depth(tmp_path, depth):
     assert colorize(1 / depth).sum(-1).ravel()[depth.argmax()] == 0 + 0 + 4
 
 
-def test_ply_holds_every_pixels_point_and_colour(tmp_path, depth):
+@pytest.mark.parametrize("floats", [False, True])
+def test_ply_holds_every_pixels_point_and_colour(tmp_path, depth, floats):
     image = np.random.default_rng(1).integers(0, 256, (5, 8, 3), np.uint8)
     K = np.array([[7.0, 0, 3.2], [0, 6.0, 2.1], [0, 0, 1]])
-    outputs.write_ply(tmp_path / "p.ply", depth, image, K)
+    given = image / np.float32(255) if floats else image
+    outputs.write_ply(tmp_path / "p.ply", depth, given, K)
     header, body = (tmp_path / "p.ply").read_bytes().split(b"end_header\n", 1)
     assert header.decode().split("\n") == [
         "ply", "format binary_little_endian 1.0", "element vertex 40", "property float x",

@@ -41,6 +41,19 @@ def test_arrays_lists_and_paths_agree(predictor, tmp_path):
     np.testing.assert_allclose(predictor(jnp.asarray(images[0])), together[0], rtol=1e-5)
 
 
+def test_floats_are_pictures_too(predictor, tmp_path):
+    levels = np.stack([picture(40, 70, seed) for seed in range(3)])
+    floats = levels / np.float32(255)
+    expected = predictor(levels)
+    np.testing.assert_allclose(predictor(floats), expected, rtol=1e-4)
+    np.testing.assert_allclose(predictor(floats[0].astype(np.float64)), expected[0], rtol=1e-4)
+    np.save(tmp_path / "1.npy", floats[1])
+    predict_depth.clear_cache()
+    mixed = predictor([levels[0], tmp_path / "1.npy", levels[2]])
+    assert predict_depth._cache_size() == 1
+    np.testing.assert_allclose(np.stack(mixed), expected, rtol=1e-4)
+
+
 def test_native_resolution_pads_and_crops(run_folder):
     native = load(run_folder, resolution="native")
     images = [picture(45, 90), picture(33, 65), picture(10, 12), picture(47, 81)]
@@ -101,7 +114,9 @@ def test_large_pictures_come_in_smaller_batches(run_folder, predictor):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        (np.zeros((4, 4, 3), np.float32), r"float32 \[4, 4, 3\]: expected uint8 \[H, W, 3\]"),
+        (np.zeros((4, 4, 3), np.int32), r"int32 \[4, 4, 3\]: expected uint8 \[H, W, 3\], or fl"),
+        (np.full((4, 4, 3), 255.0), r"float64 \[4, 4, 3\] from 255 to 255: expected .* \[0, 1\]"),
+        (np.full((4, 4, 3), np.nan), "with NaN in it: expected"),
         (np.zeros((4, 4), np.uint8), r"uint8 \[4, 4\]"),
         (np.zeros((0, 4, 3), np.uint8), r"uint8 \[0, 4, 3\]"),
         ("nowhere.png", "nowhere.png: No such file"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-REFERENCE = Path(__file__).parent.parent / "reference" / "models_radepth.npz"
+REFERENCE = Path(__file__).parent / "reference" / "models_radepth.npz"
 
 # Compiles several times faster, and runs slower, than the default; for networks run once or twice.
 FAST_COMPILE = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
