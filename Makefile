@@ -15,7 +15,7 @@ demo: $(RUNTIME)
 	$(BIN)/python experiments/demo.py --workdir runs/demo
 
 test: $(ALL)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(ALL)
 	$(BIN)/ruff check .

@@ -199,7 +199,8 @@ def test_views_depend_on_the_key_alone():
         options=dataclasses.replace(OPTIONS, names=("middle",)),
     )
     assert list(only_middle) == ["middle"]
-    np.testing.assert_allclose(only_middle["middle"].images, one["middle"].images, atol=1e-6)
+    # Two programs, whose coordinates near 200 may be a float32 rounding apart.
+    np.testing.assert_allclose(only_middle["middle"].images, one["middle"].images, atol=1e-5)
 
 
 def test_network_image_is_jittered_with_its_probability():
