@@ -1,15 +1,14 @@
 """`radepth predict` as a user runs it."""
 
 import json
-import sys
 from fractions import Fraction
+from functools import partial
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from radepth_jax.cli import main as cli
 from radepth_jax.predict import load
 from radepth_jax.predict.film import Footage, filming
 from radepth_jax.predict.predictor import predict_depth
@@ -18,22 +17,9 @@ from radepth_jax.train.state import init_state, variables_of
 
 
 @pytest.fixture
-def radepth(monkeypatch, capsys, checkpoint, tmp_path):
+def radepth(radepth, checkpoint, tmp_path):
     """Run `radepth predict --checkpoint ... --output out ...` -> (exit code, output, error)."""
-
-    def run(*arguments):
-        command = ["radepth", "predict", f"--checkpoint={checkpoint}", f"--output={tmp_path}/out"]
-        monkeypatch.setattr(sys, "argv", [*command, *map(str, arguments)])
-        monkeypatch.setattr("radepth_jax.cli.predict.use_compilation_cache", lambda: None)
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+    return partial(radepth, "predict", f"--checkpoint={checkpoint}", f"--output={tmp_path}/out")
 
 
 @pytest.fixture(scope="module")
