@@ -36,9 +36,10 @@ def main(argv: list[str]) -> None:
     import rich.console
 
     from radepth_jax.data.prepare import progress_bars
+    from radepth_jax.files import whole
     from radepth_jax.predict import load
     from radepth_jax.predict.inputs import find_inputs
-    from radepth_jax.predict.outputs import PNG_LEVELS, whole
+    from radepth_jax.predict.outputs import PNG_LEVELS
     from radepth_jax.predict.run import SAVE, Request, predict_files
 
     if options.save is None:

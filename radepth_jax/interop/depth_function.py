@@ -1,6 +1,5 @@
 """The depth network as one function of images, as the exports hold it."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 
 import radepth_jax
 from radepth_jax.errors import UserError, writing_to
+from radepth_jax.files import whole
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.train.model import Model
@@ -74,8 +74,5 @@ def write_whole(path: str | Path, content: bytes) -> None:
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file")
-    part = path.with_name(f"{path.name}.part")
-    with writing_to(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing_to(path), whole(path) as part:
         part.write_bytes(content)
-        os.replace(part, path)

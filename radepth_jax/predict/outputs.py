@@ -1,14 +1,12 @@
 """Depth as files: colours, 16-bit PNG, NPY and point clouds, each written whole or not at all."""
 
-import contextlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 
 from radepth_jax.evaluate.pictures import colorize, to_uint8
+from radepth_jax.files import whole
 
 SUFFIXES = {
     "color": "_color.png",
@@ -18,18 +16,6 @@ SUFFIXES = {
 }
 PNG_LEVELS = 256  # a metre (or unit) in the 16-bit PNG, as in KITTI's depth maps
 PNG_LARGEST = 65535 / PNG_LEVELS
-
-
-@contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Yields a name to write to, which becomes `path` if the block succeeds and is gone if not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_color(path: Path, depth: np.ndarray, limits: tuple[float, float] | None = None) -> None:
