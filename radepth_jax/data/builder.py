@@ -28,6 +28,11 @@ def _no_progress(split: str, done: int, total: int | None) -> None:
     del split, done, total
 
 
+def resolved(path: str | Path | None) -> str | None:
+    """A source's absolute path, for `prepared_from`; None where there is none."""
+    return None if path is None else str(Path(path).expanduser().resolve())
+
+
 class FrameDatasetBuilder(FileReaderBuilder):
     """A data set of frames and samples; a subclass gives its `contents`.
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import kitti_splits, schema
-from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_tree import (
@@ -73,7 +73,7 @@ class KittiImproved(FrameDatasetBuilder):
         values: dict[str, Any] = {"split_lists": config.split_lists}
         for key in ("source", "annotated"):
             value = getattr(config, key)
-            values[key] = None if value is None else str(Path(value).expanduser().resolve())
+            values[key] = resolved(value)
         return values
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:

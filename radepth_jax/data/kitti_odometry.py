@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
-from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.kitti_velodyne import CAMERAS, Calibration, read_projections
 from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
@@ -54,7 +54,7 @@ class KittiOdometry(FrameDatasetBuilder):
         """The source folder and the sequences."""
         source = self.builder_config.source
         return {
-            "source": None if source is None else str(Path(source).expanduser().resolve()),
+            "source": resolved(source),
             "sequences": list(self.builder_config.sequences),
         }
 

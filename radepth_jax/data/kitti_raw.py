@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import kitti_splits, schema
-from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_tree import (
     KittiTree,
@@ -89,7 +89,7 @@ class KittiRaw(FrameDatasetBuilder):
         values: dict[str, Any] = {"split_lists": config.split_lists}
         for key in paths:
             value = getattr(config, key)
-            values[key] = None if value is None else str(Path(value).expanduser().resolve())
+            values[key] = resolved(value)
         values |= {key: list(getattr(config, key)) for key in drives}
         # Data sets prepared before there was this option do not have it.
         return values | ({"targets_only": True} if config.targets_only else {})

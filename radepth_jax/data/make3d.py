@@ -12,7 +12,7 @@ import scipy.io
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
-from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
 
@@ -66,7 +66,7 @@ class Make3d(FrameDatasetBuilder):
     def prepared_from(self) -> dict[str, Any]:
         """The source folder."""
         source = self.builder_config.source
-        return {"source": None if source is None else str(Path(source).expanduser().resolve())}
+        return {"source": resolved(source)}
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
         """Lists the files; they are read while they are written."""

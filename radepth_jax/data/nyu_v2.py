@@ -13,7 +13,7 @@ import scipy.io
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
-from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
 
@@ -70,7 +70,7 @@ class NyuV2(FrameDatasetBuilder):
         """The source folder and which depth."""
         source = self.builder_config.source
         return {
-            "source": None if source is None else str(Path(source).expanduser().resolve()),
+            "source": resolved(source),
             "depth": self.builder_config.depth,
         }
 
