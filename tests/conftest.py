@@ -69,7 +69,7 @@ def reference_config(street_dir: Path):
 
     config = default_config()
     model = presets.tiny()
-    model["depth"] |= {"width": 4, "stem_width": 4}
+    model["depth"]["encoder"] |= {"width": 4, "stem_width": 4}
     model["pose"] |= {"widths": (8, 8, 16)}
     config.model = ConfigDict(model)
     config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""

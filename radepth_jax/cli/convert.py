@@ -4,6 +4,7 @@ from pathlib import Path
 
 from radepth_jax.cli.parser import Parser
 from radepth_jax.errors import UserError
+from radepth_jax.models.presets import MODELS
 
 
 def main(argv: list[str]) -> None:
@@ -19,7 +20,7 @@ def main(argv: list[str]) -> None:
         "--to", choices=("torch", "safetensors"), help="write PyTorch files of this kind"
     )
     parser.add_argument(
-        "--model", choices=("ra_depth",), default="ra_depth", help="what the PyTorch files hold"
+        "--model", choices=tuple(MODELS), default="ra_depth", help="what the PyTorch files hold"
     )
     options = parser.parse_args(argv)
 

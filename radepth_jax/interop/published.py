@@ -1,4 +1,4 @@
-"""Checkpoints to and from folders of the published RA-Depth's PyTorch weights."""
+"""Checkpoints to and from folders of the published systems' PyTorch weights."""
 
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,9 @@ from radepth_jax import models
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.interop.torch_files import read_folder, write_folder
 from radepth_jax.interop.torch_keys import is_unused, torch_from_variables, variables_from_torch
-from radepth_jax.models import presets
 from radepth_jax.train.checkpoint import FOLDER
 from radepth_jax.train.config import check_config, default_config
 from radepth_jax.train.model import load_model, save_model
-
-# The models whose PyTorch form is known.
-MODELS = {"ra_depth": presets.ra_depth}
 
 # Inside a converted checkpoint: what its PyTorch files held and the networks have no place for.
 EXTRAS_FILE = "torch_extras.safetensors"
@@ -36,7 +32,7 @@ def checkpoint_from_torch(
         folder: of `read_folder`. Without a file for either part of the pose network, that
             network is freshly initialised.
         workdir: where the checkpoint goes; it must hold none yet.
-        model: one of `MODELS`.
+        model: one of `presets.MODELS`.
 
     Returns:
         The config, and whether the pose network came from the folder.
@@ -45,8 +41,7 @@ def checkpoint_from_torch(
         UserError: a file cannot be read, weights do not fit (each key is named), or the workdir
             cannot be written.
     """
-    config = default_config()
-    config.model = ConfigDict(MODELS[model]())
+    config = default_config(model)
     # Nothing to fetch: every weight is here.
     config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
 
@@ -78,7 +73,7 @@ def checkpoint_from_torch(
         parts = parts | {part: drawn[part] for part in ("pose_encoder", "pose")}
     variables = variables_from_torch(parts, config.model)
     save_model(variables, config, workdir)
-    _save_extras(given, workdir)
+    _save_extras(given, config, workdir)
     return config, has_pose
 
 
@@ -118,13 +113,13 @@ def checkpoint_to_torch(workdir: str | Path, folder: str | Path, *, format: str)
     return write_folder(parts, folder, format)
 
 
-def _save_extras(parts: dict[str, dict[str, Any]], workdir: str | Path) -> None:
-    """Keep what converting back would lose: batch counters and the unused classifier."""
+def _save_extras(parts: dict[str, dict[str, Any]], config: ConfigDict, workdir: str | Path) -> None:
+    """Keep what converting back would lose: batch counters and what no network uses."""
     extras = {
         f"{part}/{key}": value
         for part, values in parts.items()
         for key, value in values.items()
-        if isinstance(value, np.ndarray) and is_unused(part, key)
+        if isinstance(value, np.ndarray) and is_unused(part, key, config.model)
     }
     if extras:
         path = Path(workdir) / FOLDER / "0" / EXTRAS_FILE

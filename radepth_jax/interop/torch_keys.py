@@ -1,11 +1,11 @@
-"""Weights to and from the PyTorch state dicts of the published RA-Depth.
+"""Weights to and from the PyTorch state dicts of the published systems.
 
 A checkpoint is four parts, `encoder`, `depth`, `pose_encoder` and `pose`, each a dict of key ->
 NumPy array in PyTorch's layout. Values are moved, transposed and nothing else: both ways are
-bit exact.
+bit exact. Where each layer's keys are is in `torch_layouts`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from radepth_jax.errors import UserError
+from radepth_jax.interop import torch_layouts
+from radepth_jax.interop.torch_layouts import Keys, Path
 from radepth_jax.models import Variables, build
 
 Parts = dict[str, dict[str, np.ndarray]]
@@ -22,32 +24,26 @@ PARTS = ("encoder", "depth", "pose_encoder", "pose")
 # BatchNorm's leaf -> PyTorch's name for it.
 _BN_LEAVES = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
-# Entries of published checkpoints that hold no weight the network uses: the sizes it was trained
-# at, and the classifier of the ResNet whose features the pose network uses.
-_UNUSED = {
-    "encoder": ("height", "width", "use_stereo"),
-    "pose_encoder": ("encoder.fc.weight", "encoder.fc.bias"),
-}
+# Our axes, in PyTorch's order, by the number of axes: linear layers and convolutions.
+_AXES = {2: (1, 0), 4: (3, 2, 0, 1)}
 
-
-Path = tuple[str, ...]
-# The layouts: path of a layer in the variables -> (part, prefix of its PyTorch keys).
-Keys = dict[Path, tuple[str, str]]
+# What a depth encoder's file may hold besides weights.
+_PLAIN = ("height", "width", "use_stereo")
 
 
 class Entry(NamedTuple):
-    """One leaf: its path in the variables, its PyTorch key, and its shape there (OIHW)."""
+    """One leaf: its path in the variables, its PyTorch keys, and its shape there (OIHW)."""
 
     path: Path  # ("depth", "params", "encoder", ..., "kernel")
     part: str
-    key: str
+    key: str  # the key whose value is read
+    copies: tuple[str, ...]  # keys under which the file lists the same tensor again
     shape: tuple[int, ...]
 
 
 def depth_entries(config: Mapping[str, Any]) -> list[Entry]:
-    """Every leaf of the depth network that `config.model` describes, with its PyTorch key."""
-    keys = {**_hrnet_keys(config["depth"]), **_decoder_keys(config["depth"])}
-    return _entries("depth", keys, config, channels=3)
+    """Every leaf of the depth network that `config.model` describes, with its PyTorch keys."""
+    return _entries("depth", torch_layouts.depth_keys(config["depth"]), config, channels=3)
 
 
 def pose_entries(config: Mapping[str, Any]) -> list[Entry]:
@@ -61,7 +57,7 @@ def pose_entries(config: Mapping[str, Any]) -> list[Entry]:
             f"model.pose.name is {config['pose']['name']!r}: PyTorch weights are laid out for "
             "'resnet18' only"
         )
-    return _entries("pose", {**_resnet_keys(), **_pose_head_keys()}, config, channels=6)
+    return _entries("pose", torch_layouts.pose_keys(), config, channels=6)
 
 
 def _entries(name: str, keys: Keys, config: Mapping[str, Any], *, channels: int) -> list[Entry]:
@@ -74,18 +70,19 @@ def _entries(name: str, keys: Keys, config: Mapping[str, Any], *, channels: int)
     for path, leaf in jax.tree_util.tree_leaves_with_path(leaves):
         names = (name, *(step.key for step in path))
         _, _, *layer, kind = names
-        part, prefix = keys[name, *layer]
+        part, *prefixes = keys[name, *layer]
         suffix = _BN_LEAVES[kind] if layer[-1] == "bn" else kind.replace("kernel", "weight")
-        shape = leaf.shape
-        if kind == "kernel":
-            shape = (shape[3], shape[2], shape[0], shape[1])
-        found.append(Entry(names, part, f"{prefix}.{suffix}", shape))
+        key, *copies = (f"{prefix}.{suffix}" for prefix in prefixes)
+        shape = tuple(leaf.shape[axis] for axis in _AXES.get(len(leaf.shape), (0,)))
+        found.append(Entry(names, part, key, tuple(copies), shape))
     return found
 
 
-def is_unused(part: str, key: str) -> bool:
+def is_unused(part: str, key: str, config: Mapping[str, Any]) -> bool:
     """Whether a key of a published part holds nothing the networks use; the variables lack it."""
-    return key in _UNUSED.get(part, ()) or key.endswith(".num_batches_tracked")
+    if key.endswith(".num_batches_tracked") or (part == "encoder" and key in _PLAIN):
+        return True
+    return (part, key) in torch_layouts.unused_shapes(config)
 
 
 def variables_from_torch(
@@ -95,8 +92,9 @@ def variables_from_torch(
 
     Args:
         parts: `encoder`, `depth`, `pose_encoder`, `pose`: key -> array. `num_batches_tracked`,
-            the pose encoder's classifier (`encoder.fc`) and the depth encoder's plain entries
-            `height`, `width`, `use_stereo` are not used and may be absent.
+            a ResNet's classifier (`encoder.fc`), HR-Depth's unused convolutions, second listings
+            of a tensor and the depth encoder's plain entries `height`, `width`, `use_stereo` are
+            not used and may be absent.
         config: `config.model`, such as `presets.ra_depth()`.
 
     Returns:
@@ -106,7 +104,7 @@ def variables_from_torch(
         UserError: names every key that is missing, unknown or of another shape.
     """
     expected = depth_entries(config) + pose_entries(config)
-    known = {(entry.part, entry.key) for entry in expected}
+    known = {(entry.part, key) for entry in expected for key in (entry.key, *entry.copies)}
     problems = [f"unknown part {part}" for part in parts if part not in PARTS]
     variables: Variables = {}
     for entry in expected:
@@ -120,12 +118,12 @@ def variables_from_torch(
                 f"{entry.part}/{entry.key} has shape {value.shape}, expected {entry.shape}"
             )
             continue
-        if value.ndim == 4:
-            value = value.transpose(2, 3, 1, 0)
+        if value.ndim in _AXES:
+            value = value.transpose(np.argsort(_AXES[value.ndim]))
         _put(variables, entry.path, np.ascontiguousarray(value, np.float32))
     for part in PARTS:
         for key in parts.get(part, {}):
-            if (part, key) not in known and not is_unused(part, key):
+            if (part, key) not in known and not is_unused(part, key, config):
                 problems.append(f"unknown {part}/{key}")
     if problems:
         raise UserError("these PyTorch weights do not fit the model: " + "; ".join(problems))
@@ -135,8 +133,8 @@ def variables_from_torch(
 def torch_from_variables(variables: Variables, config: Mapping[str, Any]) -> Parts:
     """The four parts of a PyTorch checkpoint, with every key a strict load asks for.
 
-    `num_batches_tracked` and the pose encoder's unused classifier, which the variables do not
-    hold, are zero.
+    `num_batches_tracked` and what no network uses (a ResNet's classifier, some of HR-Depth's
+    convolutions), which the variables do not hold, are zero.
 
     Args:
         variables: as from `init_variables`.
@@ -153,103 +151,23 @@ def torch_from_variables(variables: Variables, config: Mapping[str, Any]) -> Par
             problems.append(f"missing {'/'.join(entry.path)}")
             continue
         value = np.asarray(value)
-        if value.ndim == 4:
-            value = value.transpose(3, 2, 0, 1)
+        if value.ndim in _AXES:
+            value = value.transpose(_AXES[value.ndim])
         if value.shape != entry.shape:
             problems.append(
                 f"{'/'.join(entry.path)} has shape {value.shape}, expected {entry.shape} (OIHW)"
             )
             continue
-        parts[entry.part][entry.key] = np.ascontiguousarray(value)
+        for key in (entry.key, *entry.copies):
+            parts[entry.part][key] = np.ascontiguousarray(value)
         if entry.key.endswith(".running_var"):
             counter = entry.key.replace("running_var", "num_batches_tracked")
             parts[entry.part][counter] = np.zeros((), np.int64)
     if problems:
         raise UserError("these variables do not fit the model: " + "; ".join(problems))
-    parts["pose_encoder"]["encoder.fc.weight"] = np.zeros((1000, 512), np.float32)
-    parts["pose_encoder"]["encoder.fc.bias"] = np.zeros(1000, np.float32)
+    for (part, key), shape in torch_layouts.unused_shapes(config).items():
+        parts[part][key] = np.zeros(shape, np.float32)
     return parts
-
-
-def _hrnet_keys(config: Mapping[str, Any]) -> Keys:
-    """HRNet as in its authors' code: conv1, layer1.N, transitionX, stageX.Y.branches..."""
-    layers: Keys = {("stem1",): ("conv1", "bn1"), ("stem2",): ("conv2", "bn2")}
-    for block in range(config["bottlenecks"]):
-        layers.update(_block_layers((f"stage1_block{block}",), f"layer1.{block}", 3))
-    layers["transition1_branch0",] = ("transition1.0.0", "transition1.0.1")
-    layers["transition1_branch1",] = ("transition1.1.0.0", "transition1.1.0.1")
-    for stage, modules in enumerate(config["modules"], start=2):
-        if stage > 2:
-            prefix = f"transition{stage - 1}.{stage - 1}.0"
-            name = f"transition{stage - 1}_branch{stage - 1}"
-            layers[name,] = (f"{prefix}.0", f"{prefix}.1")
-        for module in range(modules):
-            name, prefix = f"stage{stage}_module{module}", f"stage{stage}.{module}"
-            for i in range(stage):
-                for block in range(config["blocks"]):
-                    path = (name, f"branch{i}_block{block}")
-                    layers.update(_block_layers(path, f"{prefix}.branches.{i}.{block}", 2))
-                for j in range(stage):
-                    fuse = f"{prefix}.fuse_layers.{i}.{j}"
-                    if j > i:
-                        layers[name, f"fuse{i}_from{j}"] = (f"{fuse}.0", f"{fuse}.1")
-                    for step in range(i - j):
-                        path = (name, f"fuse{i}_from{j}_step{step}")
-                        layers[path] = (f"{fuse}.{step}.0", f"{fuse}.{step}.1")
-    return dict(_conv_norms(("depth", "encoder"), "encoder", "", layers))
-
-
-def _resnet_keys() -> Keys:
-    """ResNet-18 as in torchvision, held as `encoder` by the pose encoder."""
-    layers: Keys = {("stem",): ("conv1", "bn1")}
-    for stage in (1, 2, 3, 4):
-        for block in (0, 1):
-            path = (f"stage{stage}_block{block}",)
-            layers.update(_block_layers(path, f"layer{stage}.{block}", 2))
-    return dict(_conv_norms(("pose", "encoder"), "pose_encoder", "encoder.", layers))
-
-
-def _decoder_keys(config: Mapping[str, Any]) -> Keys:
-    """The HR decoder: one flat list of blocks, in the order they are made."""
-    names = []
-    for level, branches in enumerate(range(config["branches"], 1, -1)):
-        names += [f"level{level}_branch{i}" for i in range(branches)]
-        # By sending branch, the nearest receiver first.
-        names += [
-            f"level{level}_fuse{i}_from{j}" for j in range(branches) for i in reversed(range(j))
-        ]
-    names += ["stem", "last_branch", "stem_from0", "head1", "head2"]
-    keys: Keys = {
-        ("depth", "decoder", name, "conv", "conv"): ("depth", f"decoder.{index}.conv.conv")
-        for index, name in enumerate(names)
-    }
-    keys["depth", "decoder", "disparity", "conv"] = ("depth", f"decoder.{len(names)}.conv")
-    return keys
-
-
-def _pose_head_keys() -> Keys:
-    return {
-        ("pose", "head", name, "conv"): ("pose", f"net.{index}")
-        for index, name in enumerate(("squeeze", "layer1", "layer2", "motion"))
-    }
-
-
-def _block_layers(path: Path, prefix: str, layers: int) -> Iterator[tuple[Path, tuple[str, str]]]:
-    """A residual block of `layers` convolutions, and the shortcut that some blocks have."""
-    for n in range(1, layers + 1):
-        yield (*path, f"layer{n}"), (f"{prefix}.conv{n}", f"{prefix}.bn{n}")
-    yield (*path, "shortcut"), (f"{prefix}.downsample.0", f"{prefix}.downsample.1")
-
-
-def _conv_norms(
-    root: Path,
-    part: str,
-    prefix: str,
-    layers: Keys,
-) -> Iterator[tuple[Path, tuple[str, str]]]:
-    for path, (conv, norm) in layers.items():
-        yield (*root, *path, "conv"), (part, prefix + conv)
-        yield (*root, *path, "bn"), (part, prefix + norm)
 
 
 def _put(tree: dict[str, Any], path: Path, value: np.ndarray) -> None:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from radepth_jax.errors import UserError
 from radepth_jax.geometry.camera import depth_from_disparity
+from radepth_jax.geometry.resize import resample, resize_weights
 from radepth_jax.geometry.sampling import warp
 from radepth_jax.losses.consistency import consistency, overlap_high, overlap_low
 from radepth_jax.losses.photometric import Reprojection, minimum_reprojection
@@ -62,7 +63,7 @@ class LossOptions:
 
 def objective(
     views: dict[str, View],
-    disparities: dict[str, Float[Array, "H W 1"]],
+    disparities: dict[str, tuple[Float[Array, "h w 1"], ...]],
     source_T_target: Float[Array, "S 4 4"],
     key: Array,
     *,
@@ -74,9 +75,14 @@ def objective(
     `total = sum_v (photometric_v + smoothness weight * smoothness_v)
     + consistency weight * (consistency_high + consistency_low)`.
 
+    Of a network with several scales, every disparity is brought to the full size and judged there,
+    and the photometric loss is their mean (Monodepth2, section 3.3); smoothness is measured at each
+    scale's own size and halved from each to the next; consistency is the finest scale's.
+
     Args:
       views: by name; frame 0 of each is the target, the others the S sources. Has `middle`.
-      disparities: of the same names, [H, W, 1] in (0, 1).
+      disparities: of the same names, each at one or several scales: [H, W, 1], [H/2, W/2, 1], ...
+        in (0, 1).
       source_T_target: [S, 4, 4], in the order of the frames; the same for all views.
       key: PRNG key of the tie-breaking noise.
       options: see `LossOptions`.
@@ -105,7 +111,7 @@ def objective(
         lambda *args: _judge_view(*args, options=options), in_axes=(0, 0, None, 0, 0)
     )(
         stacked,
-        jnp.stack([disparities[name] for name in names]),
+        jax.tree.map(lambda *d: jnp.stack(d), *(disparities[name] for name in names)),
         source_T_target,
         jax.random.split(key, len(names)),
         regions,
@@ -117,7 +123,7 @@ def objective(
 
     middle = names.index("middle")
     mask = best.warped_won[middle]
-    disparity = disparities["middle"]
+    disparity = disparities["middle"][0]
     overlaps = {}
     if options.consistency and "high" in names:
         high = views["high"]
@@ -131,7 +137,7 @@ def objective(
                 disparity, other, mask, overlap, ssim_weight=options.ssim
             )
         )(
-            jnp.stack([disparities[name] for name in overlaps]),
+            jnp.stack([disparities[name][0] for name in overlaps]),
             jax.tree.map(lambda *leaves: jnp.stack(leaves), *overlaps.values()),
         )
         disagreement = jnp.sum(disagreements)
@@ -155,32 +161,65 @@ def objective(
 
 def _judge_view(
     view: View,
-    disparity: Float[Array, "H W 1"],
+    disparities: tuple[Float[Array, "h w 1"], ...],
     source_T_target: Float[Array, "S 4 4"],
     key: Array,
     region: Region | None,
     *,
     options: LossOptions,
 ) -> tuple[Array, Array, Float[Array, "S H W 3"], Reprojection]:
-    """Photometric loss and smoothness of one view, its warped sources, and what won where."""
+    """Photometric loss, smoothness, and the finest scale's warped sources and what won where."""
     target, sources = view.images[0], view.images[1:]
-    depth = depth_from_disparity(
-        disparity, min_depth=options.min_depth, max_depth=options.max_depth
-    )
-    size = None if region is None else (region.height, region.width)
-    warped = jax.vmap(
-        lambda source, transform: warp(source, depth, view.intrinsics, transform, size=size)
-    )(sources, source_T_target)
-    best = minimum_reprojection(
-        target,
-        sources,
-        warped,
-        key,
-        automask=options.automask,
-        noise=options.noise,
-        ssim_weight=options.ssim,
-        region=region,
-    )
     inside = None if region is None else region.mask(target.shape[:2])
-    photometric = masked_mean(best.error, inside)
-    return photometric, smoothness(disparity, target, region=region), warped, best
+    size = None if region is None else (region.height, region.width)
+
+    def judge(disparity: Float[Array, "H W 1"]) -> tuple[Array, Array, Reprojection]:
+        depth = depth_from_disparity(
+            disparity, min_depth=options.min_depth, max_depth=options.max_depth
+        )
+        warped = jax.vmap(
+            lambda source, transform: warp(source, depth, view.intrinsics, transform, size=size)
+        )(sources, source_T_target)
+        best = minimum_reprojection(
+            target,
+            sources,
+            warped,
+            key,
+            automask=options.automask,
+            noise=options.noise,
+            ssim_weight=options.ssim,
+            region=region,
+        )
+        return masked_mean(best.error, inside), warped, best
+
+    full = jnp.stack([_enlarge(disparity, target.shape[:2]) for disparity in disparities])
+    photometric, warped, best = jax.vmap(judge)(full)
+    smooth = jnp.zeros(())
+    for scale, disparity in enumerate(disparities):
+        factor = 2**scale
+        part = None if region is None else Region(*(side // factor for side in region))
+        smooth += smoothness(disparity, _shrink(target, factor), region=part) / factor
+    finest = jax.tree.map(lambda x: x[0], (warped, best))
+    return jnp.mean(photometric), smooth / len(disparities), *finest
+
+
+def _enlarge(
+    disparity: Float[Array, "h w 1"], size: tuple[int, ...]
+) -> Float[Array, "{size[0]} {size[1]} 1"]:
+    """Bilinear interpolation to `size` (h, w)."""
+    if disparity.shape[:2] == size:
+        return disparity
+    rows, columns = (
+        resize_weights(jnp.arange(new), old, new, old, kernel="linear", antialias=False)
+        for old, new in zip(disparity.shape[:2], size, strict=True)
+    )
+    return resample(disparity, rows, columns)
+
+
+def _shrink(image: Float[Array, "H W 3"], factor: int) -> Float[Array, "h w 3"]:
+    """Means of blocks of `factor` by `factor` pixels."""
+    if factor == 1:
+        return image
+    height, width, channels = image.shape
+    blocks = image.reshape(height // factor, factor, width // factor, factor, channels)
+    return blocks.mean(axis=(1, 3))

@@ -4,6 +4,7 @@ Images and features are [N, H, W, C]. Blocks get their convolution and normalisa
 constructors (`conv`, `norm`), so that dtype, training mode and synchronisation are set once.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -84,30 +85,34 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """1x1, 3x3, 1x1 convolutions with a shortcut (He et al., CVPR 2016, fig. 5 right).
 
-    The result has `4 * features` channels.
+    The result has `4 * features` channels. The 3x3 convolution has the stride, as in torchvision.
     """
 
     features: int
     conv: Constructor
     norm: Constructor
+    stride: int = 1
 
     @nn.compact
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W 4*D"]:
-        """Features of the same size."""
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N h w 4*D"]:
+        """Features at 1/`stride` of the size."""
         layer = partial(ConvNorm, conv=self.conv, norm=self.norm)
         y = layer(self.features, kernel=1, name="layer1")(x)
-        y = layer(self.features, name="layer2")(y)
+        y = layer(self.features, stride=self.stride, name="layer2")(y)
         y = layer(4 * self.features, kernel=1, relu=False, name="layer3")(y)
         if x.shape != y.shape:
-            x = layer(4 * self.features, kernel=1, relu=False, name="shortcut")(x)
+            x = layer(4 * self.features, kernel=1, stride=self.stride, relu=False, name="shortcut")(
+                x
+            )
         return nn.relu(x + y)
 
 
 class Conv(nn.Module):
-    """Convolution with a bias and PyTorch's default initialisation; zero padding.
+    """Convolution with PyTorch's default initialisation; zero padding.
 
     Attributes:
         padding: zeros on each side; `None` is half the kernel.
+        use_bias: whether it has a bias.
         bias: what the bias starts at; `None` is PyTorch's default.
     """
 
@@ -115,6 +120,7 @@ class Conv(nn.Module):
     kernel: int = 3
     stride: int = 1
     padding: int | None = None
+    use_bias: bool = True
     bias: float | None = None
     dtype: Any = jnp.float32
 
@@ -127,6 +133,7 @@ class Conv(nn.Module):
             (self.kernel, self.kernel),
             strides=self.stride,
             padding=self.kernel // 2 if self.padding is None else self.padding,
+            use_bias=self.use_bias,
             kernel_init=initial,
             bias_init=initial if self.bias is None else Constant(self.bias),
             dtype=self.dtype,
@@ -148,6 +155,49 @@ class ConvElu(nn.Module):
         x = reflect_pad(x) if self.kernel == 3 else x
         x = Conv(self.features, self.kernel, padding=0, dtype=self.dtype, name="conv")(x)
         return nn.elu(x)
+
+
+class ChannelGate(nn.Module):
+    """Scales every channel by what the means of all channels say, then mixes them.
+
+    Squeeze and excitation (Hu et al., CVPR 2018) and a convolution with ReLU: HR-Depth's fSE with
+    a 1x1 kernel, DIFFNet's attention module with 3x3 (zero padding).
+    """
+
+    features: int
+    kernel: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W D"]:
+        """Features of the same size."""
+        channels = x.shape[-1]
+        y = x.mean(axis=(1, 2))
+        y = nn.relu(self._linear(max(channels // 16, 1), channels, "squeeze")(y))
+        y = nn.sigmoid(self._linear(channels, y.shape[-1], "excite")(y))
+        x = Conv(self.features, self.kernel, dtype=self.dtype, name="mix")(x * y[:, None, None])
+        return nn.relu(x)
+
+    def _linear(self, features: int, fan_in: int, name: str) -> nn.Dense:
+        initial = UniformFanIn(fan_in)
+        return nn.Dense(features, use_bias=False, kernel_init=initial, dtype=self.dtype, name=name)
+
+
+def disparity_head(
+    x: Float[Array, "N H W C"], *, initial: float | None, dtype: Any, name: str
+) -> Float[Array, "N H W 1"]:
+    """Disparity in (0, 1), float32: a reflection-padded 3x3 convolution called `name`, sigmoid.
+
+    Args:
+        x: features.
+        initial: the disparity about which an untrained network starts; `None` leaves the bias
+            to PyTorch's default, which starts near 0.5.
+        dtype: compute type of the convolution.
+        name: of the convolution in the module that calls.
+    """
+    bias = None if initial is None else math.log(initial / (1.0 - initial))
+    x = Conv(1, padding=0, bias=bias, dtype=dtype, name=name)(reflect_pad(x))
+    return nn.sigmoid(x.astype(jnp.float32))
 
 
 def reflect_pad(x: Float[Array, "N H W C"]) -> Float[Array, "N H+2 W+2 C"]:

@@ -1,6 +1,7 @@
 """Networks by name from a configuration, and their initial variables."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -9,11 +10,15 @@ import jax.numpy as jnp
 
 from radepth_jax.errors import UserError
 from radepth_jax.models import presets
-from radepth_jax.models.depth import DualHRNet, check_resolution
+from radepth_jax.models.attention_decoder import AttentionDecoder
+from radepth_jax.models.depth import DepthNetwork, check_resolution
 from radepth_jax.models.hr_decoder import HRDecoder
 from radepth_jax.models.hrnet import HRNet
 from radepth_jax.models.init import draw_variables
+from radepth_jax.models.nested_decoder import NestedDecoder
 from radepth_jax.models.pose import ConvPose, ResNetPose
+from radepth_jax.models.resnet import LAYERS, ResNet
+from radepth_jax.models.skip_decoder import SkipDecoder
 
 Variables = dict[str, dict[str, Any]]
 
@@ -31,8 +36,9 @@ def build(config: Mapping[str, Any], *, axis_name: str | None = None) -> Network
     """Build the networks that `config.model` describes.
 
     Args:
-        config: as `presets.ra_depth()`: `dtype`, and `depth` and `pose`, each with a `name` and
-            that network's fields.
+        config: as `presets.ra_depth()`: `dtype`; `depth` with an `encoder` and a `decoder`, and
+            `pose`, each of these with a `name` and its own fields. Any encoder goes with any
+            decoder, but that `attention` needs `hrnet`.
         axis_name: mapped axis over which BatchNorm is synchronised; `None`: not at all.
 
     Raises:
@@ -41,10 +47,9 @@ def build(config: Mapping[str, Any], *, axis_name: str | None = None) -> Network
     _check_fields("model", config, ("dtype", "depth", "pose"))
     dtype = DTYPES[_choice("model.dtype", config["dtype"], DTYPES)]
     shared = {"axis_name": axis_name, "dtype": dtype}
-    depth = _choice("model.depth.name", config["depth"]["name"], _DEPTH)
     pose = _choice("model.pose.name", config["pose"]["name"], _POSE)
     return Networks(
-        depth=_DEPTH[depth](config["depth"], **shared), pose=_POSE[pose](config["pose"], **shared)
+        depth=_depth_network(config["depth"], **shared), pose=_POSE[pose](config["pose"], **shared)
     )
 
 
@@ -92,49 +97,109 @@ def _inputs(networks: Networks, resolution: tuple[int, int]) -> dict[str, jax.Sh
     }
 
 
-def _dual_hrnet(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any) -> DualHRNet:
-    _check_fields("model.depth", config, presets.ra_depth()["depth"])
+def _depth_network(config: Mapping[str, Any], **shared: Any) -> DepthNetwork:
+    _check_fields("model.depth", config, ("encoder", "decoder"))
+    encoder, decoder = config["encoder"], config["decoder"]
+    decoder_name = _choice("model.depth.decoder.name", decoder["name"], _DECODERS)
+    encoder_name = _choice("model.depth.encoder.name", encoder["name"], _ENCODERS)
+    if decoder_name == "attention" and encoder_name != "hrnet":
+        raise UserError(
+            f"model.depth.decoder.name is 'attention' and model.depth.encoder.name "
+            f"{encoder_name!r}: that decoder needs 'hrnet'"
+        )
+    built = _ENCODERS[encoder_name](encoder, every_stage=decoder_name == "attention", **shared)
+    features = int(math.log2(built.stride))
+    return DepthNetwork(built, _DECODERS[decoder_name](decoder, features, shared["dtype"]))
+
+
+def _hrnet(config: Mapping[str, Any], *, every_stage: bool, **shared: Any) -> HRNet:
+    _check_fields("model.depth.encoder", config, presets.HRNET18)
     branches = config["branches"]
     if branches not in (3, 4):
-        raise UserError(f"model.depth.branches is {branches!r}: expected 3 or 4")
+        raise UserError(f"model.depth.encoder.branches is {branches!r}: expected 3 or 4")
     modules = tuple(config["modules"])
     if len(modules) != branches - 1 or min(modules) < 1:
         raise UserError(
-            f"model.depth.modules is {modules}: expected {branches - 1} numbers of 1 or more, "
-            f"for the stages of 2 to {branches} branches"
+            f"model.depth.encoder.modules is {modules}: expected {branches - 1} numbers of 1 or "
+            f"more, for the stages of 2 to {branches} branches"
         )
     for field in ("width", "blocks", "stem_width", "bottlenecks"):
         if config[field] < 1:
-            raise UserError(f"model.depth.{field} is {config[field]}: expected 1 or more")
-    initial = config["initial_disparity"]
-    if initial is not None and not 0.0 < initial < 1.0:
-        raise UserError(
-            f"model.depth.initial_disparity is {initial}: expected a number between 0 and 1, "
-            "or None for the default initialisation"
-        )
-    head = tuple(config["head"])
-    if len(head) != 2 or min(head) < 1:
-        raise UserError(f"model.depth.head is {head}: expected two numbers of channels")
-    encoder = HRNet(
+            raise UserError(f"model.depth.encoder.{field} is {config[field]}: expected 1 or more")
+    return HRNet(
         width=config["width"],
         branches=branches,
         modules=modules,
         blocks=config["blocks"],
         stem_width=config["stem_width"],
         bottlenecks=config["bottlenecks"],
-        axis_name=axis_name,
-        dtype=dtype,
+        every_stage=every_stage,
+        **shared,
     )
-    return DualHRNet(encoder, HRDecoder(head=head, initial_disparity=initial, dtype=dtype))
+
+
+def _resnet(config: Mapping[str, Any], *, every_stage: bool, **shared: Any) -> ResNet:
+    del every_stage
+    _check_fields("model.depth.encoder", config, presets.RESNET18)
+    if config["layers"] not in LAYERS:
+        raise UserError(
+            f"model.depth.encoder.layers is {config['layers']!r}: expected one of "
+            f"{', '.join(map(str, LAYERS))}"
+        )
+    if config["width"] < 1:
+        raise UserError(f"model.depth.encoder.width is {config['width']}: expected 1 or more")
+    return ResNet(layers=config["layers"], width=config["width"], **shared)
+
+
+def _hr_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> HRDecoder:
+    del features
+    _check_fields("model.depth.decoder", config, presets.HR_DECODER)
+    return HRDecoder(_widths(config, "head", 2), _initial_disparity(config), dtype)
+
+
+def _skip_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> SkipDecoder:
+    _check_fields("model.depth.decoder", config, presets.SKIP_DECODER)
+    return SkipDecoder(_widths(config, "channels", features), _initial_disparity(config), dtype)
+
+
+def _nested_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> NestedDecoder:
+    del features
+    _check_fields("model.depth.decoder", config, presets.NESTED_DECODER)
+    return NestedDecoder(_widths(config, "head", 2), _initial_disparity(config), dtype)
+
+
+def _attention_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> AttentionDecoder:
+    _check_fields("model.depth.decoder", config, presets.ATTENTION_DECODER)
+    channels = _widths(config, "channels", features)
+    return AttentionDecoder(channels, _initial_disparity(config), dtype)
+
+
+def _widths(config: Mapping[str, Any], field: str, number: int) -> tuple[int, ...]:
+    widths = tuple(config[field])
+    if len(widths) != number or min(widths) < 1:
+        raise UserError(
+            f"model.depth.decoder.{field} is {widths}: expected {number} numbers of channels"
+        )
+    return widths
+
+
+def _initial_disparity(config: Mapping[str, Any]) -> float | None:
+    initial = config["initial_disparity"]
+    if initial is not None and not 0.0 < initial < 1.0:
+        raise UserError(
+            f"model.depth.decoder.initial_disparity is {initial}: expected a number between 0 and "
+            "1, or None for the default initialisation"
+        )
+    return initial
 
 
 def _resnet_pose(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any) -> ResNetPose:
-    _check_fields("model.pose", config, presets.ra_depth()["pose"])
+    _check_fields("model.pose", config, ("name",))
     return ResNetPose(axis_name=axis_name, dtype=dtype)
 
 
 def _conv_pose(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any) -> ConvPose:
-    _check_fields("model.pose", config, presets.tiny()["pose"])
+    _check_fields("model.pose", config, presets.CONV_POSE)
     widths = tuple(config["widths"])
     if not widths or min(widths) < 1:
         raise UserError(f"model.pose.widths is {widths}: expected channels, such as (16, 32, 64)")
@@ -143,7 +208,13 @@ def _conv_pose(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any) 
     return ConvPose(widths=widths, scale=config["scale"], axis_name=axis_name, dtype=dtype)
 
 
-_DEPTH = {"dual_hrnet": _dual_hrnet}
+_ENCODERS: dict[str, Callable[..., Any]] = {"hrnet": _hrnet, "resnet": _resnet}
+_DECODERS: dict[str, Callable[..., Any]] = {
+    "hr": _hr_decoder,
+    "skip": _skip_decoder,
+    "nested": _nested_decoder,
+    "attention": _attention_decoder,
+}
 _POSE = {"resnet18": _resnet_pose, "convs": _conv_pose}
 
 

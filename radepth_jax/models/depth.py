@@ -1,18 +1,23 @@
-"""The depth network of RA-Depth: HRNet and the HR decoder ("Dual HRNet")."""
+"""A depth network: an encoder and a decoder."""
+
+from typing import Any
 
 import flax.linen as nn
 from jaxtyping import Array, Float
 
 from radepth_jax.errors import UserError
-from radepth_jax.models.hr_decoder import HRDecoder
-from radepth_jax.models.hrnet import HRNet
 
 
-class DualHRNet(nn.Module):
-    """Disparity from an image (He et al., RA-Depth, ECCV 2022, section 3.3)."""
+class DepthNetwork(nn.Module):
+    """Disparities from an image.
 
-    encoder: HRNet
-    decoder: HRDecoder
+    Attributes:
+        encoder: has a `stride`, and gives features at 1/2, 1/4, ... 1/`stride`.
+        decoder: makes of them disparities at 1, 1/2, ..., as many as it supervises.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
 
     @property
     def stride(self) -> int:
@@ -21,8 +26,8 @@ class DualHRNet(nn.Module):
 
     def __call__(
         self, images: Float[Array, "N H W 3"], train: bool = False, groups: int = 1
-    ) -> tuple[Float[Array, "N H W 1"], ...]:
-        """Disparities in (0, 1), finest first; here one, at the images' size.
+    ) -> tuple[Float[Array, "N h w 1"], ...]:
+        """Disparities in (0, 1), the finest, at the images' size, first.
 
         Args:
             images: RGB in [0, 1]; sides are multiples of `stride`.
@@ -33,12 +38,12 @@ class DualHRNet(nn.Module):
         Raises:
             UserError: the images' size or number does not fit.
         """
-        return (self.decoder(self.encode(images, train=train, groups=groups)),)
+        return self.decoder(self.encode(images, train=train, groups=groups))
 
     def encode(
         self, images: Float[Array, "N H W 3"], train: bool = False, groups: int = 1
-    ) -> list[Float[Array, "N h w c"]]:
-        """The encoder's features at 1/2, 1/4, ... 1/`stride`."""
+    ) -> list[Any]:
+        """The encoder's features at 1/2, 1/4, ... 1/`stride`: arrays, or lists of them."""
         number, height, width, _ = images.shape
         check_resolution((width, height), self.stride)
         if number % groups:

@@ -3,14 +3,13 @@
 He et al., RA-Depth, ECCV 2022, section 3.3 (Dual HRNet).
 """
 
-import math
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import Conv, ConvElu, reflect_pad, upsample_nearest
+from radepth_jax.models.blocks import ConvElu, disparity_head, upsample_nearest
 
 
 class HRDecoder(nn.Module):
@@ -18,8 +17,7 @@ class HRDecoder(nn.Module):
 
     Attributes:
         head: channels of the last two blocks, at 1/2 and at full size.
-        initial_disparity: the disparity, in (0, 1), about which an untrained network starts;
-            `None` leaves the last bias to PyTorch's default, which starts near 0.5.
+        initial_disparity: see `disparity_head`.
         dtype: compute type; parameters and the disparity are float32.
     """
 
@@ -28,8 +26,8 @@ class HRDecoder(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, features: list[Float[Array, "N h w c"]]) -> Float[Array, "N H W 1"]:
-        """Disparity in (0, 1) from features at 1/2, 1/4, ... of its size, finest first."""
+    def __call__(self, features: list[Float[Array, "N h w c"]]) -> tuple[Float[Array, "N H W 1"]]:
+        """One disparity in (0, 1) from features at 1/2, 1/4, ... of its size, finest first."""
         stem, *xs = features
         level = 0
         while len(xs) > 1:
@@ -44,11 +42,8 @@ class HRDecoder(nn.Module):
         x = stem + upsample_nearest(x, 2)
         x = ConvElu(self.head[0], dtype=self.dtype, name="head1")(x)
         x = ConvElu(self.head[1], dtype=self.dtype, name="head2")(upsample_nearest(x, 2))
-        bias = None
-        if self.initial_disparity is not None:
-            bias = math.log(self.initial_disparity / (1.0 - self.initial_disparity))
-        x = Conv(1, padding=0, bias=bias, dtype=self.dtype, name="disparity")(reflect_pad(x))
-        return nn.sigmoid(x.astype(jnp.float32))
+        initial = self.initial_disparity
+        return (disparity_head(x, initial=initial, dtype=self.dtype, name="disparity"),)
 
     def _block(self, x: Float[Array, "N h w c"], name: str) -> Float[Array, "N h w c"]:
         return ConvElu(x.shape[-1], dtype=self.dtype, name=name)(x)

@@ -30,6 +30,8 @@ class HRNet(nn.Module):
         blocks: basic blocks of a branch in each module.
         stem_width: channels of the two stem convolutions and inside the bottlenecks.
         bottlenecks: bottleneck blocks of the first stage.
+        every_stage: also return what the later stages go on from (Zhou et al., DIFFNet,
+            BMVC 2021, section 3.1).
         axis_name: mapped axis over which BatchNorm is synchronised.
         dtype: compute type; parameters are float32.
     """
@@ -40,6 +42,7 @@ class HRNet(nn.Module):
     blocks: int = 4
     stem_width: int = 64
     bottlenecks: int = 4
+    every_stage: bool = False
     axis_name: str | None = None
     dtype: Any = jnp.float32
 
@@ -51,8 +54,12 @@ class HRNet(nn.Module):
     @nn.compact
     def __call__(
         self, images: Float[Array, "N H W 3"], train: bool = False, groups: int = 1
-    ) -> list[Float[Array, "N h w c"]]:
-        """Features at 1/2 (stem), 1/4, 1/8, 1/16 and, with four branches, 1/32."""
+    ) -> list[Any]:
+        """Features [N, h, w, c] at 1/2 (stem), 1/4, 1/8, 1/16 and, with four branches, 1/32.
+
+        With `every_stage`, a list for each size: the stems at 1/2 and 1/4, and every branch after
+        each stage.
+        """
         conv, norm = residual_layers(
             train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
         )
@@ -60,6 +67,7 @@ class HRNet(nn.Module):
 
         stem = layer(self.stem_width, stride=2, name="stem1")(images)
         x = layer(self.stem_width, stride=2, name="stem2")(stem)
+        seen = [[stem], [x], *([] for _ in self.modules)]
         for block in range(self.bottlenecks):
             x = Bottleneck(self.stem_width, conv, norm, name=f"stage1_block{block}")(x)
 
@@ -81,7 +89,9 @@ class HRNet(nn.Module):
                 xs = ExchangeModule(
                     self.width, self.blocks, conv, norm, name=f"stage{stage}_module{module}"
                 )(xs)
-        return [stem, *xs]
+            for i, x in enumerate(xs, start=1):
+                seen[i].append(x)
+        return seen if self.every_stage else [stem, *xs]
 
 
 class ExchangeModule(nn.Module):

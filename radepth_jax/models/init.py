@@ -70,11 +70,11 @@ class Constant:
 def draw_variables(
     network: nn.Module, key: jax.Array, images: jax.ShapeDtypeStruct
 ) -> dict[str, Any]:
-    """Initial variables of a network whose convolutions use the initialisers of this module.
+    """Initial variables of a network whose layers use the initialisers of this module.
 
     Args:
-        network: its other leaves are BatchNorm's: `scale` and `var` start at 1, `bias` and
-            `mean` at 0.
+        network: of convolutions and linear layers; its other leaves are BatchNorm's: `scale` and
+            `var` start at 1, `bias` and `mean` at 0.
         key: typed PRNG key. Each leaf's draw depends on it, the leaf's path and its shape only.
         images: shape and type of an input.
 
@@ -84,7 +84,7 @@ def draw_variables(
     initializers: dict[tuple[str, ...], Any] = {}
 
     def record(call, args, kwargs, context):
-        if isinstance(context.module, nn.Conv):
+        if isinstance(context.module, nn.Conv | nn.Dense):
             path = context.module.path
             initializers[(*path, "kernel")] = context.module.kernel_init
             initializers[(*path, "bias")] = context.module.bias_init

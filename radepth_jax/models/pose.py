@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from radepth_jax.models.blocks import Conv, ConvNorm, residual_layers
-from radepth_jax.models.resnet import ResNet18
+from radepth_jax.models.resnet import ResNet, normalise
 
 # The network starts near the identity: its outputs are this times the last convolution's.
 POSE_SCALE = 0.01
@@ -55,9 +55,9 @@ class ResNetPose(nn.Module):
             Axis-angle [N, 3] in radians and translation [N, 3], of the second frame's camera
             coordinates from the first's.
         """
-        encoder = ResNet18(axis_name=self.axis_name, dtype=self.dtype, name="encoder")
-        features = encoder(_normalise(pairs), train=train, groups=groups)
-        return PoseHead(dtype=self.dtype, name="head")(features)
+        encoder = ResNet(axis_name=self.axis_name, dtype=self.dtype, name="encoder")
+        features = encoder(pairs, train=train, groups=groups)
+        return PoseHead(dtype=self.dtype, name="head")(features[-1])
 
 
 class ConvPose(nn.Module):
@@ -87,16 +87,11 @@ class ConvPose(nn.Module):
         conv, norm = residual_layers(
             train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
         )
-        x = _normalise(pairs)
+        x = normalise(pairs)
         for i, features in enumerate(self.widths):
             kernel = {0: 7, 1: 5}.get(i, 3)
             x = ConvNorm(features, conv, norm, kernel=kernel, stride=2, name=f"layer{i}")(x)
         return _pose(Conv(6, kernel=1, dtype=self.dtype, name="motion")(x), self.scale)
-
-
-def _normalise(images: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
-    """ImageNet's mean and standard deviation, one value for all channels."""
-    return (images - 0.45) / 0.225
 
 
 def _pose(x: Float[Array, "N h w 6*frames"], scale: float) -> Pose:

@@ -1,39 +1,62 @@
-"""ResNet-18 without its classifier (He et al., Deep Residual Learning, CVPR 2016)."""
+"""ResNet-18 and -50 without their classifier (He et al., Deep Residual Learning, CVPR 2016)."""
 
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import BasicBlock, ConvNorm, residual_layers
+from radepth_jax.models.blocks import BasicBlock, Bottleneck, ConvNorm, residual_layers
+
+# Layers -> (block, blocks of each stage).
+LAYERS = {18: (BasicBlock, (2, 2, 2, 2)), 50: (Bottleneck, (3, 4, 6, 3))}
 
 
-class ResNet18(nn.Module):
-    """Features [N, H/32, W/32, 512] of images with any number of channels.
+class ResNet(nn.Module):
+    """Features at five sizes, of images with any number of channels.
 
     Attributes:
+        layers: 18 or 50.
+        width: channels of the stem and inside the first stage's blocks; doubled by each stage.
         axis_name: mapped axis over which BatchNorm is synchronised.
         dtype: compute type; parameters are float32.
     """
 
+    layers: int = 18
+    width: int = 64
     axis_name: str | None = None
     dtype: Any = jnp.float32
+
+    @property
+    def stride(self) -> int:
+        """Image sides must be multiples of this: the stride of the coarsest features."""
+        return 32
 
     @nn.compact
     def __call__(
         self, images: Float[Array, "N H W C"], train: bool = False, groups: int = 1
-    ) -> Float[Array, "N h w 512"]:
-        """Features of the last stage, at 1/32."""
+    ) -> list[Float[Array, "N h w c"]]:
+        """Features at 1/2 (stem), 1/4, 1/8, 1/16 and 1/32 of images in [0, 1]."""
         conv, norm = residual_layers(
             train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
         )
-        block = partial(BasicBlock, conv=conv, norm=norm)
-        x = ConvNorm(64, conv, norm, kernel=7, stride=2, name="stem")(images)
-        x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
-        for stage, features in enumerate((64, 128, 256, 512), start=1):
-            stride = 1 if stage == 1 else 2
-            x = block(features, stride=stride, name=f"stage{stage}_block0")(x)
-            x = block(features, name=f"stage{stage}_block1")(x)
-        return x
+        kind, blocks = LAYERS[self.layers]
+        stem = ConvNorm(self.width, conv, norm, kernel=7, stride=2, name="stem")(normalise(images))
+        x = nn.max_pool(stem, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        features = [stem]
+        for stage, number in enumerate(blocks, start=1):
+            for block in range(number):
+                x = kind(
+                    self.width * 2 ** (stage - 1),
+                    conv,
+                    norm,
+                    stride=2 if stage > 1 and block == 0 else 1,
+                    name=f"stage{stage}_block{block}",
+                )(x)
+            features.append(x)
+        return features
+
+
+def normalise(images: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
+    """ImageNet's mean and standard deviation, one value for all channels."""
+    return (images - 0.45) / 0.225

@@ -16,12 +16,17 @@ from radepth_jax.models.depth import check_resolution
 from radepth_jax.views import ViewOptions
 
 
-def default_config() -> ConfigDict:
-    """The published recipe (He et al., ECCV 2022): 640x192, batch 12, 20 epochs, Adam 1e-4."""
+def default_config(model: str = "ra_depth") -> ConfigDict:
+    """The published recipe (He et al., ECCV 2022): 640x192, batch 12, 20 epochs, Adam 1e-4.
+
+    Args:
+        model: of `presets.MODELS`. All but RA-Depth train on the middle view alone, with neither
+            AS-Aug nor consistency.
+    """
     config = ConfigDict()
     config.seed = 0
 
-    config.model = ConfigDict(presets.ra_depth())
+    config.model = ConfigDict(presets.MODELS[model]())
     # How BatchNorm sees the views: "per_view" (as published: high, middle, low apart) or "joint".
     config.batch_norm = "per_view"
     # Average BatchNorm statistics over devices (each device's own batch otherwise).
@@ -93,6 +98,13 @@ def default_config() -> ConfigDict:
     config.evaluate.camera_height = 1.65  # metres, for "ground"; KITTI's
     config.evaluate.batch_size = 8
     config.evaluate.resolutions = ((640, 192),)  # of the validation during training
+
+    if model != "ra_depth":
+        config.views.names = ("middle",)
+        config.loss.consistency = 0.0
+    encoder = config.model.depth.encoder
+    if encoder.name == "resnet":
+        config.pretrained.depth_encoder = f"hf:timm/resnet{encoder.layers}.tv_in1k"
     return config
 
 
@@ -140,7 +152,16 @@ def to_json(config: ConfigDict) -> dict:
 
 
 def from_json(values: dict) -> ConfigDict:
-    """The inverse of `to_json`; settings of evaluation that came later have their defaults."""
+    """The inverse of `to_json`, of earlier versions too.
+
+    Settings of evaluation that came later have their defaults.
+    """
+    depth = values["model"]["depth"]
+    if depth.get("name") == "dual_hrnet":  # one flat dictionary, once
+        encoder = {k: v for k, v in depth.items() if k in presets.HRNET18} | {"name": "hrnet"}
+        decoder = {k: v for k, v in depth.items() if k in presets.HR_DECODER} | {"name": "hr"}
+        model = values["model"] | {"depth": {"encoder": encoder, "decoder": decoder}}
+        values = values | {"model": model}
     given = dict(values["evaluate"])
     if not given.pop("median_scaling", True):  # what `scaling` once was
         given["scaling"] = "none"

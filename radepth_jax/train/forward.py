@@ -113,7 +113,8 @@ def compute_loss(
         groups=len(names) if config.batch_norm == "per_view" else 1,
         mutable=["batch_stats"],
     )
-    disparities = dict(zip(names, jnp.split(outputs[0], len(names)), strict=True))
+    scales = (jnp.split(output, len(names)) for output in outputs)
+    disparities = dict(zip(names, zip(*scales, strict=True), strict=True))
 
     def apply_pose(pairs: jax.Array, groups: int) -> tuple:
         return networks.pose.apply(
@@ -143,5 +144,6 @@ def compute_loss(
         "pose": pose_stats.get("batch_stats", {}) if pose_stats else batch_stats["pose"],
     }
     targets = {n: views[n].images[:, 0] for n in names}
-    shown = {"views": targets, "disparities": disparities, **pictures}
+    finest = {n: disparities[n][0] for n in names}
+    shown = {"views": targets, "disparities": finest, **pictures}
     return jnp.mean(total), (terms, new_stats, shown)

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from radepth_jax import models
-from radepth_jax.interop import published
 from radepth_jax.interop.torch_files import read_folder, write_folder
 from radepth_jax.interop.torch_keys import torch_from_variables
 from radepth_jax.models import presets
@@ -13,14 +12,14 @@ from radepth_jax.models import presets
 
 def small() -> dict:
     config = presets.ra_depth()
-    config["depth"].update(width=2, branches=3, modules=(1, 1), blocks=1, stem_width=2)
+    config["depth"]["encoder"].update(width=2, branches=3, modules=(1, 1), blocks=1, stem_width=2)
     return config
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A small network's depth files, as safetensors."""
-    monkeypatch.setitem(published.MODELS, "ra_depth", small)
+    monkeypatch.setitem(presets.MODELS, "ra_depth", small)
     variables = models.init_variables(models.build(small()), jax.random.key(0), (64, 64))
     parts = torch_from_variables(variables, small())
     write_folder(

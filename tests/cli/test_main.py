@@ -19,8 +19,8 @@ VIDEO = f"--config={ROOT}/configs/ra_depth_video.py"
 # The smallest run of the street config, as a user would cut it down.
 MICRO = [
     "--config.data.name=street/tiny",
-    "--config.model.depth.width=4",
-    "--config.model.depth.stem_width=4",
+    "--config.model.depth.encoder.width=4",
+    "--config.model.depth.encoder.stem_width=4",
     "--config.model.pose.widths=(8,8,16)",
     "--config.views.resolution=(64,32)",
     "--config.evaluate.resolutions=((64,32),)",
@@ -70,9 +70,9 @@ def test_a_process_of_its_own_trains_on_a_folder_of_frames(tmp_path):
         sys.executable, "-c", "from radepth_jax.cli.main import main; main()", "train", VIDEO,
         f"--config.data.source={frames}", "--config.data.fov=60", f"--workdir={tmp_path / 'run'}",
         "--config.pretrained.depth_encoder=", "--config.pretrained.pose_encoder=",
-        "--config.model.depth.branches=3", "--config.model.depth.modules=(1,1)",
-        "--config.model.depth.blocks=1", "--config.model.depth.bottlenecks=1",
-        "--config.model.depth.width=4", "--config.model.depth.stem_width=4",
+        "--config.model.depth.encoder.branches=3", "--config.model.depth.encoder.modules=(1,1)",
+        "--config.model.depth.encoder.blocks=1", "--config.model.depth.encoder.bottlenecks=1",
+        "--config.model.depth.encoder.width=4", "--config.model.depth.encoder.stem_width=4",
         "--config.views.resolution=(64,32)", "--config.evaluate.resolutions=((64,32),)",
         "--config.data.batch_size=2", "--config.data.workers=0", "--config.train.steps=2",
     ]  # fmt: skip
@@ -104,7 +104,7 @@ def test_without_a_command_it_says_what_there_is(radepth):
         ("--config.views.names=('high',)", ["views.names", "'middle'"]),
         ("--config.batch_norm=global", ["config.batch_norm: expected one of per_view, joint"]),
         ("--config.optimizer.name=lion", ["config.optimizer.name", "adam, sgd"]),
-        ("--config.model.depth.branches=7", ["model.depth.branches", "3 or 4"]),
+        ("--config.model.depth.encoder.branches=7", ["model.depth.encoder.branches", "3 or 4"]),
         ("--config.loss.min_depth=200.0", ["loss.min_depth is 200.0"]),
         ("--config.data.frame_offsets=(0,)", ["config.data.frame_offsets"]),
         ("--config.train.steps=-1", ["config.train.steps"]),

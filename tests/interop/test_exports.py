@@ -28,7 +28,7 @@ def model() -> Model:
     """A tiny model with a metric scale, whose BatchNorm statistics are not at their start."""
     config = default_config()
     config.model = presets.tiny()
-    config.model.depth.update(width=4, stem_width=4)
+    config.model.depth.encoder.update(width=4, stem_width=4)
     networks = models.build(config.model)
     variables = models.init_variables(networks, jax.random.key(0), (64, 32))
     rng = np.random.default_rng(1)

@@ -14,7 +14,7 @@ from radepth_jax.interop.torch_keys import torch_from_variables
 from radepth_jax.models import presets
 
 CONFIG = presets.ra_depth()
-CONFIG["depth"].update(width=2, branches=3, modules=(1, 1), blocks=1, stem_width=2)
+CONFIG["depth"]["encoder"].update(width=2, branches=3, modules=(1, 1), blocks=1, stem_width=2)
 
 
 @pytest.fixture(scope="module")

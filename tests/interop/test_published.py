@@ -8,11 +8,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from published_networks import state_dict_shapes, state_dicts
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
-from radepth_jax.interop import published
 from radepth_jax.interop.published import checkpoint_from_torch, checkpoint_to_torch
 from radepth_jax.interop.torch_files import read_folder, write_folder
 from radepth_jax.interop.torch_keys import torch_from_variables, variables_from_torch
@@ -29,7 +29,7 @@ NEEDS_TORCH = "needs the torch extra: pip install 'radepth-jax[torch]'"
 
 def small() -> dict:
     config = presets.ra_depth()
-    config["depth"].update(width=2, branches=3, modules=(1, 1), blocks=1, stem_width=2)
+    config["depth"]["encoder"].update(width=2, branches=3, modules=(1, 1), blocks=1, stem_width=2)
     return config
 
 
@@ -52,7 +52,7 @@ def small_parts() -> dict:
 @pytest.fixture(autouse=True)
 def small_model(monkeypatch):
     """In this process, the name ra_depth stands for the small network."""
-    monkeypatch.setitem(published.MODELS, "ra_depth", small)
+    monkeypatch.setitem(presets.MODELS, "ra_depth", small)
 
 
 def assert_parts_equal(ours, theirs):
@@ -72,7 +72,7 @@ def converted(small_parts, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     write_folder(small_parts, folder / "in", "safetensors")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(published.MODELS, "ra_depth", small)
+        patch.setitem(presets.MODELS, "ra_depth", small)
         config, has_pose = checkpoint_from_torch(folder / "in", folder / "run")
     assert has_pose
     assert config.views.resolution == (96, 64)
@@ -93,7 +93,7 @@ def test_the_round_trip_is_exact_to_the_last_entry(small_parts, converted, tmp_p
 
 def test_training_starts_from_a_converted_checkpoint(small_parts, converted, tmp_path):
     config = default_config()
-    config.model.depth.update(small()["depth"])
+    config.model = ConfigDict(small())
     config.pretrained.checkpoint = str(converted)
     with Checkpoints(tmp_path / "new") as checkpoints:
         state = _first_state(config, 10, checkpoints)

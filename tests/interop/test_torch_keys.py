@@ -18,7 +18,7 @@ from radepth_jax.models import presets
 def small() -> dict:
     """A configuration with a PyTorch form that is quick to trace."""
     config = presets.ra_depth()
-    config["depth"].update(width=2, branches=3, modules=(1, 1), blocks=1, stem_width=2)
+    config["depth"]["encoder"].update(width=2, branches=3, modules=(1, 1), blocks=1, stem_width=2)
     return config
 
 
@@ -93,8 +93,10 @@ def test_variables_that_do_not_fit_are_named():
     del variables["depth"]["params"]["decoder"]["stem"]
     with pytest.raises(UserError, match="missing depth/params/decoder/stem/conv/conv/kernel"):
         torch_from_variables(variables, config)
+    other = small()
+    other["depth"]["encoder"]["stem_width"] = 3
     with pytest.raises(UserError, match="stem1/conv/kernel has shape"):
-        torch_from_variables(variables, {**config, "depth": {**config["depth"], "stem_width": 3}})
+        torch_from_variables(variables, other)
 
 
 def test_a_pose_network_without_a_torch_form_is_refused():

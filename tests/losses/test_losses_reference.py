@@ -68,7 +68,11 @@ def build(sample):
 def judge(views, disparities, transforms):
     def loss(disparities):
         total, terms, pictures = objective(
-            views, disparities, transforms, jax.random.key(0), options=OPTIONS
+            views,
+            {name: (disparity,) for name, disparity in disparities.items()},
+            transforms,
+            jax.random.key(0),
+            options=OPTIONS,
         )
         return total, (terms, pictures["automask"])
 

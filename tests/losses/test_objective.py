@@ -32,7 +32,7 @@ def make_sample(sources=2):
         options=ViewOptions(resolution=(W, H)),
     )
     disparities = {
-        name: jnp.array(RNG.uniform(0.05, 0.3, (H, W, 1)), jnp.float32) for name in NAMES
+        name: (jnp.array(RNG.uniform(0.05, 0.3, (H, W, 1)), jnp.float32),) for name in NAMES
     }
     transforms = jnp.stack(
         [
@@ -67,7 +67,7 @@ def test_terms_make_the_total():
     expected += terms["consistency_high"] + terms["consistency_low"]
     np.testing.assert_allclose(total, expected, rtol=1e-6)
     np.testing.assert_allclose(terms["automasked"], 1 - aux["automask"].mean(), rtol=1e-5)
-    disparity = SAMPLE[1]["middle"]
+    (disparity,) = SAMPLE[1]["middle"]
     np.testing.assert_allclose(terms["disparity_mean_middle"], disparity.mean(), rtol=1e-5)
     np.testing.assert_allclose(terms["disparity_std_middle"], disparity.std(), rtol=1e-5)
     assert aux["automask"].shape == (H, W)
@@ -136,7 +136,7 @@ def test_the_low_views_filler_can_be_left_out():
     cropped = View(low.images[:, :h, :w], low.intrinsics, low.size, low.offset)
     _, alone, _ = objective(
         {"middle": cropped},
-        {"middle": disparities["low"][:h, :w]},
+        {"middle": (disparities["low"][0][:h, :w],)},
         transforms,
         KEY,
         options=LossOptions(noise=0.0),
@@ -156,7 +156,7 @@ def test_true_depth_and_pose_explain_every_view():
     step = 2 * 4 / 90 * (1 if views["middle"].flipped else -1)
     transforms = jnp.stack([jnp.eye(4).at[0, 3].set(step * i) for i in (1, 2)])
     disparity = (1 / 4 - 1 / 100) / (10 - 1 / 100)
-    true = {name: jnp.full((H, W, 1), disparity) for name in NAMES}
+    true = {name: (jnp.full((H, W, 1), disparity),) for name in NAMES}
     options = LossOptions(automask=False)
     moved = judge((views, true, transforms), options=options)[1]
     unmoved = judge((views, true, jnp.tile(jnp.eye(4), (2, 1, 1))), options=options)[1]

@@ -1,5 +1,7 @@
 """Networks from configurations: sizes, contracts, errors, groups and devices."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import ml_collections
@@ -15,10 +17,10 @@ from radepth_jax.models.pose import POSE_SCALE
 FAST_COMPILE = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
 
-def mini(**depth) -> dict:
+def mini(**encoder) -> dict:
     """The smallest networks: three branches, one block each."""
     config = presets.tiny()
-    config["depth"].update({"width": 4, "stem_width": 4} | depth)
+    config["depth"]["encoder"].update({"width": 4, "stem_width": 4} | encoder)
     config["pose"]["widths"] = (4, 8)
     return config
 
@@ -143,7 +145,9 @@ def test_devices_together_are_one_batch():
 
 
 def test_initial_disparity_is_where_training_starts():
-    networks = models.build(mini(initial_disparity=0.05))
+    config = mini()
+    config["depth"]["decoder"]["initial_disparity"] = 0.05
+    networks = models.build(config)
     variables = models.init_variables(networks, jax.random.key(0), (64, 32))
     bias = variables["depth"]["params"]["decoder"]["disparity"]["conv"]["bias"]
     np.testing.assert_allclose(jax.nn.sigmoid(bias), 0.05, rtol=1e-5)
@@ -168,13 +172,24 @@ def test_pose_is_scaled_and_of_the_first_frame():
     ("change", "message"),
     [
         ({"dtype": "float16"}, "model.dtype is 'float16': expected one of float32, bfloat16"),
-        ({"depth": {"name": "unet"}}, "model.depth.name is 'unet': expected one of dual_hrnet"),
+        (
+            {"depth.encoder": {"name": "vgg"}},
+            "model.depth.encoder.name is 'vgg': expected one of hrnet, resnet",
+        ),
+        (
+            {"depth.decoder": {"name": "unet"}},
+            "model.depth.decoder.name is 'unet': expected one of hr, skip, nested, attention",
+        ),
         ({"pose": {"name": "lstm"}}, "model.pose.name is 'lstm': expected one of resnet18, convs"),
-        ({"depth": {"branches": 5}}, "model.depth.branches is 5: expected 3 or 4"),
-        ({"depth": {"modules": (1, 4, 3)}}, "model.depth.modules is .*: expected 2 numbers"),
-        ({"depth": {"width": 0}}, "model.depth.width is 0"),
-        ({"depth": {"heads": 2}}, "model.depth: unknown heads; its fields are name, width"),
-        ({"depth": {"initial_disparity": 1.5}}, "initial_disparity is 1.5: expected a number"),
+        ({"depth.encoder": {"branches": 5}}, "model.depth.encoder.branches is 5: expected 3 or 4"),
+        ({"depth.encoder": {"modules": (1, 4, 3)}}, "encoder.modules is .*: expected 2 numbers"),
+        ({"depth.encoder": {"width": 0}}, "model.depth.encoder.width is 0"),
+        ({"depth.encoder": {"heads": 2}}, "encoder: unknown heads; its fields are name, width"),
+        ({"depth": {"name": "resnet"}}, "model.depth: unknown name; its fields are encoder"),
+        (
+            {"depth.decoder": {"initial_disparity": 1.5}},
+            "initial_disparity is 1.5: expected a number",
+        ),
         ({"pose": {"widths": ()}}, "model.pose.widths is"),
     ],
 )
@@ -182,7 +197,7 @@ def test_a_wrong_configuration_is_named(change, message):
     config = presets.tiny()
     for field, value in change.items():
         if isinstance(value, dict):
-            config[field].update(value)
+            functools.reduce(dict.__getitem__, field.split("."), config).update(value)
         else:
             config[field] = value
     with pytest.raises(UserError, match=message):
@@ -191,8 +206,8 @@ def test_a_wrong_configuration_is_named(change, message):
 
 def test_a_missing_field_is_named():
     config = presets.tiny()
-    del config["depth"]["blocks"]
-    with pytest.raises(UserError, match=r"model\.depth: missing blocks"):
+    del config["depth"]["encoder"]["blocks"]
+    with pytest.raises(UserError, match=r"model\.depth\.encoder: missing blocks"):
         models.build(config)
 
 

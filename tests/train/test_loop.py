@@ -127,7 +127,7 @@ def test_a_finished_run_says_so_and_changes_nothing(micro_config, reference, cap
 
 
 def test_a_checkpoint_of_another_model_is_refused(micro_config, reference, tmp_path):
-    micro_config.model.depth.width = 6
+    micro_config.model.depth.encoder.width = 6
     with pytest.raises(UserError, match=r"config\.model\.depth\.width is 6, but .* with 4;"):
         train(micro_config, reference[0])
     micro_config.pretrained.checkpoint = str(reference[0])

@@ -1,0 +1,217 @@
+"""Where each layer is in the PyTorch state dicts of the published systems.
+
+The encoders are named as their authors' (HRNet) and torchvision's code (ResNet) name them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from radepth_jax.models.resnet import LAYERS
+
+Path = tuple[str, ...]
+# Path of a layer in the variables -> its part, and the prefixes of its PyTorch keys: the one in
+# force, then those under which the same tensors are listed again.
+Keys = dict[Path, tuple[str, ...]]
+
+# Of a decoder: our name (`None`: unused); the kind (`conv.conv`: a block's convolution, `conv`: one
+# by itself, `gate`, `ca.gate`: a channel gate); and the name by which a dictionary called `convs`
+# lists the layer again (`None`: there is no such dictionary).
+Layer = tuple[str | None, str, str | None]
+
+
+def depth_keys(config: Mapping[str, Any]) -> Keys:
+    """The layers of the depth network that `config.model.depth` describes."""
+    encoder, decoder = config["encoder"], config["decoder"]
+    if encoder["name"] == "hrnet":
+        keys = _hrnet_keys(encoder)
+        sizes = encoder["branches"] + 1
+    else:
+        keys = _resnet_keys("depth", "encoder", encoder["layers"])
+        sizes = 5
+    return keys | _DECODERS[decoder["name"]](sizes)
+
+
+def pose_keys() -> Keys:
+    """The layers of the pose network with a ResNet-18."""
+    head = {
+        ("pose", "head", name, "conv"): ("pose", f"net.{index}")
+        for index, name in enumerate(("squeeze", "layer1", "layer2", "motion"))
+    }
+    return _resnet_keys("pose", "pose_encoder", 18) | head
+
+
+def unused_shapes(config: Mapping[str, Any]) -> dict[tuple[str, str], tuple[int, ...]]:
+    """(part, key) -> shape of what the published checkpoints hold and no network uses."""
+    shapes: dict[tuple[str, str], tuple[int, ...]] = {}
+
+    def classifier(part: str, features: int) -> None:
+        shapes[part, "encoder.fc.weight"] = (1000, features)
+        shapes[part, "encoder.fc.bias"] = (1000,)
+
+    encoder, decoder = config["depth"]["encoder"], config["depth"]["decoder"]
+    if encoder["name"] == "resnet":
+        expansion = 4 if encoder["layers"] == 50 else 1
+        classifier("encoder", 8 * encoder["width"] * expansion)
+    classifier("pose_encoder", 512)
+    if decoder["name"] == "nested" and encoder["name"] == "resnet":
+        for index, (name, _, again) in enumerate(_nested_layers(5)):
+            if name is None:
+                features = encoder["width"] // (1 if again == "X_00_Conv_0" else 2)
+                shape = (features // 2, features, 3, 3)
+                for prefix in (f"decoder.{index}", f"convs.{again}"):
+                    shapes["depth", f"{prefix}.conv.conv.weight"] = shape
+                    shapes["depth", f"{prefix}.conv.conv.bias"] = shape[:1]
+    return shapes
+
+
+def _hrnet_keys(config: Mapping[str, Any]) -> Keys:
+    """HRNet as in its authors' code: conv1, layer1.N, transitionX, stageX.Y.branches..."""
+    layers: Keys = {("stem1",): ("conv1", "bn1"), ("stem2",): ("conv2", "bn2")}
+    for block in range(config["bottlenecks"]):
+        layers.update(_block_layers((f"stage1_block{block}",), f"layer1.{block}", 3))
+    layers["transition1_branch0",] = ("transition1.0.0", "transition1.0.1")
+    layers["transition1_branch1",] = ("transition1.1.0.0", "transition1.1.0.1")
+    for stage, modules in enumerate(config["modules"], start=2):
+        if stage > 2:
+            prefix = f"transition{stage - 1}.{stage - 1}.0"
+            name = f"transition{stage - 1}_branch{stage - 1}"
+            layers[name,] = (f"{prefix}.0", f"{prefix}.1")
+        for module in range(modules):
+            name, prefix = f"stage{stage}_module{module}", f"stage{stage}.{module}"
+            for i in range(stage):
+                for block in range(config["blocks"]):
+                    path = (name, f"branch{i}_block{block}")
+                    layers.update(_block_layers(path, f"{prefix}.branches.{i}.{block}", 2))
+                for j in range(stage):
+                    fuse = f"{prefix}.fuse_layers.{i}.{j}"
+                    if j > i:
+                        layers[name, f"fuse{i}_from{j}"] = (f"{fuse}.0", f"{fuse}.1")
+                    for step in range(i - j):
+                        path = (name, f"fuse{i}_from{j}_step{step}")
+                        layers[path] = (f"{fuse}.{step}.0", f"{fuse}.{step}.1")
+    return dict(_conv_norms(("depth", "encoder"), "encoder", "", layers))
+
+
+def _resnet_keys(network: str, part: str, layers: int) -> Keys:
+    """A ResNet as in torchvision, held as `encoder` by the part."""
+    names: Keys = {("stem",): ("conv1", "bn1")}
+    convolutions = 3 if layers == 50 else 2
+    for stage, blocks in enumerate(LAYERS[layers][1], start=1):
+        for block in range(blocks):
+            path = (f"stage{stage}_block{block}",)
+            names.update(_block_layers(path, f"layer{stage}.{block}", convolutions))
+    return dict(_conv_norms((network, "encoder"), part, "encoder.", names))
+
+
+def _hr_keys(sizes: int) -> Keys:
+    """RA-Depth: one flat list of blocks, in the order they are made."""
+    names = []
+    for level, branches in enumerate(range(sizes - 1, 1, -1)):
+        names += [f"level{level}_branch{i}" for i in range(branches)]
+        # By sending branch, the nearest receiver first.
+        names += [
+            f"level{level}_fuse{i}_from{j}" for j in range(branches) for i in reversed(range(j))
+        ]
+    names += ["stem", "last_branch", "stem_from0", "head1", "head2"]
+    return _listed([(name, "conv.conv", None) for name in names] + [("disparity", "conv", None)])
+
+
+def _skip_keys(sizes: int) -> Keys:
+    """Monodepth2: both blocks of every scale, coarsest first, then the disparities."""
+    return _listed(
+        [
+            (f"{name}{scale}", "conv.conv", None)
+            for scale in reversed(range(sizes))
+            for name in ("up", "fuse")
+        ]
+        + [(f"disparity{scale}", "conv", None) for scale in range(4)]
+    )
+
+
+def _nested_keys(sizes: int) -> Keys:
+    return _listed(_nested_layers(sizes))
+
+
+def _nested_layers(sizes: int) -> list[Layer]:
+    """HR-Depth: every node's own convolution, then what makes the nodes of what they are sent."""
+    last = sizes - 1
+    grid = [(row, column) for column in range(1, sizes) for row in range(sizes - column)]
+    layers: list[Layer] = []
+    # Node (row, column) sends to (row - 1, column + 1). Those of row 0 send to none, yet have one.
+    for row, column in [(row, 0) for row in range(sizes)] + grid[:-1]:
+        name = f"up{row - 1}{column + 1}" if row else None
+        layers.append((name, "conv.conv", f"X_{row}{column}_Conv_0"))
+    layers.append(("head1", "conv.conv", f"X_0{last}_Conv_0"))
+    layers.append(("head2", "conv.conv", f"X_0{last}_Conv_1"))
+    for row in reversed(range(last)):
+        node = f"{row}{last - row}"
+        layers.append((f"gate{node}", "gate", f"X_{node}_attention"))
+    for row, column in grid:
+        if row + column < last:
+            node = f"{row}{column}"
+            if column > 1:
+                layers.append((f"reduce{node}", "conv", f"X_{node}_downsample"))
+            layers.append((f"fuse{node}", "conv.conv", f"X_{row + 1}{column - 1}_Conv_1"))
+    layers += [(f"disparity{scale}", "conv", f"dispConvScale{scale}") for scale in range(4)]
+    return layers
+
+
+def _attention_keys(sizes: int) -> Keys:
+    """DIFFNet: the head, the gates (called after their coarser input's width), the disparities."""
+    layers: list[Layer] = [
+        ("head1", "conv.conv", "up_x9_0"),
+        ("head2", "conv.conv", "up_x9_1"),
+    ]
+    layers += [
+        (f"gate{scale}", "ca.gate", str(9 * 2 ** (scale - 1)))
+        for scale in reversed(range(1, sizes))
+    ]
+    layers += [(f"disparity{scale}", "conv", f"dispConvScale{scale}") for scale in range(4)]
+    return _listed(layers)
+
+
+_DECODERS = {
+    "hr": _hr_keys,
+    "skip": _skip_keys,
+    "nested": _nested_keys,
+    "attention": _attention_keys,
+}
+
+
+def _listed(layers: Iterable[Layer]) -> Keys:
+    """The keys of a decoder's layers, held in this order by a list called `decoder`."""
+    keys: Keys = {}
+    for index, (name, kind, again) in enumerate(layers):
+        if name is None:
+            continue
+        prefixes = [f"decoder.{index}"] + ([f"convs.{again}"] if again else [])
+        root = ("depth", "decoder", name)
+        if kind.endswith("gate"):
+            inner = "ca." if kind == "ca.gate" else ""
+            for layer, its in (
+                (("squeeze",), f"{inner}fc.0"),
+                (("excite",), f"{inner}fc.2"),
+                (("mix", "conv"), "conv_se"),
+            ):
+                keys[*root, *layer] = ("depth", *(f"{prefix}.{its}" for prefix in prefixes))
+        else:
+            keys[*root, *kind.split(".")] = ("depth", *(f"{p}.{kind}" for p in prefixes))
+    return keys
+
+
+def _block_layers(path: Path, prefix: str, layers: int) -> Iterator[tuple[Path, tuple[str, str]]]:
+    """A residual block of `layers` convolutions, and the shortcut that some blocks have."""
+    for n in range(1, layers + 1):
+        yield (*path, f"layer{n}"), (f"{prefix}.conv{n}", f"{prefix}.bn{n}")
+    yield (*path, "shortcut"), (f"{prefix}.downsample.0", f"{prefix}.downsample.1")
+
+
+def _conv_norms(
+    root: Path,
+    part: str,
+    prefix: str,
+    layers: Keys,
+) -> Iterator[tuple[Path, tuple[str, str]]]:
+    for path, (conv, norm) in layers.items():
+        yield (*root, *path, "conv"), (part, prefix + conv)
+        yield (*root, *path, "bn"), (part, prefix + norm)

@@ -1,0 +1,76 @@
+"""The decoder of HR-Depth: nested dense skips, and channel gates where a diagonal ends.
+
+Lyu et al., HR-Depth: High Resolution Self-Supervised Monocular Depth Estimation, AAAI 2021,
+figure 2. Node X_rc is row r (at 1/2^(r+1)), column c; column 0 is the encoder.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from radepth_jax.models.blocks import (
+    ChannelGate,
+    Conv,
+    ConvElu,
+    disparity_head,
+    upsample_nearest,
+)
+
+
+class NestedDecoder(nn.Module):
+    """Disparities at 1, 1/2, 1/4 and 1/8 from five features.
+
+    Attributes:
+        head: channels of the last two blocks.
+        initial_disparity: see `disparity_head`.
+        dtype: compute type; parameters and the disparities are float32.
+    """
+
+    head: tuple[int, int] = (16, 16)
+    initial_disparity: float | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, features: list[Float[Array, "N h w c"]]
+    ) -> tuple[Float[Array, "N H W 1"], ...]:
+        """Disparities in (0, 1), finest first, from features at 1/2, 1/4, ..., finest first."""
+        last = len(features) - 1
+        nodes = {(row, 0): feature for row, feature in enumerate(features)}
+        for column in range(1, last + 1):
+            for row in range(last - column + 1):
+                skips = [nodes[row, c] for c in range(column)]
+                nodes[row, column] = self._node(
+                    nodes[row + 1, column - 1], skips, row, ends=row + column == last
+                )
+        finest = ConvElu(self.head[0], dtype=self.dtype, name="head1")(nodes[0, last])
+        finest = ConvElu(self.head[1], dtype=self.dtype, name="head2")(upsample_nearest(finest, 2))
+        seen = [finest, *(nodes[row, last - row] for row in range(3))]
+        return tuple(
+            disparity_head(
+                x, initial=self.initial_disparity, dtype=self.dtype, name=f"disparity{scale}"
+            )
+            for scale, x in enumerate(seen)
+        )
+
+    def _node(
+        self,
+        below: Float[Array, "N h w c"],
+        skips: list[Float[Array, "N H W d"]],
+        row: int,
+        *,
+        ends: bool,
+    ) -> Float[Array, "N H W e"]:
+        """X_rc from X_r+1,c-1 and all nodes to its left; `ends`: the last of its row."""
+        name = f"{row}{len(skips)}"
+        width = below.shape[-1] // 2
+        sent = ConvElu(width, dtype=self.dtype, name=f"up{name}")(below)
+        x = jnp.concatenate([upsample_nearest(sent, 2), *skips], axis=-1)
+        if ends:
+            return ChannelGate(width, dtype=self.dtype, name=f"gate{name}")(x)
+        if len(skips) > 1:
+            reduce = Conv(2 * width, 1, use_bias=False, dtype=self.dtype, name=f"reduce{name}")
+            x = reduce(x)
+        return ConvElu(width, dtype=self.dtype, name=f"fuse{name}")(x)

@@ -1,0 +1,50 @@
+"""The decoder of Monodepth2: up by twos, with the encoder's features as skips, four disparities.
+
+Godard et al., Digging Into Self-Supervised Monocular Depth Estimation, ICCV 2019, appendix.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from radepth_jax.models.blocks import ConvElu, disparity_head, upsample_nearest
+
+
+class SkipDecoder(nn.Module):
+    """Disparities at 1, 1/2, 1/4 and 1/8 from features of any encoder.
+
+    Attributes:
+        channels: at full size, 1/2, 1/4, ...; one for each of the features.
+        initial_disparity: see `disparity_head`.
+        dtype: compute type; parameters and the disparities are float32.
+    """
+
+    channels: tuple[int, ...] = (16, 32, 64, 128, 256)
+    initial_disparity: float | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, features: list[Float[Array, "N h w c"]]
+    ) -> tuple[Float[Array, "N H W 1"], ...]:
+        """Disparities in (0, 1), finest first, from features at 1/2, 1/4, ..., finest first."""
+        x = features[-1]
+        disparities = []
+        for scale in reversed(range(len(features))):
+            width = self.channels[scale]
+            x = upsample_nearest(ConvElu(width, dtype=self.dtype, name=f"up{scale}")(x), 2)
+            if scale:
+                x = jnp.concatenate([x, features[scale - 1]], axis=-1)
+            x = ConvElu(width, dtype=self.dtype, name=f"fuse{scale}")(x)
+            if scale < 4:
+                disparities.append(
+                    disparity_head(
+                        x,
+                        initial=self.initial_disparity,
+                        dtype=self.dtype,
+                        name=f"disparity{scale}",
+                    )
+                )
+        return tuple(reversed(disparities))
