@@ -91,12 +91,14 @@ def measure(
 
     from radepth_jax import models
     from radepth_jax.cli.cache import use_compilation_cache
+    from radepth_jax.cli.memory import keep_freed_memory
     from radepth_jax.data import TrainingSource, device_prefetch, make_loader, open_dataset, prepare
     from radepth_jax.devices import place_batch, replicate
     from radepth_jax.train.config import default_config, parse_resolution
     from radepth_jax.train.state import init_state, variables_of
     from radepth_jax.train.step import make_train_step, pmap_step
 
+    keep_freed_memory()
     use_compilation_cache()
     config = default_config()
     config.model = ConfigDict(getattr(models.presets, model)())

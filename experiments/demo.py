@@ -17,6 +17,7 @@ from PIL import Image
 
 from radepth_jax import models
 from radepth_jax.cli.cache import use_compilation_cache
+from radepth_jax.cli.memory import keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate import priors, report
 from radepth_jax.evaluate.evaluator import evaluate
@@ -44,6 +45,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     start = time.perf_counter()
+    keep_freed_memory()
     use_compilation_cache()
 
     config = load_config(HERE.parent / "configs" / "ra_depth_street.py", "demo")

@@ -23,6 +23,7 @@ from PIL import Image
 
 from radepth_jax import models
 from radepth_jax.cli.cache import use_compilation_cache
+from radepth_jax.cli.memory import keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import METRICS, Protocol
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--resolutions", default="128x48,160x48,192x64,256x80,304x96")
     parser.add_argument("--output", default="runs/sweep.json", type=Path)
     options = parser.parse_args()
+    keep_freed_memory()
     use_compilation_cache()
 
     prepare(options.dataset, data_dir=options.data_dir)

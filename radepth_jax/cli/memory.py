@@ -1,0 +1,28 @@
+"""Freed host memory is kept: giving it back costs a fifth of a training step on a CPU."""
+
+import ctypes
+import sys
+
+# Of glibc's <malloc.h>.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+_LARGEST = 2**31 - 1
+
+
+def keep_freed_memory() -> None:
+    """Let glibc's `malloc` reuse large blocks; elsewhere this does nothing. Call it early.
+
+    XLA's CPU backend allocates a program's whole workspace anew at every call. By default glibc
+    maps such blocks afresh each time, and the kernel must clear every page again.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return
+    # One arena, since those of threads cannot grow beyond 64 MB and map larger blocks too.
+    for parameter, value in (
+        (_TRIM_THRESHOLD, _LARGEST),
+        (_MMAP_THRESHOLD, _LARGEST),
+        (_ARENA_MAX, 1),
+    ):
+        mallopt(parameter, value)
