@@ -1,5 +1,6 @@
 """Structural similarity with 3x3 windows (Wang et al., 2004), as self-supervised depth uses it."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -56,45 +57,57 @@ def window_mean(
     """
     height, width = x.shape[-2:]
     top, left, rows, columns = region if region is not None else (0, 0, height, width)
-    x = _shifted_rows(x, *_neighbour_weights(height, top, top + rows - 1))
-    # XLA's CPU backend does not vectorise shifts along the last axis: a product with a band matrix
-    # is several times faster there, in spite of all its zeros.
-    weights = _neighbour_weights(width, left, left + columns - 1)
-    x = jax.lax.platform_dependent(x, *weights, cpu=_banded_columns, default=_shifted_columns)
+    x = _neighbour_sum(x, x.ndim - 2, top, top + rows - 1)
+    x = _neighbour_sum(x, x.ndim - 1, left, left + columns - 1)
     return x / 9
 
 
-def _neighbour_weights(length: int, first: Any, last: Any) -> tuple[Array, Array]:
-    """How often the element before and the one after count: reflection takes one of them twice."""
-    index = jnp.arange(length)
-    before = jnp.where(index == first, 0.0, jnp.where(index == last, 2.0, 1.0))
-    after = jnp.where(index == last, 0.0, jnp.where(index == first, 2.0, 1.0))
-    return before, after
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _neighbour_sum(x: Array, axis: int, first: Any, last: Any) -> Array:
+    """Each element plus the one before and the one after along an axis.
+
+    At `first` the one after counts for the one before too, and at `last` the other way round.
+
+    The derivative is written out, of the same form: where XLA differentiates shifts or reflections
+    itself, its CPU backend computes with single numbers instead of vectors.
+    """
+    end = x.shape[axis] - 1
+    at_first = _element(x, axis, first + 1) - (first > 0) * _element(x, axis, first - 1)
+    at_last = _element(x, axis, last - 1) - (last < end) * _element(x, axis, last + 1)
+    result = _windows_of_three(x, axis)
+    return result + _placed(at_first, x, axis, first) + _placed(at_last, x, axis, last)
 
 
-def _shifted_rows(x: Array, before: Array, after: Array) -> Array:
-    """Each row plus its weighted neighbours."""
-    height = x.shape[-2]
-    shape = (1,) * (x.ndim - 2) + (height, 1)
-    padded = jnp.pad(x, [(0, 0)] * (x.ndim - 2) + [(1, 1), (0, 0)])
-    above, below = padded[..., :height, :], padded[..., 2:, :]
-    return x + before.reshape(shape) * above + after.reshape(shape) * below
+def _neighbour_sum_forward(x, axis, first, last):
+    return _neighbour_sum(x, axis, first, last), (first, last)
 
 
-def _shifted_columns(x: Array, before: Array, after: Array) -> Array:
-    """Each column plus its weighted neighbours."""
-    width = x.shape[-1]
-    shape = (1,) * (x.ndim - 1) + (width,)
-    padded = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(1, 1)])
-    left, right = padded[..., :width], padded[..., 2:]
-    return x + before.reshape(shape) * left + after.reshape(shape) * right
+def _neighbour_sum_backward(axis, residuals, cotangent):
+    first, last = residuals
+    at_first, at_last = _element(cotangent, axis, first), _element(cotangent, axis, last)
+    result = _windows_of_three(cotangent, axis)
+    for values, added, taken in ((at_first, first + 1, first - 1), (at_last, last - 1, last + 1)):
+        result += _placed(values, cotangent, axis, added) - _placed(values, cotangent, axis, taken)
+    return result, None, None
 
 
-def _banded_columns(x: Array, before: Array, after: Array) -> Array:
-    """The same as `_shifted_columns`, as a matrix product."""
-    width = x.shape[-1]
-    column, row = jnp.arange(width)[None, :], jnp.arange(width)[:, None]
-    band = jnp.where(row == column, 1.0, 0.0)
-    band += jnp.where(row == column - 1, before[None, :], 0.0)
-    band += jnp.where(row == column + 1, after[None, :], 0.0)
-    return jnp.matmul(x, band, precision=jax.lax.Precision.HIGHEST)
+_neighbour_sum.defvjp(_neighbour_sum_forward, _neighbour_sum_backward)
+
+
+def _windows_of_three(x: Array, axis: int) -> Array:
+    """Sum of every three neighbours along an axis, zeros beyond its ends."""
+    window, padding = [1] * x.ndim, [(0, 0)] * x.ndim
+    window[axis], padding[axis] = 3, (1, 1)
+    return jax.lax.reduce_window(x, 0.0, jax.lax.add, window, (1,) * x.ndim, padding)
+
+
+def _element(x: Array, axis: int, index: Any) -> Array:
+    """One element along an axis, the nearest where there is none at `index`."""
+    return jax.lax.dynamic_index_in_dim(x, index, axis)
+
+
+def _placed(values: Array, like: Array, axis: int, index: Any) -> Array:
+    """`values` (one along the axis) at `index`, zeros elsewhere, of the shape of `like`."""
+    shape = [1] * like.ndim
+    shape[axis] = like.shape[axis]
+    return (jnp.arange(like.shape[axis]) == index).reshape(shape) * values
