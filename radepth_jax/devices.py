@@ -20,11 +20,29 @@ def replicate(tree: Any, devices: list | None = None) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def place_batch(batch: dict[str, np.ndarray], devices: list | None = None) -> dict[str, jax.Array]:
-    """A process's batch [B, ...] on its devices, as [devices, B / devices, ...] for `pmap`."""
+def by_device(batch: dict[str, np.ndarray], devices: int, parts: int = 1) -> dict[str, np.ndarray]:
+    """A process's batch [B, ...] as [devices, B / devices, ...].
+
+    Args:
+        batch: arrays [B, ...].
+        devices: how many.
+        parts: the batch is that many consecutive parts, each of them split over the devices: a
+            device's samples are its share of the first part, then of the second, and so on.
+    """
+
+    def arrange(x: np.ndarray) -> np.ndarray:
+        x = x.reshape(parts, devices, -1, *x.shape[1:]).swapaxes(0, 1)
+        return x.reshape(devices, -1, *x.shape[3:])
+
+    return {k: arrange(v) for k, v in batch.items()}
+
+
+def place_batch(
+    batch: dict[str, np.ndarray], devices: list | None = None, parts: int = 1
+) -> dict[str, jax.Array]:
+    """A process's batch [B, ...] on its local devices for `pmap`, laid out as by `by_device`."""
     devices = devices or jax.local_devices()
     sharding = NamedSharding(Mesh(np.asarray(devices), (AXIS,)), PartitionSpec(AXIS))
     return {
-        k: jax.device_put(v.reshape(len(devices), -1, *v.shape[1:]), sharding)
-        for k, v in batch.items()
+        k: jax.device_put(v, sharding) for k, v in by_device(batch, len(devices), parts).items()
     }

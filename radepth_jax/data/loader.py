@@ -1,8 +1,9 @@
 """Batches of training samples: one seeded global order, read by any number of processes, workers.
 
 The order is a function of the seed alone: step s reads positions [s B, (s + 1) B) of the endless
-sequence of shuffled epochs, and process p of P the contiguous p-th part of those. So the step
-number is all there is to resume, and the union over processes is the same batch whatever P is.
+sequence of shuffled epochs, in `parts` consecutive parts, and process p of P the contiguous p-th
+share of each part. So the step number is all there is to resume, and the union over processes is
+the same batch whatever P is.
 """
 
 import os
@@ -85,6 +86,7 @@ def make_loader(
     workers: int = 0,
     process_index: int = 0,
     process_count: int = 1,
+    parts: int = 1,
     prefetch: int = 2,
 ) -> Loader:
     """Loads batches of `source`, reshuffled every epoch, without end.
@@ -95,8 +97,9 @@ def make_loader(
         seed: of the order, 0 <= seed < 2**32.
         start_step: the step to begin at; what follows is what an uninterrupted run would get.
         workers: worker processes; 0 reads in threads of this process.
-        process_index: p, which part of each global batch to read.
-        process_count: P; B is a multiple of it.
+        process_index: p, which share of each global batch to read.
+        process_count: P.
+        parts: of a batch, for gradient accumulation; B is a multiple of P times it.
         prefetch: batches kept ready (by each worker, where there are workers).
 
     Returns:
@@ -106,17 +109,18 @@ def make_loader(
         UserError: for a batch that the processes do not divide; while iterating, what the source
             raises.
     """
-    if global_batch < 1 or global_batch % process_count:
+    if global_batch < 1 or global_batch % (process_count * parts):
         raise UserError(
-            f"a global batch of {global_batch} cannot be split over {process_count} processes; "
-            f"choose a multiple of {process_count}"
+            f"a global batch of {global_batch} cannot be split over {process_count} processes in "
+            f"{parts} parts; choose a multiple of {process_count * parts}"
         )
-    part = global_batch // process_count
+    share = global_batch // (process_count * parts)
     order = grain.MapDataset.range(len(source)).shuffle(seed=seed).repeat()
     # Without end there is no remainder; but rounding the endless length up overflows it.
-    steps = order.batch(part, drop_remainder=True)[process_index::process_count][start_step:]
+    shares = order.batch(share, drop_remainder=True)[process_index::process_count]
+    steps = shares.batch(parts, drop_remainder=True)[start_step:]
     if not workers:
-        pool = ThreadPoolExecutor(min(part, os.cpu_count() or 1), "radepth-read")
+        pool = ThreadPoolExecutor(min(parts * share, os.cpu_count() or 1), "radepth-read")
         options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch)
         batches = steps.map(_ReadBatch(source, pool.map)).to_iter_dataset(options)
         return Loader(batches, pool)
@@ -129,14 +133,14 @@ def make_loader(
 
 
 class _ReadBatch:
-    """Indices [b] -> stacked samples, read with a `map` that may use threads."""
+    """Indices [parts, b] -> stacked samples, read with a `map` that may use threads."""
 
     def __init__(self, source: Source, map_fn: Callable[..., Iterable[Any]]):
         self._source = source
         self._map = map_fn
 
     def __call__(self, indices: np.ndarray) -> Batch:
-        samples = list(self._map(self._source.__getitem__, indices.tolist()))
+        samples = list(self._map(self._source.__getitem__, indices.ravel().tolist()))
         return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
 
 

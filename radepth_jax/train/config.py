@@ -81,6 +81,9 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # Steps at the start that train on the middle view alone. From random weights, the high view's
     # larger motion and the consistency are in the way of a first idea of depth; 0 from ImageNet.
     config.train.middle_view_steps = 0
+    # Parts that a step's batch is computed in, one after the other, for a batch that does not fit.
+    # Gradients are averaged over them; each has its own BatchNorm statistics.
+    config.train.accumulate = 1
     config.train.log_every = 50
     config.train.picture_every = 1000
     config.train.validate_every = 1000
@@ -129,8 +132,32 @@ def check_config(config: ConfigDict) -> None:
             "config.data.frame_offsets: expected the target 0 and at least one source, such as "
             f"(0, -1, 1), got {tuple(config.data.frame_offsets)}"
         )
+    if config.train.accumulate < 1:
+        raise UserError(
+            "config.train.accumulate: expected the number of parts of a batch, 1 or more, got "
+            f"{config.train.accumulate}"
+        )
     if config.train.steps <= 0 and config.train.epochs <= 0:
         raise UserError("config.train.steps and .epochs: expected one of them to be positive")
+
+
+def check_batch_size(config: ConfigDict, devices: int) -> None:
+    """Raise UserError, naming the nearest sizes that would do, if a batch cannot be split evenly.
+
+    Args:
+        config: as `default_config`.
+        devices: of all processes.
+    """
+    size, unit = config.data.batch_size, devices * config.train.accumulate
+    if size > 0 and size % unit == 0:
+        return
+    below = max(size // unit, 0) * unit
+    nearest = f"{below} or {below + unit}" if below else f"{unit}"
+    parts = f", in {config.train.accumulate} parts each" if config.train.accumulate > 1 else ""
+    raise UserError(
+        f"config.data.batch_size: {size} cannot be split evenly over {devices} devices{parts}; "
+        f"set it to {nearest}"
+    )
 
 
 def loss_options(config: ConfigDict) -> LossOptions:

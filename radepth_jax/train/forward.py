@@ -15,21 +15,19 @@ from radepth_jax.train.config import loss_options
 from radepth_jax.views import ViewOptions, make_views, network_image
 
 
-def sample_keys(seed: int, step: jax.Array, batch: int, axis_name: str | None) -> jax.Array:
+def sample_keys(seed: int, step: jax.Array, index: jax.Array) -> jax.Array:
     """One key per sample, from (seed, step, index in the global batch) alone.
 
     Args:
         seed: of the run.
         step: int32 [].
-        batch: samples on this device.
-        axis_name: of the device axis, or None.
+        index: int32 [B], the samples' positions in the global batch.
 
     Returns:
-        Typed keys [batch].
+        Typed keys [B].
     """
-    first = jax.lax.axis_index(axis_name) * batch if axis_name else 0
     step_key = jax.random.fold_in(jax.random.key(seed), step)
-    return jax.vmap(jax.random.fold_in, (None, 0))(step_key, first + jnp.arange(batch))
+    return jax.vmap(jax.random.fold_in, (None, 0))(step_key, index)
 
 
 def predict_poses(
@@ -73,9 +71,9 @@ def compute_loss(
     *,
     networks: Networks,
     config: ConfigDict,
-    axis_name: str | None,
+    index: jax.Array,
 ) -> tuple[jax.Array, tuple[dict, Any, dict]]:
-    """The objective's mean over this device's samples.
+    """The objective's mean over the samples of a batch.
 
     Args:
         params: {"depth", "pose"}.
@@ -84,7 +82,7 @@ def compute_loss(
         step: int32 [].
         networks: of `models.build`, with the device axis where statistics are synchronised.
         config: the whole config.
-        axis_name: of the device axis, or None.
+        index: int32 [B], the samples' positions in the global batch.
 
     Returns:
         The loss [], and (terms by name [], new batch_stats, pictures with a batch axis).
@@ -92,9 +90,7 @@ def compute_loss(
     offsets = tuple(config.data.frame_offsets)
     view_options = ViewOptions(**config.views)
     view_key, jitter_key, noise_key = jnp.moveaxis(
-        jax.vmap(lambda key: jax.random.split(key, 3))(
-            sample_keys(config.seed, step, batch["frames"].shape[0], axis_name)
-        ),
+        jax.vmap(lambda key: jax.random.split(key, 3))(sample_keys(config.seed, step, index)),
         1,
         0,
     )

@@ -24,7 +24,7 @@ from radepth_jax.evaluate.evaluator import Row, evaluate
 from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.train.checkpoint import Checkpoints, load_checkpoint
-from radepth_jax.train.config import check_config, to_json
+from radepth_jax.train.config import check_batch_size, check_config, to_json
 from radepth_jax.train.metric_log import MetricLog
 from radepth_jax.train.monitor import Monitor
 from radepth_jax.train.pictures import make_forward, training_picture
@@ -56,13 +56,7 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
             whose loss stays non-finite.
     """
     check_config(config)
-    devices = jax.local_device_count()
-    processes = jax.process_count()
-    if config.data.batch_size % (devices * processes):
-        raise UserError(
-            f"config.data.batch_size: expected a multiple of the {devices * processes} devices, "
-            f"got {config.data.batch_size}"
-        )
+    check_batch_size(config, jax.device_count())
     dataset = open_or_prepare(config.data, workdir)
     source = TrainingSource(
         dataset,
@@ -89,9 +83,14 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
                 start_step=start_step,
                 workers=config.data.workers,
                 process_index=jax.process_index(),
-                process_count=processes,
+                process_count=jax.process_count(),
+                parts=config.train.accumulate,
             )
-            with loader, device_prefetch(loader, place_batch) as batches:
+
+            def place(batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+                return place_batch(batch, parts=config.train.accumulate)
+
+            with loader, device_prefetch(loader, place) as batches:
                 validation = _validation_source(config, dataset)
                 return _run(config, total_steps, state, batches, validation, checkpoints, workdir)
 

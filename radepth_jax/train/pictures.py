@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -52,8 +53,9 @@ def make_forward(config: ConfigDict) -> PictureFn:
 
     def pictures(params: Any, batch_stats: Any, batch: dict, step: jax.Array) -> Any:
         networks = models.build(config.model)
+        index = jnp.arange(batch["frames"].shape[0])
         return compute_loss(
-            params, batch_stats, batch, step, networks=networks, config=config, axis_name=None
+            params, batch_stats, batch, step, networks=networks, config=config, index=index
         )[1][2]
 
     return jax.jit(pictures)

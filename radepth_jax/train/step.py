@@ -22,9 +22,11 @@ StepFn = Callable[[TrainState, dict], tuple[TrainState, dict]]
 def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple[TrainState, dict]]:
     """Build `train_step(state, batch, *, axis_name=None)` for a config.
 
-    The step is a pure function: `batch` is this device's part of the global batch; `axis_name`
-    names the device axis, over which gradients, running averages and metrics are averaged. A step
-    whose loss or gradient is not finite changes nothing but the step number and the counters.
+    The step is a pure function: `batch` is this device's part of the global batch, as `place_batch`
+    lays it out; `axis_name` names the device axis, over which gradients, running averages and
+    metrics are averaged. With `config.train.accumulate` the batch is computed in that many parts,
+    as consecutive in the global batch whatever the devices. A step whose loss or gradient is not
+    finite changes nothing but the step number and the counters.
 
     Args:
         config: the whole config.
@@ -42,13 +44,25 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
         networks = models.build(
             config.model, axis_name=axis_name if config.batch_norm_sync else None
         )
-        grad_fn = jax.value_and_grad(
-            partial(compute_loss, networks=networks, config=config, axis_name=axis_name),
-            has_aux=True,
-        )
-        (_, (terms, batch_stats, _)), grads = grad_fn(
-            state.params, state.batch_stats, batch, state.step
-        )
+        grad_fn = jax.grad(partial(compute_loss, networks=networks, config=config), has_aux=True)
+
+        def compute_part(
+            batch_stats: Any, part: dict[str, jax.Array], index: jax.Array
+        ) -> tuple[Any, Any, dict[str, jax.Array]]:
+            grads, (terms, batch_stats, _) = grad_fn(
+                state.params, batch_stats, part, state.step, index=index
+            )
+            return batch_stats, grads, terms
+
+        parts = config.train.accumulate
+        split = {k: v.reshape(parts, -1, *v.shape[1:]) for k, v in batch.items()}
+        size = split["frames"].shape[1]
+        devices = jax.lax.axis_size(axis_name) if axis_name else 1
+        device = jax.lax.axis_index(axis_name) if axis_name else 0
+        first = (jnp.arange(parts) * devices + device) * size
+        index = first[:, None] + jnp.arange(size)[None]  # [parts, size]
+        batch_stats, grads, terms = _sum_parts(compute_part, state.batch_stats, split, index)
+        grads, terms = jax.tree.map(lambda x: x / parts, (grads, terms))
         if axis_name:
             grads, terms, batch_stats = jax.lax.pmean((grads, terms, batch_stats), axis_name)
 
@@ -81,6 +95,28 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
         return new_state, metrics
 
     return train_step
+
+
+def _sum_parts(
+    compute_part: Callable[..., tuple[Any, Any, Any]],
+    batch_stats: Any,
+    split: dict[str, jax.Array],
+    index: jax.Array,
+) -> tuple[Any, Any, Any]:
+    """(batch_stats after the last part, gradients and terms summed over the parts [parts, ...])."""
+    first = {k: v[0] for k, v in split.items()}
+    if len(index) == 1:
+        return compute_part(batch_stats, first, index[0])
+    shapes = jax.eval_shape(compute_part, batch_stats, first, index[0])[1:]
+
+    def add(carry: tuple[Any, Any], part: tuple[Any, jax.Array]) -> tuple[tuple[Any, Any], None]:
+        batch_stats, sums = carry
+        batch_stats, *values = compute_part(batch_stats, *part)
+        return (batch_stats, jax.tree.map(jnp.add, sums, tuple(values))), None
+
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    (batch_stats, sums), _ = jax.lax.scan(add, (batch_stats, zeros), (split, index))
+    return batch_stats, *sums
 
 
 def pmap_step(train_step: Callable[..., Any], devices: list | None = None) -> StepFn:

@@ -87,6 +87,15 @@ def test_processes_read_contiguous_parts_of_one_batch(count, part, processes, st
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
 
 
+def test_each_part_of_a_batch_is_split_over_the_processes():
+    options = {"global_batch": 12, "seed": 5, "start_step": 2}
+    whole = take(3, Numbers(40), **options)
+    for process in range(2):
+        share = take(3, Numbers(40), process_index=process, process_count=2, parts=3, **options)
+        expected = whole.reshape(3, 3, 2, 2)[:, :, process].reshape(3, 6)
+        np.testing.assert_array_equal(share, expected)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_worker_processes_read_the_same_batches(workers):
     options = {"global_batch": 4, "seed": 11, "start_step": 7}
@@ -132,6 +141,8 @@ def test_closing_ends_threads_and_workers(workers):
 def test_a_batch_that_the_processes_do_not_divide_is_refused():
     with pytest.raises(UserError, match="multiple of 3"):
         make_loader(Numbers(5), global_batch=4, seed=0, process_count=3)
+    with pytest.raises(UserError, match="3 processes in 2 parts; choose a multiple of 6"):
+        make_loader(Numbers(5), global_batch=9, seed=0, process_count=3, parts=2)
     with pytest.raises(UserError, match="global batch of 0"):
         make_loader(Numbers(5), global_batch=0, seed=0)
 

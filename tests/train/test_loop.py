@@ -165,9 +165,19 @@ def test_ten_non_finite_steps_stop_the_run_and_keep_the_checkpoint(
     assert all(np.isfinite(x).all() for x in leaves(state.params))
 
 
-def test_a_batch_the_devices_do_not_divide_is_refused(micro_config, tmp_path):
-    micro_config.data.batch_size = 9
-    with pytest.raises(UserError, match=r"batch_size: expected a multiple of the 8 devices, got 9"):
+@pytest.mark.parametrize(
+    ("size", "parts", "message"),
+    [
+        (9, 1, r"batch_size: 9 cannot be split evenly over 8 devices; set it to 8 or 16$"),
+        (4, 1, r"batch_size: 4 cannot .* 8 devices; set it to 8$"),
+        (40, 2, r"batch_size: 40 cannot .* 8 devices, in 2 parts each; set it to 32 or 48$"),
+        (8, 0, r"accumulate: expected the number of parts of a batch, 1 or more, got 0$"),
+    ],
+)
+def test_a_batch_that_cannot_be_split_is_refused(micro_config, tmp_path, size, parts, message):
+    micro_config.data.batch_size = size
+    micro_config.train.accumulate = parts
+    with pytest.raises(UserError, match=message):
         train(micro_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -33,7 +33,7 @@ def run_pmap(config, batches, devices):
     step = pmap_step(make_train_step(config, 10), devices)
     state = replicate(init_state(config, 10), devices)
     for batch in batches:
-        state, metrics = step(state, place_batch(batch, devices))
+        state, metrics = step(state, place_batch(batch, devices, config.train.accumulate))
     return jax.device_get(state), jax.device_get(metrics)
 
 
@@ -60,6 +60,16 @@ def test_eight_devices_equal_one_under_pmap_and_shard_map(sgd_config, batches):
     sharded = jax.device_get(state)
     assert largest_difference(one.params, sharded.params) < 1e-5
     assert largest_difference(one.batch_stats, sharded.batch_stats) < 1e-5
+
+
+def test_two_parts_on_two_devices_equal_four_devices(sgd_config, batches):
+    # Parts have their own statistics, as devices have that do not share theirs.
+    sgd_config.batch_norm_sync = False
+    four, four_metrics = run_pmap(sgd_config, batches, jax.devices()[:4])
+    sgd_config.train.accumulate = 2
+    two, two_metrics = run_pmap(sgd_config, batches, jax.devices()[:2])
+    assert largest_difference(two.params, four.params) < 1e-5
+    assert two_metrics["total"] == pytest.approx(four_metrics["total"], rel=1e-5)
 
 
 def test_the_step_is_deterministic(sgd_config, batches):
