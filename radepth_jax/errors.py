@@ -14,6 +14,17 @@ class UserError(Exception):
     """
 
 
+class PreemptedError(Exception):
+    """A run that was asked to end (SIGTERM) has saved; the same command goes on.
+
+    The command line prints the message and exits with PREEMPTED.
+    """
+
+
+PREEMPTED = 75
+"""EX_TEMPFAIL: it did not finish, try again. 143 would also be said of a run that saved nothing."""
+
+
 @contextlib.contextmanager
 def writing_to(folder: str | Path) -> Iterator[None]:
     """Report a full disk or a folder that cannot be written as a UserError.

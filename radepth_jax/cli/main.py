@@ -4,7 +4,7 @@ import importlib
 import sys
 
 from radepth_jax.cli.memory import keep_freed_memory
-from radepth_jax.errors import UserError
+from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 
 COMMANDS = {
     "prepare": "build a data set from KITTI, your video, or the rendered street",
@@ -18,7 +18,10 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Run the sub-command that `sys.argv` names; a user's error is one line and exit code 2."""
+    """Run the sub-command that `sys.argv` names.
+
+    A user's error is one line and exit code 2; a run that was asked to end, one line and 75.
+    """
     usage = "usage: radepth COMMAND ...\n" + "\n".join(
         f"  {name:10} {text}" for name, text in COMMANDS.items()
     )
@@ -35,6 +38,9 @@ def main() -> None:
     except UserError as error:
         print(f"radepth {name}: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except PreemptedError as end:
+        print(f"radepth {name}: {end}", file=sys.stderr)
+        raise SystemExit(PREEMPTED) from None
     except KeyboardInterrupt:
         print(f"radepth {name}: interrupted; the same command goes on", file=sys.stderr)
         raise SystemExit(130) from None

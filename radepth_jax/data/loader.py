@@ -6,8 +6,11 @@ share of each part. So the step number is all there is to resume, and the union 
 the same batch whatever P is.
 """
 
+import multiprocessing
 import os
 import queue
+import re
+import signal
 import threading
 import time
 import weakref
@@ -51,12 +54,10 @@ class Loader(Iterator[Batch]):
         try:
             batch = next(self._iterator[0])
         except RuntimeError as error:
-            if "terminated unexpectedly" not in str(error):
+            died = re.search(r"terminated unexpectedly with exit code (-?\d+)", str(error))
+            if not died:
                 raise
-            raise UserError(
-                f"a loader worker died ({str(error).split('. ')[0]}), often for want of memory; "
-                "use fewer workers or a smaller batch"
-            ) from None
+            raise UserError(_why_a_worker_died(int(died[1]))) from None
         # Workers hand over shared memory, which complains if it lives to the interpreter's end.
         return {key: np.array(value) for key, value in batch.items()}
 
@@ -75,6 +76,31 @@ def _end(iterator: list[grain.DatasetIterator], pool: ThreadPoolExecutor | None)
     iterator.pop().close()
     if pool is not None:
         pool.shutdown()
+
+
+def _why_a_worker_died(code: int) -> str:
+    if code == -signal.SIGKILL:
+        cause = "was killed (SIGKILL), as the system does when memory runs out"
+        remedy = "use fewer config.data.workers or a smaller batch"
+    else:
+        cause = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        remedy = "what it said is above; config.data.workers=0 reads in this process"
+    return f"a loader worker {cause}; {remedy}"
+
+
+def _start_worker(index: int, count: int) -> None:
+    """In a worker: leave signals to the run's own process, but never outlive it."""
+    del index, count
+    for number in (signal.SIGINT, signal.SIGTERM):  # schedulers and terminals send them to all
+        signal.signal(number, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, name="radepth-follow", daemon=True).start()
 
 
 def make_loader(
@@ -129,7 +155,7 @@ def make_loader(
     options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)
     batches = steps.map(_ReadBatch(source, map)).to_iter_dataset(options)
     processes = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch)
-    return Loader(batches.mp_prefetch(processes), None)
+    return Loader(batches.mp_prefetch(processes, worker_init_fn=_start_worker), None)
 
 
 class _ReadBatch:

@@ -1,10 +1,15 @@
 """Checkpoints: the state, the config and the step, written by Orbax; whole or absent."""
 
+import logging
+import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from radepth_jax.errors import UserError
@@ -12,21 +17,29 @@ from radepth_jax.train.config import from_json, to_json
 from radepth_jax.train.state import TrainState, state_shapes
 
 FOLDER = "checkpoints"
+UNREADABLE = "unreadable_checkpoints"
+
+_log = logging.getLogger(__name__)
 
 
 class Checkpoints:
     """The checkpoints of one working directory; use as a context manager.
 
+    What a killed process left half-written is never taken for a checkpoint; the next writer clears
+    it away.
+
     Args:
         workdir: the run's folder; checkpoints live in `workdir/checkpoints`.
-        keep: how many of the latest to keep.
+        keep: how many of the latest to keep; None only reads, and changes nothing.
     """
 
-    def __init__(self, workdir: str | Path, *, keep: int = 3):
+    def __init__(self, workdir: str | Path, *, keep: int | None = 3):
+        self._writes = keep is not None
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, create=self._writes, cleanup_tmp_directories=self._writes
+        )
         self._manager = ocp.CheckpointManager(
-            (Path(workdir) / FOLDER).absolute(),
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
-            item_names=("state", "config"),
+            (Path(workdir) / FOLDER).absolute(), options=options, item_names=("state", "config")
         )
 
     def __enter__(self) -> "Checkpoints":
@@ -45,11 +58,15 @@ class Checkpoints:
         step = int(state.step)
         if step == self.latest_step:
             return
+        record = {
+            "config": to_json(config),
+            "total_steps": total_steps,
+            "checksum": _checksum(state),
+        }
         self._manager.save(
             step,
             args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state),
-                config=ocp.args.JsonSave({"config": to_json(config), "total_steps": total_steps}),
+                state=ocp.args.StandardSave(state), config=ocp.args.JsonSave(record)
             ),
         )
 
@@ -57,47 +74,85 @@ class Checkpoints:
         """Block until the last save is on disk."""
         self._manager.wait_until_finished()
 
-    def restore(self, step: int | None = None) -> tuple[TrainState, ConfigDict, int]:
-        """Read (state, config, total_steps), by default of the newest checkpoint.
+    def restore(self) -> tuple[TrainState, ConfigDict, int]:
+        """Read (state, config, total_steps) of the newest checkpoint that can be read.
 
-        The networks are rebuilt from the checkpoint's own config.
+        The networks are rebuilt from the checkpoint's own config. Newer ones that cannot be read
+        are warned of, and moved to `workdir/unreadable_checkpoints` so that the run can write
+        those steps again.
 
         Raises:
-            UserError: where there is no checkpoint, or it cannot be read.
+            UserError: where there is no checkpoint, or none can be read (and none is moved).
         """
-        folder = self._manager.directory
-        step = self.latest_step if step is None else step
-        if step is None:
+        folder = Path(self._manager.directory)
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        if not steps:
             raise UserError(f"{folder}: no checkpoint here; give a training run's --workdir")
-        try:
-            saved = self._manager.restore(
-                step, args=ocp.args.Composite(config=ocp.args.JsonRestore())
-            )["config"]
-            config, total_steps = from_json(saved["config"]), int(saved["total_steps"])
-            target = state_shapes(config, total_steps)
-            device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-            target = jax.tree.map(
-                lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), target
-            )
-            state = self._manager.restore(
-                step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
-            )["state"]
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise UserError(
-                f"{folder}/{step}: cannot be read as a checkpoint of this version ({first}); "
-                f"remove that folder to fall back to an earlier one"
-            ) from error
+        reasons: list[str] = []
+        for step in steps:
+            try:
+                found = self._read(step)
+            # Of a damaged file, Orbax may raise anything, a bare Exception too.
+            except Exception as error:
+                reasons.append(next(iter(str(error).strip().splitlines()), repr(error)))
+                continue
+            for bad, reason in zip(steps, reasons, strict=False):
+                _log.warning(
+                    "%s/%d: not a readable checkpoint (%s); using step %d instead",
+                    *(folder, bad, reason, step),
+                )
+            if self._writes and reasons:
+                self._set_aside(steps[: len(reasons)])
+            return found
+        raise UserError(
+            f"{folder}/{steps[0]}: cannot be read as a checkpoint of this version ({reasons[0]}), "
+            f"nor can an older one; give another --workdir, or remove {folder} to start over"
+        )
+
+    def _read(self, step: int) -> tuple[TrainState, ConfigDict, int]:
+        saved = self._manager.restore(step, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
+        record = saved["config"]
+        config, total_steps = from_json(record["config"]), int(record["total_steps"])
+        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        target = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
+            state_shapes(config, total_steps),
+        )
+        state = self._manager.restore(
+            step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
+        )["state"]
+        # Orbax reads a flipped bit as another number; checkpoints before this check have no sum.
+        if record.get("checksum", _checksum(state)) != _checksum(state):
+            raise ValueError("its values are not those that were saved")
         return state, config, total_steps
+
+    def _set_aside(self, steps: list[int]) -> None:
+        folder = Path(self._manager.directory)
+        if jax.process_index() == 0:
+            for step in steps:
+                aside = folder.parent / UNREADABLE / str(step)
+                aside.parent.mkdir(exist_ok=True)
+                shutil.rmtree(aside, ignore_errors=True)  # of an earlier time
+                (folder / str(step)).rename(aside)
+        multihost_utils.sync_global_devices("unreadable checkpoints set aside")
+        self._manager.reload()
+
+
+def _checksum(state: TrainState) -> int:
+    """CRC-32 of the values of all arrays, in order."""
+    total = 0
+    for value in jax.tree.leaves(state):
+        total = zlib.crc32(np.asarray(value).tobytes(), total)
+    return total
 
 
 def load_checkpoint(workdir: str | Path) -> tuple[TrainState, ConfigDict]:
-    """State and config of the newest checkpoint in a run's folder (UserError if there is none)."""
+    """State and config of the newest readable checkpoint of a run (UserError if there is none)."""
     if not (Path(workdir) / FOLDER).is_dir():
         raise UserError(
             f"{workdir}: no checkpoint here; give the --workdir of a training run (it holds "
             f"a folder {FOLDER!r})"
         )
-    with Checkpoints(workdir) as checkpoints:
+    with Checkpoints(workdir, keep=None) as checkpoints:
         state, config, _ = checkpoints.restore()
     return state, config

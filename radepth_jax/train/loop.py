@@ -19,7 +19,7 @@ from radepth_jax.data import (
 )
 from radepth_jax.data.loader import DevicePrefetch
 from radepth_jax.devices import place_batch, replicate
-from radepth_jax.errors import UserError, writing_to
+from radepth_jax.errors import PreemptedError, UserError, writing_to
 from radepth_jax.evaluate.evaluator import Row, evaluate
 from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
@@ -28,6 +28,7 @@ from radepth_jax.train.config import check_batch_size, check_config, to_json
 from radepth_jax.train.metric_log import MetricLog
 from radepth_jax.train.monitor import Monitor
 from radepth_jax.train.pictures import make_forward, training_picture
+from radepth_jax.train.preemption import Preemption
 from radepth_jax.train.progress import Progress
 from radepth_jax.train.state import (
     TrainState,
@@ -54,6 +55,7 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
     Raises:
         UserError: for settings, data or checkpoints that cannot be used, a full disk, and a run
             whose loss stays non-finite.
+        PreemptedError: after SIGTERM, once the state is saved.
     """
     check_config(config)
     check_batch_size(config, jax.device_count())
@@ -68,7 +70,7 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
         len(source) / config.data.batch_size
     )
     workdir = Path(workdir)
-    with writing_to(workdir):
+    with writing_to(workdir), Preemption() as preemption:
         workdir.mkdir(parents=True, exist_ok=True)
         with Checkpoints(workdir, keep=config.train.keep_checkpoints) as checkpoints:
             state = _first_state(config, total_steps, checkpoints)
@@ -92,7 +94,16 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
 
             with loader, device_prefetch(loader, place) as batches:
                 validation = _validation_source(config, dataset)
-                return _run(config, total_steps, state, batches, validation, checkpoints, workdir)
+                return _run(
+                    config,
+                    total_steps,
+                    state,
+                    batches,
+                    validation,
+                    checkpoints,
+                    preemption,
+                    workdir,
+                )
 
 
 def _run(
@@ -102,6 +113,7 @@ def _run(
     batches: DevicePrefetch,
     validation: EvaluationSource | None,
     checkpoints: Checkpoints,
+    preemption: Preemption,
     workdir: Path,
 ) -> TrainState:
     """The steps from `state` to the last one, with everything that happens between them."""
@@ -122,6 +134,13 @@ def _run(
         monitor = Monitor(config.data.batch_size, bar.say)
         unread: dict[str, jax.Array] | None = None  # metrics of the last step
         for step in range(first_step, total_steps + 1):
+            if preemption.reached(step - 1):
+                checkpoints.save(state, config, total_steps)
+                checkpoints.wait()
+                raise PreemptedError(
+                    f"asked to end (SIGTERM); step {step - 1} of {total_steps} is saved in "
+                    f"{workdir}, and the same command goes on"
+                )
             batch = next(batches)
             monitor.skipped_samples += int(np.sum(batch.pop("skipped")))
             if due(step, every.picture_every) and main_process:
@@ -138,8 +157,6 @@ def _run(
                 unread = None
                 if main_process:
                     log.scalars(step, monitor.summary(batches.seconds_waited))
-            if due(step, every.checkpoint_every):
-                checkpoints.save(state, config, total_steps)
             if validation and due(step, every.validate_every):
                 for row in _validate(config, state, validation):
                     log.scalars(step, row.metrics, f"validation/{row.resolution}")
@@ -147,6 +164,9 @@ def _run(
                         f"step {step}: validation AbsRel {row.metrics['abs_rel']:.4f} "
                         f"at {row.resolution}"
                     )
+            # Last, so that a run which goes on from here has all the figures up to here.
+            if due(step, every.checkpoint_every):
+                checkpoints.save(state, config, total_steps)
         checkpoints.wait()
     return state
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from radepth_jax.cli import main as cli
-from radepth_jax.errors import UserError
+from radepth_jax.errors import PreemptedError, UserError
 
 ROOT = Path(__file__).parents[2]
 STREET = f"--config={ROOT}/configs/ra_depth_street.py"
@@ -183,6 +183,18 @@ def test_an_interrupt_is_one_line(monkeypatch, capsys):
         cli.main()
     assert end.value.code == 130
     assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_a_preempted_run_is_one_line_and_the_code_to_restart_on(radepth, monkeypatch):
+    def preempted(_):
+        raise PreemptedError("asked to end (SIGTERM); step 3 of 9 is saved in runs/x")
+
+    monkeypatch.setattr("radepth_jax.cli.train.main", preempted)
+    code, _, err = radepth("train")
+    assert (code, err) == (
+        75,
+        "radepth train: asked to end (SIGTERM); step 3 of 9 is saved in runs/x\n",
+    )
 
 
 def test_user_errors_are_exceptions_of_their_own():

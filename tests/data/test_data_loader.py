@@ -1,7 +1,12 @@
+import functools
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import hypothesis
 import hypothesis.strategies as st
@@ -16,8 +21,8 @@ from radepth_jax.errors import UserError
 class Numbers:
     """A source whose sample i says i; `bad` raises, `deadly` ends the process that reads it."""
 
-    def __init__(self, count, bad=(), deadly=()):
-        self.count, self.bad, self.deadly = count, bad, deadly
+    def __init__(self, count, bad=(), deadly=(), end=None):
+        self.count, self.bad, self.deadly, self.end = count, bad, deadly, end
 
     def __len__(self):
         return self.count
@@ -26,7 +31,7 @@ class Numbers:
         if i in self.bad:
             raise UserError(f"sample {i}: corrupt")
         if i in self.deadly:
-            os._exit(9)
+            self.end()
         return {"i": np.asarray(i, np.int32), "square": np.full((2, 2), i * i, np.int64)}
 
 
@@ -114,10 +119,60 @@ def test_a_source_error_reaches_the_caller_as_it_was(workers):
     assert str(error.value) == "sample 4: corrupt"
 
 
-def test_a_worker_that_dies_is_an_error_and_not_a_hang():
-    source = Numbers(6, deadly=[4])
-    with pytest.raises(UserError, match=r"a loader worker died .*exit code 9"):
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (functools.partial(os._exit, 9), "ended with code 9; what it said is above"),
+        (functools.partial(signal.raise_signal, signal.SIGKILL), "SIGKILL.*memory runs out; use f"),
+        (functools.partial(signal.raise_signal, signal.SIGSEGV), "died of SIGSEGV"),
+    ],
+)
+def test_a_worker_that_dies_is_reported_with_its_cause(end, expected):
+    source = Numbers(6, deadly=[4], end=end)
+    with pytest.raises(UserError, match=f"a loader worker .*{expected}"):
         take(3, source, global_batch=2, seed=0, workers=1)
+
+
+def test_workers_leave_signals_to_their_parent():
+    with make_loader(Numbers(50), global_batch=2, seed=0, workers=2) as loader:
+        next(loader)
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid, signal.SIGTERM)
+            os.kill(worker.pid, signal.SIGINT)
+        for _ in range(20):
+            next(loader)
+
+
+def is_running(pid):
+    """Whether a process is there and not merely waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_workers_end_with_a_parent_that_was_killed():
+    code = """
+import multiprocessing, os, signal
+import numpy as np
+from radepth_jax.data.loader import make_loader
+class Numbers:
+    def __len__(self): return 50
+    def __getitem__(self, i): return {"i": np.asarray(i)}
+if __name__ == "__main__":
+    loader = make_loader(Numbers(), global_batch=2, seed=0, workers=2)
+    next(loader)
+    print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert killed.returncode == -signal.SIGKILL
+    workers = [int(pid) for pid in killed.stdout.split()]
+    assert len(workers) == 2
+    deadline = time.monotonic() + 10
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_running, workers))
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -3,14 +3,17 @@
 import errno
 import functools
 import json
+import os
+import shutil
+import signal
 
 import jax
 import numpy as np
 import pytest
 
-from radepth_jax.errors import UserError
+from radepth_jax.errors import PreemptedError, UserError
 from radepth_jax.train import loop
-from radepth_jax.train.checkpoint import load_checkpoint
+from radepth_jax.train.checkpoint import FOLDER, load_checkpoint
 from radepth_jax.train.config import to_json
 from radepth_jax.train.loop import train
 
@@ -100,6 +103,44 @@ def test_resuming_is_exact_with_any_worker_count(
     records = read_records(tmp_path / "run")
     steps = [record["step"] for record in records if "train/total" in record]
     assert steps == [1, 2, 3, 4]
+
+
+def test_sigterm_saves_and_the_rerun_continues_exactly(
+    micro_config, reference, tmp_path, monkeypatch
+):
+    real = loop.pmap_step
+
+    def pmap_that_is_told_to_end(step):
+        compiled, calls = real(step), []
+
+        def call(state, batch):
+            calls.append(0)
+            if len(calls) == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return compiled(state, batch)
+
+        return call
+
+    micro_config.train.checkpoint_every = 100
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "pmap_step", pmap_that_is_told_to_end)
+        with pytest.raises(PreemptedError, match=r"step 3 of 4 is saved in .*run, and the same"):
+            train(micro_config, tmp_path / "run")
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert int(load_checkpoint(tmp_path / "run")[0].step) == 3
+    assert_identical(reference[1], train(micro_config, tmp_path / "run"))
+
+
+def test_a_run_goes_on_from_an_older_checkpoint_where_the_newest_is_damaged(
+    micro_config, reference, tmp_path, caplog
+):
+    shutil.copytree(reference[0], tmp_path / "run")
+    for path in (tmp_path / "run" / FOLDER / "4").rglob("d/*"):
+        path.write_bytes(b"")
+    assert_identical(reference[1], train(micro_config, tmp_path / "run"))
+    assert "checkpoints/4: not a readable checkpoint" in caplog.text
+    assert int(load_checkpoint(tmp_path / "run")[0].step) == 4
 
 
 def test_a_run_writes_every_term_pictures_and_validation(micro_config, tmp_path):
