@@ -1,11 +1,16 @@
 """Where a run's figures go: JSON lines, TensorBoard, and the terminal."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+from radepth_jax.files import whole
 
 
 class MetricLog:
@@ -24,18 +29,23 @@ class MetricLog:
         path = self._workdir / "metrics.jsonl"
         if path.exists():
             kept = [line for line in path.read_text().splitlines() if _step_of(line) <= start_step]
-            path.write_text("".join(line + "\n" for line in kept))
+            with whole(path) as part:
+                part.write_text("".join(line + "\n" for line in kept))
         self._lines = path.open("a")
-        self._board = SummaryWriter(
-            str(self._workdir / "tensorboard"), purge_step=start_step + 1 if start_step else None
-        )
+        board = self._workdir / "tensorboard"
+        board.mkdir(exist_ok=True)
+        # Not tensorboardX's SummaryWriter: its thread dies of a full disk, and then the run hangs.
+        self._events = EventsWriter(str(board / "events"))
+        if start_step:  # later steps in earlier files are hidden
+            session = SessionLog(status=SessionLog.START)
+            self._events.write_event(Event(step=start_step + 1, session_log=session))
 
     def __enter__(self) -> "MetricLog":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._lines.close()
-        self._board.close()
+        self._events.close()
 
     def scalars(self, step: int, values: dict[str, Any], prefix: str = "train") -> None:
         """Write figures by name under `prefix/`."""
@@ -43,7 +53,8 @@ class MetricLog:
         self._lines.write(json.dumps({"step": step} | record) + "\n")
         self._lines.flush()
         for name, value in record.items():
-            self._board.add_scalar(name, value, step)
+            self._show(step, summary.scalar(name, value))
+        self._events.flush()
 
     def picture(self, step: int, name: str, image: np.ndarray) -> None:
         """Write an RGB uint8 [H, W, 3] picture."""
@@ -52,7 +63,11 @@ class MetricLog:
         folder = self._workdir / "pictures"
         folder.mkdir(exist_ok=True)
         Image.fromarray(image).save(folder / f"{name}_{step:07d}.png")
-        self._board.add_image(name, image, step, dataformats="HWC")
+        self._show(step, summary.image(name, image, dataformats="HWC"))
+        self._events.flush()
+
+    def _show(self, step: int, content: Any) -> None:
+        self._events.write_event(Event(step=step, wall_time=time.time(), summary=content))
 
 
 def read_metrics(workdir: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
