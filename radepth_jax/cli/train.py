@@ -1,11 +1,16 @@
-"""`radepth train --config FILE --workdir DIR [--config.FIELD=VALUE ...]`."""
+"""`radepth train --config FILE --workdir DIR [--config.FIELD=VALUE ...] [--distributed ...]`."""
 
+import argparse
+import os
+import re
 import sys
+from collections.abc import Callable
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from radepth_jax.cli.cache import use_compilation_cache
+from radepth_jax.cli.parser import Parser
+from radepth_jax.cli.supervise import supervise
 from radepth_jax.errors import UserError
 
 USAGE = "usage: radepth train --config FILE --workdir DIR [--config.FIELD=VALUE ...]"
@@ -13,12 +18,75 @@ USAGE = "usage: radepth train --config FILE --workdir DIR [--config.FIELD=VALUE 
 
 def main(argv: list[str]) -> None:
     """Train from the config file and overrides in `argv`."""
-    config, workdir = parse(argv)
-    use_compilation_cache()
-    from radepth_jax.train.loop import train  # after the flags: a wrong one should not wait for JAX
+    group, argv = parse_group(argv)
+    if not group.distributed:
+        _train(argv)
+        return
+    report_step = supervise(peer_timeout=group.peer_timeout, step_timeout=group.step_timeout)
+    import jax
 
-    train(config, workdir)
-    print(f"trained; checkpoints, metrics.jsonl and TensorBoard files are in {workdir}")
+    from radepth_jax.processes import join
+
+    join(
+        group.coordinator,
+        group.processes,
+        group.process,
+        peer_timeout=group.peer_timeout,
+        start_timeout=group.step_timeout,
+    )
+    try:
+        _train(argv, report_step)
+    except jax.errors.JaxRuntimeError as error:
+        if not re.search("Gloo|NCCL|coordination|UNAVAILABLE|DEADLINE", str(error)):
+            raise
+        print(str(error).splitlines()[0], file=sys.stderr, flush=True)
+        os.abort()  # as JAX does where it notices first
+
+
+def _train(argv: list[str], report_step: Callable[[], None] = lambda: None) -> None:
+    config, workdir = parse(argv)
+    import jax  # after the flags: a wrong one should not wait for JAX
+
+    from radepth_jax.cli.cache import use_compilation_cache
+    from radepth_jax.train.loop import train
+
+    use_compilation_cache()
+    train(config, workdir, report_step)
+    if jax.process_index() == 0:
+        print(f"trained; checkpoints, metrics.jsonl and TensorBoard files are in {workdir}")
+
+
+def parse_group(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The flags that say which process of many this is, and the other arguments.
+
+    Raises:
+        UserError: for flags that do not fit together, or values out of range.
+    """
+    parser = Parser("radepth train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--distributed", action="store_true", help="ask the scheduler, or:")
+    parser.add_argument("--coordinator", help="HOST:PORT of process 0")
+    parser.add_argument("--processes", type=int, help="how many there are")
+    parser.add_argument("--process", type=int, help="which of them this is, from 0")
+    parser.add_argument("--peer_timeout", type=int, default=100, help="seconds to count as dead")
+    parser.add_argument("--step_timeout", type=int, default=1800, help="seconds a step may take")
+    group, others = parser.parse_known_args(argv)
+    for name in ("peer_timeout", "step_timeout"):
+        if getattr(group, name) <= 0:
+            raise UserError(f"--{name}: expected seconds above 0, got {getattr(group, name)}")
+    given = [group.coordinator, group.processes, group.process]
+    if given == [None] * 3:
+        return group, others
+    if None in given:
+        raise UserError(
+            "--coordinator, --processes and --process go together; with none of them, --distributed"
+            " asks the scheduler"
+        )
+    if not re.fullmatch(r".+:\d+", group.coordinator):
+        raise UserError(f"--coordinator: expected HOST:PORT, got {group.coordinator!r}")
+    if not 0 <= group.process < group.processes:
+        raise UserError(f"--process: expected 0 to {group.processes - 1}, got {group.process}")
+    group.distributed = True
+    return group, others
 
 
 def parse(argv: list[str]) -> tuple[ConfigDict, str]:

@@ -17,6 +17,7 @@ from radepth_jax.evaluate.row import Row, make_row
 from radepth_jax.geometry.camera import depth_from_disparity, resize_intrinsics
 from radepth_jax.models import Networks
 from radepth_jax.predict.disparity import Resolution, predict_disparity
+from radepth_jax.processes import gather
 
 # What a batch has of each sample.
 FIELDS = ("image", "size", "intrinsics", "depth", "depth_size")
@@ -108,15 +109,15 @@ def compiled_step(
 
 
 def batches(
-    source: EvaluationSource, batch_size: int
+    source: EvaluationSource, indices: Sequence[int], batch_size: int
 ) -> Iterator[tuple[dict[str, np.ndarray], list[str]]]:
     """Batches of one shape, the last one filled up by repeating its last image.
 
     Yields:
         (batch, names of those that are real).
     """
-    for start in range(0, len(source), batch_size):
-        real = [source[i] for i in range(start, min(start + batch_size, len(source)))]
+    for start in range(0, len(indices), batch_size):
+        real = [source[i] for i in indices[start : start + batch_size]]
         padded = real + [real[-1]] * (batch_size - len(real))
         yield (
             {k: np.stack([s[k] for s in padded]) for k in FIELDS},
@@ -142,7 +143,8 @@ def evaluate(
     """Evaluate at every resolution; per-image metrics, averaged over images.
 
     Each image is decoded once. One compilation serves a resolution, whatever the images' sizes and
-    their number.
+    their number. In a run of several processes all of them call this, each evaluates every P-th
+    image, and all get the same rows (but the depths of `show`, which are of a process's own).
 
     Args:
         variables: the networks' variables.
@@ -153,7 +155,8 @@ def evaluate(
         depth_range: (min, max) that disparities are scaled to.
         factor: metres per unit of predicted depth, for the scalings "fixed" and "none".
         flip: average with the mirrored image's prediction.
-        batch_size: images a step over all devices, rounded up to a multiple of their number.
+        batch_size: images a step over this process's devices, rounded up to a multiple of their
+            number.
         model: name for the table.
         show: images whose predicted depth is kept in the rows.
         devices: local devices; all by default.
@@ -166,7 +169,11 @@ def evaluate(
     """
     devices = tuple(devices or jax.local_devices())
     resolutions = [None if r is None else (int(r[0]), int(r[1])) for r in resolutions]
-    batch_size = -(-min(batch_size, len(source)) // len(devices)) * len(devices)
+    processes = jax.process_count()
+    # Every process has as many; what is too many is dropped when they are gathered.
+    share = range(jax.process_index(), -(-len(source) // processes) * processes, processes)
+    indices = [i % len(source) for i in share]
+    batch_size = -(-min(batch_size, len(indices)) // len(devices)) * len(devices)
     variables = replicate(variables, list(devices))
     steps = [
         compiled_step(networks, r, protocol, tuple(depth_range), flip, devices) for r in resolutions
@@ -177,9 +184,10 @@ def evaluate(
         return place_batch(item[0], list(devices)), item[1]
 
     names: list[str] = []
-    with device_prefetch(batches(source, batch_size), place) as placed:
+    with device_prefetch(batches(source, indices, batch_size), place) as placed:
         for batch, real in placed:
-            shown = {i: i - len(names) for i in show if 0 <= i - len(names) < len(real)}
+            here = indices[len(names) : len(names) + len(real)]
+            shown = {i: position for position, i in enumerate(here) if i in show}
             for step, result in zip(steps, results, strict=True):
                 start = time.perf_counter()
                 metrics, depth = step(variables, batch, factor)
@@ -190,13 +198,15 @@ def evaluate(
                 result.keep(depth, batch["depth_size"], shown)
             names += real
             width = batch["image"].shape[3]
+    if processes > 1:
+        names = _gather(np.array(names, "U256"), len(source)).tolist()
     return [
         make_row(
             model,
             "native" if resolution is None else "{}x{}".format(*resolution),
             scaling,
             names,
-            result.per_image(scaling),
+            {k: _gather(v, len(source)) for k, v in result.per_image(scaling).items()},
             images_per_second=result.timed / result.seconds if result.timed else float("nan"),
             width=width if resolution is None else resolution[0],
             depths=result.depths,
@@ -204,6 +214,15 @@ def evaluate(
         for resolution, result in zip(resolutions, results, strict=True)
         for scaling in protocol.scalings
     ]
+
+
+def _gather(mine: np.ndarray, total: int) -> np.ndarray:
+    """The values of all images, from those of every process's share."""
+    if jax.process_count() == 1:
+        return mine
+    everyone = gather(mine.view(np.uint8).reshape(len(mine), -1))  # [processes, share, bytes]
+    in_order = np.ascontiguousarray(everyone.swapaxes(0, 1)).reshape(-1, everyone.shape[2])
+    return in_order.view(mine.dtype)[:total, 0]
 
 
 class _Result:

@@ -13,6 +13,7 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from radepth_jax.errors import UserError
+from radepth_jax.processes import everywhere, to_global, to_local
 from radepth_jax.train.config import from_json, to_json
 from radepth_jax.train.state import TrainState, state_shapes
 
@@ -66,7 +67,8 @@ class Checkpoints:
         self._manager.save(
             step,
             args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), config=ocp.args.JsonSave(record)
+                state=ocp.args.StandardSave(to_global(state)),
+                config=ocp.args.JsonSave(record),
             ),
         )
 
@@ -113,14 +115,15 @@ class Checkpoints:
         saved = self._manager.restore(step, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
         record = saved["config"]
         config, total_steps = from_json(record["config"]), int(record["total_steps"])
-        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        sharding = everywhere()
         target = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
             state_shapes(config, total_steps),
         )
-        state = self._manager.restore(
+        restored = self._manager.restore(
             step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
-        )["state"]
+        )
+        state = to_local(restored["state"])
         # Orbax reads a flipped bit as another number; checkpoints before this check have no sum.
         if record.get("checksum", _checksum(state)) != _checksum(state):
             raise ValueError("its values are not those that were saved")

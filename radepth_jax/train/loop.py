@@ -1,6 +1,9 @@
 """Train from a config and a working directory; the same call resumes."""
 
+import json
 import math
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -23,6 +26,7 @@ from radepth_jax.errors import PreemptedError, UserError, writing_to
 from radepth_jax.evaluate.evaluator import Row, evaluate
 from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
+from radepth_jax.processes import check_same, gather
 from radepth_jax.train.checkpoint import Checkpoints, load_checkpoint
 from radepth_jax.train.config import check_batch_size, check_config, to_json
 from radepth_jax.train.metric_log import MetricLog
@@ -40,14 +44,19 @@ from radepth_jax.train.state import (
 from radepth_jax.train.step import make_train_step, pmap_step
 
 
-def train(config: ConfigDict, workdir: str | Path) -> TrainState:
+def train(
+    config: ConfigDict, workdir: str | Path, report_step: Callable[[], None] = lambda: None
+) -> TrainState:
     """Train, or continue where the newest checkpoint in `workdir` stands.
 
-    Writes checkpoints, `metrics.jsonl`, TensorBoard files and pictures into `workdir`.
+    Writes checkpoints, `metrics.jsonl`, TensorBoard files and pictures into `workdir`. In a run of
+    several processes each calls this after `jax.distributed.initialize`, with the same arguments
+    and a `workdir` that all share; process 0 alone logs.
 
     Args:
         config: as `default_config`.
         workdir: the run's folder, made if need be.
+        report_step: called after every step.
 
     Returns:
         The final state.
@@ -59,7 +68,7 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
     """
     check_config(config)
     check_batch_size(config, jax.device_count())
-    dataset = open_or_prepare(config.data, workdir)
+    dataset = _open_data(config, workdir)
     source = TrainingSource(
         dataset,
         config.data.train_split,
@@ -75,8 +84,13 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
         with Checkpoints(workdir, keep=config.train.keep_checkpoints) as checkpoints:
             state = _first_state(config, total_steps, checkpoints)
             start_step = int(state.step)
+            check_same(
+                "their config, data or checkpoint",
+                "give all of them the same command, the same data, and a --workdir that they share",
+                *(_fingerprint(config), len(source), start_step),
+            )
             if start_step >= total_steps:
-                print(f"{workdir}: already trained for {start_step} steps; nothing to do")
+                _say(f"{workdir}: already trained for {start_step} steps; nothing to do")
                 return state
             loader = make_loader(
                 source,
@@ -103,6 +117,7 @@ def train(config: ConfigDict, workdir: str | Path) -> TrainState:
                     checkpoints,
                     preemption,
                     workdir,
+                    report_step,
                 )
 
 
@@ -115,6 +130,7 @@ def _run(
     checkpoints: Checkpoints,
     preemption: Preemption,
     workdir: Path,
+    report_step: Callable[[], None],
 ) -> TrainState:
     """The steps from `state` to the last one, with everything that happens between them."""
     first_phase = config.copy_and_resolve_references()
@@ -125,12 +141,15 @@ def _run(
     state = replicate(state)
     first_step = int(state.step) + 1
     every = config.train
-    main_process = jax.process_index() == 0
+    main = jax.process_index() == 0
 
     def due(step: int, interval: int) -> bool:
         return step % interval == 0 or step == total_steps
 
-    with MetricLog(workdir, int(state.step)) as log, Progress(total_steps, first_step - 1) as bar:
+    with (
+        MetricLog(workdir, int(state.step), write=main) as log,
+        Progress(total_steps, first_step - 1, show=main) as bar,
+    ):
         monitor = Monitor(config.data.batch_size, bar.say)
         unread: dict[str, jax.Array] | None = None  # metrics of the last step
         for step in range(first_step, total_steps + 1):
@@ -143,7 +162,7 @@ def _run(
                 )
             batch = next(batches)
             monitor.skipped_samples += int(np.sum(batch.pop("skipped")))
-            if due(step, every.picture_every) and main_process:
+            if due(step, every.picture_every) and main:
                 first = {name: values[0] for name, values in batch.items()}
                 log.picture(step, "training", training_picture(show, state, first))
             step_fn = middle_step if step <= every.middle_view_steps else full_step
@@ -155,8 +174,7 @@ def _run(
             if due(step, every.log_every):
                 bar.update(step, monitor.read(step, unread, checkpoints.latest_step))
                 unread = None
-                if main_process:
-                    log.scalars(step, monitor.summary(batches.seconds_waited))
+                log.scalars(step, monitor.summary(batches.seconds_waited))
             if validation and due(step, every.validate_every):
                 for row in _validate(config, state, validation):
                     log.scalars(step, row.metrics, f"validation/{row.resolution}")
@@ -167,8 +185,32 @@ def _run(
             # Last, so that a run which goes on from here has all the figures up to here.
             if due(step, every.checkpoint_every):
                 checkpoints.save(state, config, total_steps)
+            report_step()
         checkpoints.wait()
     return state
+
+
+def _open_data(config: ConfigDict, workdir: str | Path) -> Dataset:
+    """The data set; where it has to be prepared first, by process 0 while the others wait."""
+    first = jax.process_index() == 0
+    if config.data.source and not first:
+        gather(np.zeros(1, np.int32))
+    dataset = open_or_prepare(config.data, workdir)
+    if config.data.source and first:
+        gather(np.zeros(1, np.int32))
+    return dataset
+
+
+def _fingerprint(config: ConfigDict) -> int:
+    """A number below 2**31 of all that processes must have in common."""
+    values = to_json(config)
+    values["data"] |= {"data_dir": "", "workers": 0}  # may differ between hosts
+    return zlib.crc32(json.dumps(values, sort_keys=True).encode()) >> 1
+
+
+def _say(message: str) -> None:
+    if jax.process_index() == 0:
+        print(message)
 
 
 def _first_state(config: ConfigDict, total_steps: int, checkpoints: Checkpoints) -> TrainState:
@@ -176,7 +218,7 @@ def _first_state(config: ConfigDict, total_steps: int, checkpoints: Checkpoints)
     if checkpoints.latest_step is not None:
         state, saved, _ = checkpoints.restore()
         _check_same_model(saved, config, "in this --workdir", "use another --workdir")
-        print(f"continuing from step {int(state.step)} of {total_steps}")
+        _say(f"continuing from step {int(state.step)} of {total_steps}")
         return state
     optimizer = make_optimizer(config.optimizer, total_steps)
     pretrained = config.pretrained

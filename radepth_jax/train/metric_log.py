@@ -22,10 +22,14 @@ class MetricLog:
     Args:
         workdir: the run's folder.
         start_step: the step the run (re)starts from.
+        write: False writes nothing: another process of the run does.
     """
 
-    def __init__(self, workdir: str | Path, start_step: int):
+    def __init__(self, workdir: str | Path, start_step: int, *, write: bool = True):
         self._workdir = Path(workdir)
+        self._write = write
+        if not write:
+            return
         path = self._workdir / "metrics.jsonl"
         if path.exists():
             kept = [line for line in path.read_text().splitlines() if _step_of(line) <= start_step]
@@ -44,11 +48,14 @@ class MetricLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lines.close()
-        self._events.close()
+        if self._write:
+            self._lines.close()
+            self._events.close()
 
     def scalars(self, step: int, values: dict[str, Any], prefix: str = "train") -> None:
         """Write figures by name under `prefix/`."""
+        if not self._write:
+            return
         record = {f"{prefix}/{name}": float(value) for name, value in values.items()}
         self._lines.write(json.dumps({"step": step} | record) + "\n")
         self._lines.flush()

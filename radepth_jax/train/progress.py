@@ -16,11 +16,13 @@ class Progress:
     Args:
         total: steps of the whole run.
         done: steps already taken.
+        show: False shows nothing: another process of the run does.
     """
 
-    def __init__(self, total: int, done: int = 0):
+    def __init__(self, total: int, done: int = 0, *, show: bool = True):
         self._total, self._start = total, done
-        self._console = Console()
+        self._console = Console(quiet=not show)
+        self._lines = show and not self._console.is_terminal
         self._bar = Bar(
             TextColumn("training"),
             BarColumn(),
@@ -34,7 +36,7 @@ class Progress:
         self._begun = self._last_line = time.perf_counter()
 
     def __enter__(self) -> "Progress":
-        if not self._console.is_terminal:
+        if self._lines:
             print("training: compiling the first step", flush=True)
         self._bar.start()
         return self
@@ -54,7 +56,7 @@ class Progress:
         self._bar.update(self._task, completed=step, figures=figures)
         now = time.perf_counter()
         first = step == self._start + 1
-        if not self._console.is_terminal and (
+        if self._lines and (
             first or step == self._total or now - self._last_line > SECONDS_BETWEEN_LINES
         ):
             self._last_line = now

@@ -1,0 +1,100 @@
+"""A run of several processes: finding each other, and data that all of them hold."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from radepth_jax.devices import AXIS
+from radepth_jax.errors import UserError
+
+
+def join(
+    coordinator: str | None,
+    count: int | None,
+    index: int | None,
+    *,
+    peer_timeout: int = 100,
+    start_timeout: int = 300,
+) -> None:
+    """Connect to the other processes; to be called before anything else of JAX.
+
+    A process whose peers do not come, or are gone later, is aborted by JAX (SIGABRT).
+
+    Args:
+        coordinator: HOST:PORT at which process 0 can be reached. None for it and the next two asks
+            the scheduler: SLURM, Open MPI, Cloud TPU, Kubernetes.
+        count: of the processes.
+        index: of this one, from 0.
+        peer_timeout: seconds without a sign of life after which a process counts as dead.
+        start_timeout: seconds to wait for the others at the start.
+
+    Raises:
+        UserError: if the scheduler does not say who the others are, or devices differ in number.
+    """
+    try:
+        jax.distributed.initialize(
+            coordinator,
+            count,
+            index,
+            initialization_timeout=start_timeout,
+            heartbeat_timeout_seconds=peer_timeout,
+            shutdown_timeout_seconds=peer_timeout,
+        )
+    except (ValueError, RuntimeError) as error:
+        raise UserError(
+            f"--distributed: the other processes cannot be found ({error}); under a scheduler that "
+            "JAX does not know, give --coordinator HOST:PORT --processes N --process I"
+        ) from error
+    if jax.device_count() != jax.local_device_count() * jax.process_count():
+        raise UserError(
+            f"this process has {jax.local_device_count()} of the {jax.device_count()} devices of "
+            f"{jax.process_count()} processes; give every process as many"
+        )
+
+
+def check_same(what: str, remedy: str, *values: int) -> None:
+    """Raise UserError in every process unless all of them give the same values.
+
+    Args:
+        what: the values are, for the message.
+        remedy: what to do about it.
+        *values: whole numbers below 2**31 in size.
+    """
+    everyone = gather(np.asarray(values, np.int32))
+    if (everyone != everyone[:1]).any():
+        raise UserError(f"the processes of this run differ in {what}; {remedy}")
+
+
+def gather(values: np.ndarray) -> np.ndarray:
+    """[processes, ...]: the array of every process, all of one shape, in each of them."""
+    if jax.process_count() == 1:
+        return values[None]
+    return np.asarray(multihost_utils.process_allgather(values))
+
+
+def to_global(tree: Any) -> Any:
+    """Arrays that every process holds whole, as arrays over the devices of all, for Orbax."""
+    if jax.process_count() == 1:
+        return tree
+    return multihost_utils.host_local_array_to_global_array(tree, _mesh(), PartitionSpec())
+
+
+def to_local(tree: Any) -> Any:
+    """The inverse of `to_global`: each process's own copy."""
+    if jax.process_count() == 1:
+        return tree
+    return multihost_utils.global_array_to_host_local_array(tree, _mesh(), PartitionSpec())
+
+
+def everywhere() -> jax.sharding.Sharding:
+    """Whole in every process: on one local device, or what `to_local` takes if there are others."""
+    if jax.process_count() == 1:
+        return jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return NamedSharding(_mesh(), PartitionSpec())
+
+
+def _mesh() -> Mesh:
+    return Mesh(np.asarray(jax.devices()), (AXIS,))
