@@ -1,0 +1,406 @@
+"""Kill a tiny training run and its data preparation at random moments, rerun, compare every bit.
+
+    python experiments/fault_campaign.py --workdir runs/faults
+
+One run is trained without interruption. Then others of the same seed are killed (SIGKILL) or asked
+to end (SIGTERM) again and again, each time followed by the same command: at random moments of the
+first seconds, of training, and of the writing of a checkpoint. Every figure that they log and the
+final state must be bit-identical to the uninterrupted run's. Preparations are killed too, and the
+data set must come out the same, record for record. Stopped, the campaign goes on where it was; all
+it did is in events.jsonl. At the end it writes fault_campaign.json and .md into --output.
+"""
+
+import argparse
+import collections
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CHECKPOINT_EVERY = 10
+CONFIG = [
+    "--config.data.name=street/tiny",
+    "--config.model.depth.encoder.width=4",
+    "--config.model.depth.encoder.stem_width=4",
+    "--config.model.pose.widths=(8,8,16)",
+    "--config.views.resolution=(64,32)",
+    "--config.evaluate.resolutions=((64,32),)",
+    "--config.data.batch_size=2",
+    "--config.train.middle_view_steps=0",
+    "--config.train.log_every=1",
+    "--config.train.validate_every=100",
+    "--config.train.picture_every=100",
+    f"--config.train.checkpoint_every={CHECKPOINT_EVERY}",
+]
+ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
+# Figures that measure the machine and not the run.
+TIMINGS = ("seconds_per_step", "samples_per_second", "loader_wait")
+KINDS = ("start", "training", "checkpoint", "prepare", "sigterm")
+PREEMPTED = 75
+
+
+class Campaign:
+    """A campaign in a folder; see the module."""
+
+    def __init__(self, workdir: Path, *, steps: int, seed: int, workers: int):
+        self.workdir, self.steps, self.seed, self.workers = workdir.absolute(), steps, seed, workers
+        self.workdir.mkdir(parents=True, exist_ok=True)
+        self._file = self.workdir / "events.jsonl"
+        self.events = (
+            [json.loads(line) for line in self._file.read_text().splitlines()]
+            if self._file.exists()
+            else []
+        )
+        self._random = random.Random(f"{seed} {len(self.events)}")
+
+    def record(self, **event: object) -> None:
+        """Keep what happened."""
+        self.events.append(event)
+        with self._file.open("a") as file:
+            file.write(json.dumps(event) + "\n")
+        print(json.dumps(event), flush=True)
+
+    def count(self, kind: str) -> int:
+        """How often a kind of fault has hit a live process."""
+        return sum(event["kind"] == kind for event in self.events)
+
+    def command(self, run: Path) -> list[str]:
+        """The training command of a run; every other one reads in worker processes."""
+        return [
+            "train",
+            f"--config={HERE.parent}/configs/ra_depth_street.py",
+            f"--workdir={run}",
+            *CONFIG,
+            f"--config.data.data_dir={self.workdir / 'data'}",
+            f"--config.train.steps={self.steps}",
+            f"--config.data.workers={self.workers if run.name[-1] in '13579' else 0}",
+        ]
+
+    def start(self, arguments: list[str], log: Path) -> subprocess.Popen:
+        """Start `radepth ARGUMENTS`, its output appended to `log`."""
+        code = "from radepth_jax.cli.main import main; main()"
+        cache = {"JAX_COMPILATION_CACHE_DIR": str(self.workdir / "cache")}
+        with log.open("a") as file:
+            return subprocess.Popen(
+                [sys.executable, "-c", code, *arguments],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=os.environ | ENVIRONMENT | cache,
+                start_new_session=True,
+            )
+
+    def finish(self, arguments: list[str], log: Path) -> int:
+        """Run `radepth ARGUMENTS` to its end -> exit code."""
+        return self.start(arguments, log).wait()
+
+    def fault_in_training(self, kind: str, run: Path) -> bool:
+        """One attempt of a run with a fault in it -> whether the run came to its end."""
+        run.mkdir(exist_ok=True)
+        log, before = run / "log.txt", newest_step(run)
+        begin = log.stat().st_size if log.exists() else 0
+        process = self.start(self.command(run), log)
+        if kind == "start":
+            time.sleep(self._random.uniform(0, 12))
+        else:
+            wait_for(lambda: last_logged(run) > before, process)
+            time.sleep(self._random.uniform(0, 4))
+        if kind == "checkpoint":
+            wait_for(lambda: half_written(run), process)
+            time.sleep(self._random.uniform(0, 0.08))
+        asked = time.monotonic()
+        alive = process.poll() is None
+        process.send_signal(signal.SIGTERM if kind == "sigterm" else signal.SIGKILL)
+        code = process.wait()
+        seconds = time.monotonic() - asked
+        said = log.read_text()[begin:]
+        if not alive or (kind == "sigterm" and code == 0):
+            if code != 0:
+                raise SystemExit(f"a run ended with {code}; see {log}")
+            return True
+        if kind == "sigterm" and code != PREEMPTED:
+            raise SystemExit(f"SIGTERM: exit code {code}; see {log}")
+        logged, kept = last_logged(run), newest_step(run)
+        self.record(
+            kind=kind,
+            run=run.name,
+            continued_from=continued(said),
+            newest_checkpoint_before=before,
+            last_logged_step=logged,
+            newest_checkpoint=kept,
+            steps_lost=max(logged - kept, 0),
+            left_half_written=half_written(run),
+            exit_code=code,
+            seconds_to_end=round(seconds, 3),
+            orphans=orphans(process.pid),
+            traceback="Traceback" in said,
+        )
+        return False
+
+    def fault_in_prepare(self) -> None:
+        """Kill a preparation somewhere between its first file and its end, and run it again."""
+        data = self.workdir / "data_killed"
+        shutil.rmtree(data, ignore_errors=True)
+        arguments = ["prepare", "street/tiny", f"--data_dir={data}"]
+        log = self.workdir / "prepare.txt"
+        process = self.start(arguments, log)
+        wait_for(lambda: any(data.rglob("incomplete.*")), process)
+        time.sleep(self._random.uniform(0, self.prepare_seconds()))
+        alive = process.poll() is None
+        process.kill()
+        process.wait()
+        whole = list(data.rglob("dataset_info.json"))
+        left = [path for path in data.rglob("*") if "incomplete" in path.name]
+        finished = any("incomplete" not in str(path) for path in whole)
+        code = self.finish(arguments, log)
+        if code or records(self.workdir / "data") != records(data):
+            raise SystemExit(f"the data set in {data} is not the same; see {log}")
+        if alive:
+            self.record(
+                kind="prepare", left_incomplete=len(left), complete_when_killed=finished, same=True
+            )
+
+    def prepare_seconds(self) -> float:
+        """How long an uninterrupted preparation takes from its first file to its end."""
+        found = self.workdir / "prepare_seconds.json"
+        if not found.exists():
+            data = self.workdir / "data"
+            shutil.rmtree(data, ignore_errors=True)
+            arguments = ["prepare", "street/tiny", f"--data_dir={data}"]
+            process = self.start(arguments, self.workdir / "prepare.txt")
+            wait_for(lambda: any(data.rglob("incomplete.*")), process)
+            start = time.monotonic()
+            if process.wait():
+                raise SystemExit(f"see {self.workdir / 'prepare.txt'}")
+            found.write_text(json.dumps(time.monotonic() - start))
+        return json.loads(found.read_text())
+
+    def reference(self) -> Path:
+        """The folder of the run without interruption."""
+        run = self.workdir / "reference"
+        if not (self.workdir / "reference_done").exists():
+            shutil.rmtree(run, ignore_errors=True)
+            run.mkdir()
+            if self.finish(self.command(run), run / "log.txt"):
+                raise SystemExit(f"see {run / 'log.txt'}")
+            (self.workdir / "reference_done").touch()
+        return run
+
+    def compare(self, run: Path) -> None:
+        """A run that came to its end against the uninterrupted one: figures and final state."""
+        reference = self.reference()
+        figures = logged_figures(run) == logged_figures(reference)
+        state = same_state(reference, run)
+        unreadable = (run / "unreadable_checkpoints").exists()
+        self.record(
+            kind="finished",
+            run=run.name,
+            figures_identical=figures,
+            state_identical=state,
+            checkpoints_set_aside=unreadable,
+        )
+        if not (figures and state) or unreadable:
+            raise SystemExit(f"{run} is not as {reference}")
+
+    def go(self, wanted: dict[str, int]) -> None:
+        """Run until every kind of fault has happened as often as wanted, and all runs ended."""
+        self.prepare_seconds()
+        self.reference()
+        while any(self.count(kind) < number for kind, number in wanted.items()):
+            left = {kind: number - self.count(kind) for kind, number in wanted.items()}
+            kinds = [kind for kind in KINDS for _ in range(max(left.get(kind, 0), 0))]
+            kind = self._random.choice(kinds)
+            if kind == "prepare":
+                self.fault_in_prepare()
+                continue
+            run = self.workdir / f"run_{self.count('finished')}"
+            if self.fault_in_training(kind, run):
+                self.compare(run)
+        run = self.workdir / f"run_{self.count('finished')}"
+        if run.exists():
+            code = self.finish(self.command(run), run / "log.txt")
+            if code:
+                raise SystemExit(f"the last rerun ended with {code}; see {run / 'log.txt'}")
+            self.compare(run)
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen) -> None:
+    """Return as soon as a condition holds or the process has ended."""
+    while process.poll() is None and not condition():
+        time.sleep(0.002)
+
+
+def last_logged(run: Path) -> int:
+    """The last step with a figure in a run's metrics.jsonl; 0 where there is none."""
+    path = run / "metrics.jsonl"
+    found = re.findall(r'^{"step": (\d+)', path.read_text(), re.MULTILINE) if path.exists() else []
+    return max(map(int, found), default=0)
+
+
+def newest_step(run: Path) -> int:
+    """The newest whole checkpoint of a run; 0 where there is none."""
+    folder = run / "checkpoints"
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return max((int(name) for name in names if name.isdigit()), default=0)
+
+
+def half_written(run: Path) -> bool:
+    """Whether a run has a checkpoint that is being, or was never wholly, written."""
+    folder = run / "checkpoints"
+    return folder.exists() and any("tmp" in path.name for path in folder.iterdir())
+
+
+def continued(said: str) -> int | None:
+    """The step from which a process said that it goes on."""
+    found = re.search(r"continuing from step (\d+)", said)
+    return int(found[1]) if found else None
+
+
+def orphans(group: int) -> int:
+    """How many processes of a killed process's group are there after five seconds."""
+    deadline = time.monotonic() + 5
+    while (number := len(members(group))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return number
+
+
+def members(group: int) -> list[int]:
+    """The live processes of a group."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of_group = path.read_text().rsplit(")", 1)[1].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(of_group) == group and state != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def records(data_dir: Path) -> list[tuple]:
+    """Every value of every record of a `street/tiny`, in order, and the metadata.
+
+    (Not the files' bytes: protocol buffers order a record's fields at random.)
+    """
+    import numpy as np
+
+    from radepth_jax.data import open_dataset
+
+    dataset = open_dataset("street/tiny", data_dir)
+    found: list[tuple] = [("metadata", dataset.metadata.to_json())]
+    for split, number in {"frames": len(dataset.metadata.index), **dataset.splits}.items():
+        for position in range(number):
+            record = dataset.record(split, position)
+            values = {name: np.asarray(value).tobytes() for name, value in record.items()}
+            found.append((split, position, values))
+    return found
+
+
+def logged_figures(run: Path) -> list[dict]:
+    """Everything that a run logged, but the timings."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [
+        {name: value for name, value in line.items() if name.split("/")[-1] not in TIMINGS}
+        for line in lines
+    ]
+
+
+def same_state(a: Path, b: Path) -> bool:
+    """Whether the newest checkpoints of two runs are equal in every bit."""
+    import jax
+    import numpy as np
+
+    from radepth_jax.train.checkpoint import load_checkpoint
+
+    one, other = (jax.tree.leaves(load_checkpoint(run)[0]) for run in (a, b))
+    return len(one) == len(other) and all(
+        np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in zip(one, other, strict=True)
+    )
+
+
+def summary(campaign: Campaign) -> dict:
+    """The campaign in figures."""
+    faults = [event for event in campaign.events if event["kind"] in KINDS]
+    in_training = [event for event in faults if "steps_lost" in event]
+    killed = [event for event in in_training if event["kind"] != "sigterm"]
+    asked = [event for event in in_training if event["kind"] == "sigterm"]
+    finished = [event for event in campaign.events if event["kind"] == "finished"]
+    return {
+        "faults": dict(collections.Counter(event["kind"] for event in faults)),
+        "kills": len(faults) - len(asked),
+        "sigterms": len(asked),
+        "recoveries": len(faults),
+        "kills_that_left_a_half_written_checkpoint": sum(e["left_half_written"] for e in killed),
+        "kills_that_left_a_half_written_data_set": sum(
+            event.get("left_incomplete", 0) > 0 for event in faults
+        ),
+        "checkpoint_every": CHECKPOINT_EVERY,
+        "steps_lost_at_most_by_kill": max((e["steps_lost"] for e in killed), default=None),
+        "steps_lost_at_most_by_sigterm": max((e["steps_lost"] for e in asked), default=None),
+        "sigterm_exit_codes": sorted({event["exit_code"] for event in asked}),
+        "seconds_from_sigterm_to_end_at_most": max(
+            (event["seconds_to_end"] for event in asked), default=None
+        ),
+        "orphan_processes": sum(event["orphans"] for event in in_training),
+        "tracebacks": sum(event["traceback"] for event in in_training),
+        "corrupt_states": sum(event["checkpoints_set_aside"] for event in finished),
+        "runs_finished": len(finished),
+        "runs_bit_identical": sum(
+            event["state_identical"] and event["figures_identical"] for event in finished
+        ),
+        "steps_a_run": campaign.steps,
+    }
+
+
+def write(campaign: Campaign, output: Path) -> None:
+    """The figures as JSON, with every event, and as a Markdown table."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True
+    ).stdout.strip()
+    import jax
+
+    facts = {
+        "command": f"python experiments/{Path(__file__).name} "
+        f"--steps {campaign.steps} --seed {campaign.seed} --workers {campaign.workers}",
+        "commit": commit,
+        "seed": campaign.seed,
+        "hardware": f"{platform.machine()}, {len(os.sched_getaffinity(0))} CPU core(s), shared",
+        "jax": jax.__version__,
+    }
+    figures = summary(campaign)
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "fault_campaign.json"
+    path.write_text(json.dumps(facts | figures | {"events": campaign.events}, indent=1) + "\n")
+    rows = [f"| {name.replace('_', ' ')} | {value} |" for name, value in (facts | figures).items()]
+    table = "\n".join(["| fault campaign | |", "|---|---|", *rows])
+    (output / "fault_campaign.md").write_text(table + "\n")
+    print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workdir", default="runs/faults", type=Path)
+    parser.add_argument("--output", default=HERE / "results", type=Path)
+    parser.add_argument("--steps", type=int, default=200, help="of a run")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--workers", type=int, default=1, help="loader processes, in every 2nd run")
+    for kind, number in zip(KINDS, (5, 22, 13, 12, 10), strict=True):
+        parser.add_argument(f"--{kind}", type=int, default=number, help="how many of this kind")
+    options = vars(parser.parse_args())
+    wanted = {kind: options.pop(kind) for kind in KINDS}
+    output, workdir = options.pop("output"), options.pop("workdir")
+    campaign = Campaign(workdir, **options)
+    campaign.go(wanted)
+    write(campaign, output)
+
+
+if __name__ == "__main__":
+    main()
