@@ -3,21 +3,37 @@
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from radepth_jax.cli.parser import Parser
 from radepth_jax.cli.supervise import supervise
-from radepth_jax.errors import UserError
+from radepth_jax.errors import PreemptedError, UserError
 
 USAGE = "usage: radepth train --config FILE --workdir DIR [--config.FIELD=VALUE ...]"
 
 
 def main(argv: list[str]) -> None:
     """Train from the config file and overrides in `argv`."""
+    previous = signal.signal(signal.SIGTERM, _end_early)
+    try:
+        _main(argv)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _end_early(number: int, frame: FrameType | None) -> None:
+    """SIGTERM until the run itself takes note of it; there is nothing to save yet."""
+    del number, frame
+    raise PreemptedError("asked to end (SIGTERM) before training; the same command starts again")
+
+
+def _main(argv: list[str]) -> None:
     group, argv = parse_group(argv)
     if not group.distributed:
         _train(argv)

@@ -177,6 +177,7 @@ class TrainingSource:
         frame_offsets: Sequence[FrameOffset],
         *,
         skip_corrupt: bool = False,
+        max_corrupt: int = 100,
     ):
         """Finds each sample's frames; reads no image.
 
@@ -186,6 +187,8 @@ class TrainingSource:
             frame_offsets: such as `(0, -1, 1, "s")`; the first is 0, the target.
             skip_corrupt: pass over samples with an unreadable frame, to the next readable one,
                 and log them, instead of raising.
+            max_corrupt: how many samples may be passed over before it raises after all. Each worker
+                process counts those that it met, each once.
 
         Raises:
             UserError: for bad offsets, an empty split, or no sample that has all the frames.
@@ -201,7 +204,8 @@ class TrainingSource:
         self.split = split
         self.frame_offsets = offsets
         self.skip_corrupt = skip_corrupt
-        self._logged: set[int] = set()
+        self.max_corrupt = max_corrupt
+        self._corrupt: set[int] = set()
         targets = dataset.targets(split)
         found = [self._positions(target) for target in targets]
         kept = [positions for positions in found if positions is not None]
@@ -247,13 +251,19 @@ class TrainingSource:
                 return self._read(j) | {"skipped": np.asarray(skipped, np.int32)}
             except UserError as unreadable:
                 error = unreadable
-                if self.skip_corrupt and j not in self._logged:
-                    self._logged.add(j)
+                if self.skip_corrupt and j not in self._corrupt:
+                    self._corrupt.add(j)
                     _log.warning("skipped a training sample: %s", unreadable)
+                    if len(self._corrupt) > self.max_corrupt:
+                        raise UserError(
+                            f"more than {self.max_corrupt} of the {len(self)} samples of "
+                            f"{self.split!r} cannot be read; the last: {unreadable}; prepare the "
+                            "data set again, or raise config.data.max_corrupt"
+                        ) from None
         assert error is not None
         if self.skip_corrupt:
             raise UserError(f"no sample of {self.split!r} can be read; the last: {error}")
-        raise UserError(f"{error}; skip_corrupt passes over such samples")
+        raise UserError(f"{error}; config.data.skip_corrupt passes over such samples")
 
     def _read(self, i: int) -> dict[str, np.ndarray]:
         positions = self._samples[i].tolist()

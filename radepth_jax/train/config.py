@@ -45,6 +45,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.data.batch_size = 12  # over all devices of all hosts
     config.data.workers = 8  # processes that decode; 0 decodes in this process
     config.data.skip_corrupt = False  # replace unreadable samples by the next one, and count them
+    config.data.max_corrupt = 100  # ... but stop when a worker has met more of them
 
     config.views = ConfigDict()
     config.views.resolution = (640, 192)  # width, height of every view

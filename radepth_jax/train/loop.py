@@ -74,6 +74,7 @@ def train(
         config.data.train_split,
         tuple(config.data.frame_offsets),
         skip_corrupt=config.data.skip_corrupt,
+        max_corrupt=config.data.max_corrupt,
     )
     total_steps = config.train.steps or config.train.epochs * math.ceil(
         len(source) / config.data.batch_size

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -191,10 +192,19 @@ def test_a_preempted_run_is_one_line_and_the_code_to_restart_on(radepth, monkeyp
 
     monkeypatch.setattr("radepth_jax.cli.train.main", preempted)
     code, _, err = radepth("train")
-    assert (code, err) == (
-        75,
-        "radepth train: asked to end (SIGTERM); step 3 of 9 is saved in runs/x\n",
+    said = "radepth train: asked to end (SIGTERM); step 3 of 9 is saved in runs/x\n"
+    assert (code, err) == (75, said)
+
+
+def test_so_is_one_that_has_not_begun(radepth, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(
+        "radepth_jax.cli.train.parse", lambda _: os.kill(os.getpid(), signal.SIGTERM)
     )
+    code, _, err = radepth("train")
+    said = "asked to end (SIGTERM) before training; the same command starts again"
+    assert (code, err) == (75, f"radepth train: {said}\n")
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_user_errors_are_exceptions_of_their_own():

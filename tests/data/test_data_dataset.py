@@ -168,6 +168,14 @@ def test_corrupt_frames_can_be_skipped(damaged, caplog):
     assert "a camera 2 frame 2" in messages[0]
 
 
+def test_corrupt_frames_are_skipped_up_to_a_limit(damaged):
+    source = TrainingSource(damaged, "train", (0, 1), skip_corrupt=True, max_corrupt=2)
+    for _ in range(3):  # the same two samples again are not more
+        assert source[1]["skipped"] == 2
+    with pytest.raises(UserError, match=r"more than 2 of the 14 samples of 'train' .* a camera 2"):
+        source[0]
+
+
 def test_skipping_everything_is_an_error(tmp_path, monkeypatch):
     from radepth_jax.data import builder
 
