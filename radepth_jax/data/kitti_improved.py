@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import kitti_splits, schema
+from radepth_jax.data.ahead import map_ahead
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.kitti_splits import Target
@@ -142,23 +143,30 @@ def _read_samples(
     annotated: Path, targets: list[Target], images: Images, problems: list[str]
 ) -> Iterator[schema.Sample]:
     missing: collections.Counter[str] = collections.Counter()
-    for target in targets:
+
+    def read(target: Target) -> tuple[Target, bytes | str | None]:
+        """With its depth map; or else what is wrong; None where there is none."""
         image = images.get((target.drive, target.camera), {}).get(target.frame)
         path = _depth_path(annotated, target)
-        depth = b""
         if path is None:
+            return target, None
+        if image is None:
+            return target, b""
+        try:
+            values = read_depth_png(path, unit=_METRES)
+            h, w = schema.image_size(image.read_bytes())
+            if values.shape != (h, w):
+                raise ValueError(f"{values.shape[1]}x{values.shape[0]}, but its image is {w}x{h}")
+            return target, schema.encode_depth(values)
+        except (OSError, ValueError) as error:
+            return target, f"{path}: {error}; its test sample has no ground truth"
+
+    for target, found in map_ahead(read, targets):
+        if isinstance(found, str):
+            problems.append(found)
+        if found is None:
             missing[sequence_of(target.drive)] += 1
-        elif image is not None:
-            try:
-                values = read_depth_png(path, unit=_METRES)
-                h, w = schema.image_size(image.read_bytes())
-                if values.shape != (h, w):
-                    raise ValueError(
-                        f"{values.shape[1]}x{values.shape[0]}, but its image is {w}x{h}"
-                    )
-                depth = schema.encode_depth(values)
-            except (OSError, ValueError) as error:
-                problems.append(f"{path}: {error}; its test sample has no ground truth")
+        depth = found if isinstance(found, bytes) else b""
         yield schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth)
     for sequence, count in missing.items():
         problems.append(f"{sequence}: no annotated depth for {count} test samples; no ground truth")

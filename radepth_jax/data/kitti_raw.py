@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import kitti_splits, schema
+from radepth_jax.data.ahead import map_ahead
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_tree import (
@@ -219,21 +220,27 @@ def _read_samples(
     problems: list[str],
 ) -> Iterator[schema.Sample]:
     without_scan: collections.Counter[str] = collections.Counter()
-    for target in targets:
-        if target.drive not in drives:
-            continue
-        depth = b""
+
+    def read(target: Target) -> tuple[Target, bytes | str | None]:
+        """With its depth map; or else what is wrong; None without a scan."""
+        if split == "train" or target.frame not in tree.frames(target.drive, target.camera):
+            return target, b""
         calibration = calibrations[target.drive.split("/")[0]]
-        if split != "train" and target.frame in tree.frames(target.drive, target.camera):
-            path = tree.scans(target.drive).get(target.frame)
-            if path is None or calibration.rect_T_velodyne is None:
-                without_scan[target.drive] += 1
-            else:
-                try:
-                    points = read_scan(path)
-                    depth = schema.encode_depth(project_scan(points, calibration, target.camera))
-                except (OSError, ValueError) as error:
-                    problems.append(f"{path}: {error}; its {split} sample has no ground truth")
+        path = tree.scans(target.drive).get(target.frame)
+        if path is None or calibration.rect_T_velodyne is None:
+            return target, None
+        try:
+            depth = project_scan(read_scan(path), calibration, target.camera)
+            return target, schema.encode_depth(depth)
+        except (OSError, ValueError) as error:
+            return target, f"{path}: {error}; its {split} sample has no ground truth"
+
+    for target, found in map_ahead(read, (t for t in targets if t.drive in drives)):
+        if isinstance(found, str):
+            problems.append(found)
+        if found is None:
+            without_scan[target.drive] += 1
+        depth = found if isinstance(found, bytes) else b""
         yield schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth)
     for drive, count in without_scan.items():
         problems.append(f"{drive}: no Velodyne scan for {count} {split} samples; no ground truth")

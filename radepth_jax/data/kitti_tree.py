@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from radepth_jax.data import schema
+from radepth_jax.data.ahead import map_ahead
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_velodyne import Calibration
 from radepth_jax.downloads import DOWNLOADS
@@ -91,20 +92,29 @@ def read_frames(
     problems: list[str],
 ) -> Iterator[schema.Frame]:
     """Frames with the intrinsics of their date; files that cannot be opened go to `problems`."""
-    for (drive, camera), paths in images.items():
-        calibration = calibrations[drive.split("/")[0]]
-        for frame, path in paths.items():
-            try:
-                image = path.read_bytes()
-            except OSError as error:
-                problems.append(f"{path}: {error.strerror}; left out")
-                continue
-            yield schema.Frame(
-                image=image,
-                sequence=sequence_of(drive),
-                camera=camera,
-                frame=frame,
-                intrinsics=calibration.intrinsics(camera),
-                size=calibration.size[camera],
-                origin=str(path),
-            )
+
+    def read(target: Target) -> schema.Frame | str:
+        path = images[target.drive, target.camera][target.frame]
+        calibration = calibrations[target.drive.split("/")[0]]
+        try:
+            image = path.read_bytes()
+        except OSError as error:
+            return f"{path}: {error.strerror}; left out"
+        return schema.Frame(
+            image=image,
+            sequence=sequence_of(target.drive),
+            camera=target.camera,
+            frame=target.frame,
+            intrinsics=calibration.intrinsics(target.camera),
+            size=calibration.size[target.camera],
+            origin=str(path),
+        )
+
+    targets = (
+        Target(drive, frame, camera) for (drive, camera), paths in images.items() for frame in paths
+    )
+    for found in map_ahead(read, targets):
+        if isinstance(found, str):
+            problems.append(found)
+        else:
+            yield found
