@@ -110,7 +110,9 @@ def _normalise_backward(epsilon, axis_name, residuals, cotangents):
     d_normal = cotangents[0]
     standard = (x.astype(jnp.float32) - mean) * inverse
     d_bias = d_normal.sum(axis=1, keepdims=True)  # [G, 1, C]
-    d_scale = (d_normal * standard).sum(axis=1, keepdims=True)
+    # Not `(d_normal * standard).sum`: with one group, XLA's CPU backend takes 20 times as long.
+    d_scale = jnp.einsum("gnc,gnc->gc", d_normal, standard, precision=jax.lax.Precision.HIGHEST)
+    d_scale = d_scale[:, None]
     means = d_bias / x.shape[1], d_scale / x.shape[1]
     if axis_name is not None:
         means = jax.lax.pmean(means, axis_name)
