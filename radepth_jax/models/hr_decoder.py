@@ -21,7 +21,7 @@ class HRDecoder(nn.Module):
         dtype: compute type; parameters and the disparity are float32.
     """
 
-    head: tuple[int, int] = (32, 16)
+    head: tuple[int, ...] = (32, 16)
     initial_disparity: float | None = None
     dtype: Any = jnp.float32
 

@@ -28,7 +28,7 @@ class NestedDecoder(nn.Module):
         dtype: compute type; parameters and the disparities are float32.
     """
 
-    head: tuple[int, int] = (16, 16)
+    head: tuple[int, ...] = (16, 16)
     initial_disparity: float | None = None
     dtype: Any = jnp.float32
 
