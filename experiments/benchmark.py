@@ -120,7 +120,7 @@ def measure(
             inputs = next(batches)
             inputs.pop("skipped")
             before = time.perf_counter()
-            state, metrics = step(state, inputs)
+            state, metrics = step(state, inputs, config.seed)
             jax.block_until_ready(metrics)
             took.append(time.perf_counter() - before)
             if number == 0:

@@ -27,7 +27,7 @@ def depth_keys(config: Mapping[str, Any]) -> Keys:
         sizes = encoder["branches"] + 1
     else:
         keys = _resnet_keys("depth", "encoder", encoder["layers"])
-        sizes = 5
+        sizes = encoder["stages"] + 1
     return keys | _DECODERS[decoder["name"]](sizes)
 
 
@@ -51,10 +51,10 @@ def unused_shapes(config: Mapping[str, Any]) -> dict[tuple[str, str], tuple[int,
     encoder, decoder = config["depth"]["encoder"], config["depth"]["decoder"]
     if encoder["name"] == "resnet":
         expansion = 4 if encoder["layers"] == 50 else 1
-        classifier("encoder", 8 * encoder["width"] * expansion)
+        classifier("encoder", expansion * encoder["width"] * 2 ** (encoder["stages"] - 1))
     classifier("pose_encoder", 512)
     if decoder["name"] == "nested" and encoder["name"] == "resnet":
-        for index, (name, _, again) in enumerate(_nested_layers(5)):
+        for index, (name, _, again) in enumerate(_nested_layers(encoder["stages"] + 1)):
             if name is None:
                 features = encoder["width"] // (1 if again == "X_00_Conv_0" else 2)
                 shape = (features // 2, features, 3, 3)

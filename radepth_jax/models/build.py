@@ -146,9 +146,11 @@ def _resnet(config: Mapping[str, Any], *, every_stage: bool, **shared: Any) -> R
             f"model.depth.encoder.layers is {config['layers']!r}: expected one of "
             f"{', '.join(map(str, LAYERS))}"
         )
+    if config["stages"] not in (3, 4):
+        raise UserError(f"model.depth.encoder.stages is {config['stages']!r}: expected 3 or 4")
     if config["width"] < 1:
         raise UserError(f"model.depth.encoder.width is {config['width']}: expected 1 or more")
-    return ResNet(layers=config["layers"], width=config["width"], **shared)
+    return ResNet(layers=config["layers"], width=config["width"], stages=config["stages"], **shared)
 
 
 def _hr_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> HRDecoder:

@@ -16,6 +16,7 @@ RESNET18 = {
     "name": "resnet",
     "layers": 18,  # 18 | 50
     "width": 64,  # channels at 1/2; doubled by each stage
+    "stages": 4,  # 3 | 4: down to 1/16 | 1/32
 }
 
 # Every decoder's `initial_disparity` is where an untrained network starts, in (0, 1).
@@ -49,7 +50,7 @@ _TINY_HRNET = {
     "stem_width": 16,
     "bottlenecks": 1,
 }
-_TINY_RESNET = RESNET18 | {"width": 16}
+_TINY_RESNET = RESNET18 | {"width": 16, "stages": 3}
 _TINY = {
     "hr": HR_DECODER | {"head": (16, 8)},
     "nested": NESTED_DECODER | {"head": (8, 8)},
@@ -98,8 +99,7 @@ def tiny(name: str = "ra_depth") -> dict[str, Any]:
     encoder = _TINY_HRNET if depth["encoder"]["name"] == "hrnet" else _TINY_RESNET
     decoder = depth["decoder"]
     if "channels" in decoder:
-        sizes = 4 if encoder is _TINY_HRNET else 5
-        decoder = decoder | {"channels": (8, 16, 32, 64, 128)[:sizes]}
+        decoder = decoder | {"channels": (8, 16, 32, 64)}
     return _model(encoder, _TINY.get(decoder["name"], decoder), CONV_POSE)
 
 

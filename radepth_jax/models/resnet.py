@@ -13,30 +13,32 @@ LAYERS = {18: (BasicBlock, (2, 2, 2, 2)), 50: (Bottleneck, (3, 4, 6, 3))}
 
 
 class ResNet(nn.Module):
-    """Features at five sizes, of images with any number of channels.
+    """Features at every size, of images with any number of channels.
 
     Attributes:
         layers: 18 or 50.
         width: channels of the stem and inside the first stage's blocks; doubled by each stage.
+        stages: 3 or 4; the coarsest features are at 1/16 or 1/32.
         axis_name: mapped axis over which BatchNorm is synchronised.
         dtype: compute type; parameters are float32.
     """
 
     layers: int = 18
     width: int = 64
+    stages: int = 4
     axis_name: str | None = None
     dtype: Any = jnp.float32
 
     @property
     def stride(self) -> int:
         """Image sides must be multiples of this: the stride of the coarsest features."""
-        return 32
+        return 2 ** (self.stages + 1)
 
     @nn.compact
     def __call__(
         self, images: Float[Array, "N H W C"], train: bool = False, groups: int = 1
     ) -> list[Float[Array, "N h w c"]]:
-        """Features at 1/2 (stem), 1/4, 1/8, 1/16 and 1/32 of images in [0, 1]."""
+        """Features at 1/2 (stem), 1/4, 1/8, 1/16 and, with four stages, 1/32; images in [0, 1]."""
         conv, norm = residual_layers(
             train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
         )
@@ -44,7 +46,7 @@ class ResNet(nn.Module):
         stem = ConvNorm(self.width, conv, norm, kernel=7, stride=2, name="stem")(normalise(images))
         x = nn.max_pool(stem, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         features = [stem]
-        for stage, number in enumerate(blocks, start=1):
+        for stage, number in enumerate(blocks[: self.stages], start=1):
             for block in range(number):
                 x = kind(
                     self.width * 2 ** (stage - 1),

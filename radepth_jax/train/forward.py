@@ -15,7 +15,7 @@ from radepth_jax.train.config import loss_options
 from radepth_jax.views import ViewOptions, make_views, network_image
 
 
-def sample_keys(seed: int, step: jax.Array, index: jax.Array) -> jax.Array:
+def sample_keys(seed: jax.Array | int, step: jax.Array, index: jax.Array) -> jax.Array:
     """One key per sample, from (seed, step, index in the global batch) alone.
 
     Args:
@@ -68,6 +68,7 @@ def compute_loss(
     batch_stats: Any,
     batch: dict[str, jax.Array],
     step: jax.Array,
+    seed: jax.Array | int,
     *,
     networks: Networks,
     config: ConfigDict,
@@ -80,6 +81,7 @@ def compute_loss(
         batch_stats: {"depth", "pose"}.
         batch: as the loader gives it (docs/architecture.md).
         step: int32 [].
+        seed: int32 [], of the run.
         networks: of `models.build`, with the device axis where statistics are synchronised.
         config: the whole config.
         index: int32 [B], the samples' positions in the global batch.
@@ -90,7 +92,7 @@ def compute_loss(
     offsets = tuple(config.data.frame_offsets)
     view_options = ViewOptions(**config.views)
     view_key, jitter_key, noise_key = jnp.moveaxis(
-        jax.vmap(lambda key: jax.random.split(key, 3))(sample_keys(config.seed, step, index)),
+        jax.vmap(lambda key: jax.random.split(key, 3))(sample_keys(seed, step, index)),
         1,
         0,
     )

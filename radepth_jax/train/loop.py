@@ -165,9 +165,9 @@ def _run(
             monitor.skipped_samples += int(np.sum(batch.pop("skipped")))
             if due(step, every.picture_every) and main:
                 first = {name: values[0] for name, values in batch.items()}
-                log.picture(step, "training", training_picture(show, state, first))
+                log.picture(step, "training", training_picture(show, state, first, config.seed))
             step_fn = middle_step if step <= every.middle_view_steps else full_step
-            state, metrics = step_fn(state, batch)
+            state, metrics = step_fn(state, batch, config.seed)
             # Read one step late, so that the device never waits for this process.
             if unread is not None:
                 bar.update(step - 1, monitor.read(step - 1, unread, checkpoints.latest_step))

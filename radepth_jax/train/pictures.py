@@ -17,7 +17,7 @@ PictureFn = Callable[..., Any]
 
 
 def training_picture(
-    forward: PictureFn, state: TrainState, batch: dict[str, jax.Array]
+    forward: PictureFn, state: TrainState, batch: dict[str, jax.Array], seed: int
 ) -> np.ndarray:
     """A contact sheet of a batch's first sample, as the next step would see it.
 
@@ -25,12 +25,13 @@ def training_picture(
         forward: of `make_forward`, made once a run so that it compiles once.
         state: current state.
         batch: one device's batch.
+        seed: of the run.
 
     Returns:
         uint8 [H, W, 3]: a row per view (image, disparity), then auto-mask and warped target.
     """
     one = {k: v[:1] for k, v in batch.items()}
-    pictures = forward(state.params, state.batch_stats, one, state.step)
+    pictures = forward(state.params, state.batch_stats, one, state.step, seed)
     pictures = jax.tree.map(lambda x: np.asarray(x[0]), pictures)
     rows = [
         [
@@ -49,13 +50,13 @@ def training_picture(
 
 
 def make_forward(config: ConfigDict) -> PictureFn:
-    """A jitted (params, batch_stats, batch, step) -> what `compute_loss` shows of each sample."""
+    """A jitted (params, batch_stats, batch, step, seed) -> what `compute_loss` shows."""
 
-    def pictures(params: Any, batch_stats: Any, batch: dict, step: jax.Array) -> Any:
+    def pictures(params: Any, batch_stats: Any, batch: dict, step: jax.Array, seed: int) -> Any:
         networks = models.build(config.model)
         index = jnp.arange(batch["frames"].shape[0])
         return compute_loss(
-            params, batch_stats, batch, step, networks=networks, config=config, index=index
+            params, batch_stats, batch, step, seed, networks=networks, config=config, index=index
         )[1][2]
 
     return jax.jit(pictures)

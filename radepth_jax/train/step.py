@@ -16,17 +16,18 @@ from radepth_jax.devices import AXIS
 from radepth_jax.train.forward import compute_loss
 from radepth_jax.train.state import TrainState, make_optimizer, make_schedule
 
-StepFn = Callable[[TrainState, dict], tuple[TrainState, dict]]
+StepFn = Callable[[TrainState, dict, int], tuple[TrainState, dict]]
 
 
 def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple[TrainState, dict]]:
-    """Build `train_step(state, batch, *, axis_name=None)` for a config.
+    """Build `train_step(state, batch, seed, *, axis_name=None)` for a config.
 
     The step is a pure function: `batch` is this device's part of the global batch, as `place_batch`
     lays it out; `axis_name` names the device axis, over which gradients, running averages and
     metrics are averaged. With `config.train.accumulate` the batch is computed in that many parts,
     as consecutive in the global batch whatever the devices. A step whose loss or gradient is not
-    finite changes nothing but the step number and the counters.
+    finite changes nothing but the step number and the counters. `seed` is an argument, so that runs
+    that differ in nothing else share one compilation.
 
     Args:
         config: the whole config.
@@ -39,7 +40,11 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
     schedule = make_schedule(config.optimizer, total_steps)
 
     def train_step(
-        state: TrainState, batch: dict[str, jax.Array], *, axis_name: str | None = None
+        state: TrainState,
+        batch: dict[str, jax.Array],
+        seed: jax.Array | int,
+        *,
+        axis_name: str | None = None,
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         networks = models.build(
             config.model, axis_name=axis_name if config.batch_norm_sync else None
@@ -50,7 +55,7 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
             batch_stats: Any, part: dict[str, jax.Array], index: jax.Array
         ) -> tuple[Any, Any, dict[str, jax.Array]]:
             grads, (terms, batch_stats, _) = grad_fn(
-                state.params, batch_stats, part, state.step, index=index
+                state.params, batch_stats, part, state.step, seed, index=index
             )
             return batch_stats, grads, terms
 
@@ -129,7 +134,7 @@ def pmap_step(train_step: Callable[..., Any], devices: list | None = None) -> St
     return jax.pmap(
         partial(train_step, axis_name=AXIS),
         axis_name=AXIS,
-        in_axes=(None, 0),
+        in_axes=(None, 0, None),
         out_axes=None,
         devices=devices,
         donate_argnums=(0,),
@@ -147,7 +152,7 @@ def shard_map_step(train_step: Callable[..., Any], devices: list | None = None) 
         jax.shard_map(
             partial(train_step, axis_name=AXIS),
             mesh=mesh,
-            in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
+            in_specs=(PartitionSpec(), PartitionSpec(AXIS), PartitionSpec()),
             out_specs=(PartitionSpec(), PartitionSpec()),
             check_vma=False,
         ),

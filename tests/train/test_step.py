@@ -33,7 +33,9 @@ def run_pmap(config, batches, devices):
     step = pmap_step(make_train_step(config, 10), devices)
     state = replicate(init_state(config, 10), devices)
     for batch in batches:
-        state, metrics = step(state, place_batch(batch, devices, config.train.accumulate))
+        state, metrics = step(
+            state, place_batch(batch, devices, config.train.accumulate), config.seed
+        )
     return jax.device_get(state), jax.device_get(metrics)
 
 
@@ -56,7 +58,7 @@ def test_eight_devices_equal_one_under_pmap_and_shard_map(sgd_config, batches):
     step = shard_map_step(make_train_step(sgd_config, 10))
     state = init_state(sgd_config, 10)
     for batch in batches:
-        state, _ = step(state, batch)
+        state, _ = step(state, batch, sgd_config.seed)
     sharded = jax.device_get(state)
     assert largest_difference(one.params, sharded.params) < 1e-5
     assert largest_difference(one.batch_stats, sharded.batch_stats) < 1e-5
@@ -81,17 +83,17 @@ def test_the_step_is_deterministic(sgd_config, batches):
 def test_a_non_finite_step_changes_only_the_counters(sgd_config, batches):
     devices = jax.devices()
     step = pmap_step(make_train_step(sgd_config, 10), devices)
-    state, _ = step(replicate(init_state(sgd_config, 10)), place_batch(batches[0]))
+    state, _ = step(replicate(init_state(sgd_config, 10)), place_batch(batches[0]), sgd_config.seed)
     before = jax.device_get(state)
     bad = batches[1] | {"intrinsics": np.full_like(batches[1]["intrinsics"], np.nan)}
-    state, metrics = step(state, place_batch(bad))
+    state, metrics = step(state, place_batch(bad), sgd_config.seed)
     after = jax.device_get(state)
     assert (after.step, after.nonfinite, after.nonfinite_streak) == (before.step + 1, 1, 1)
     assert largest_difference(before.params, after.params) == 0
     assert largest_difference(before.batch_stats, after.batch_stats) == 0
     assert largest_difference(before.opt_state, after.opt_state) == 0
     assert metrics["nonfinite"] == 1
-    state, metrics = step(state, place_batch(batches[1]))
+    state, metrics = step(state, place_batch(batches[1]), sgd_config.seed)
     assert (int(state.nonfinite), int(state.nonfinite_streak)) == (1, 0)
     assert np.isfinite(metrics["total"])
 

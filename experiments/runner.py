@@ -1,0 +1,220 @@
+"""Train and evaluate variants over seeds; every run resumes, and finished ones are not repeated."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from variants import MODES, RESOLUTIONS, TRAINED_AT, VARIANTS, configure
+
+from radepth_jax.cli.cache import use_compilation_cache
+from radepth_jax.cli.memory import keep_freed_memory
+from radepth_jax.data import EvaluationSource, open_dataset
+from radepth_jax.errors import UserError
+from radepth_jax.evaluate.evaluator import evaluate
+from radepth_jax.evaluate.metrics import METRICS
+from radepth_jax.train.checkpoint import FOLDER
+from radepth_jax.train.loop import protocol_of, train
+from radepth_jax.train.model import load_model
+
+HERE = Path(__file__).parent
+RESULT = "result.json"
+
+# A row of a result: one resolution of one run.
+Rows = list[dict[str, Any]]
+
+
+def parse(description: str, name: str, argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The flags that all experiments share; `name` is the experiment's."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--dataset", default="street", choices=("street", "kitti_raw"))
+    parser.add_argument("--data_dir", default="data", help="where `radepth prepare` put it")
+    parser.add_argument(
+        "--size",
+        default="small",
+        choices=tuple(RESOLUTIONS),
+        help="full: the published networks at 640x192; small: their small forms at 192x64",
+    )
+    parser.add_argument("--mode", default="M", choices=tuple(MODES), help="video, stereo, or both")
+    parser.add_argument("--budget", default=1000, type=int, help="training steps of each run")
+    parser.add_argument("--seeds", default="0,1", help="comma separated")
+    parser.add_argument("--workdir", type=Path, help="where runs go; by default runs/DATASET_SIZE")
+    parser.add_argument(
+        "--start", type=Path, help="another experiment's workdir: start from its runs' weights"
+    )
+    parser.add_argument("--output", type=Path, default=HERE / "results" / name)
+    options = parser.parse_args(argv)
+    options.workdir = options.workdir or Path("runs") / f"{options.dataset}_{options.size}"
+    options.seeds = [int(seed) for seed in options.seeds.split(",")]
+    return options
+
+
+def main(run: Callable[[], None]) -> None:
+    """Run an experiment; a user's error is one line and exit code 2."""
+    keep_freed_memory()
+    use_compilation_cache()
+    try:
+        run()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def run_variants(names: Sequence[str], options: argparse.Namespace) -> dict[str, list[Rows]]:
+    """Variant -> for every seed, its rows; trains what has no result yet."""
+    # Those of the middle view alone first: the others go on from their half-time checkpoints.
+    order = sorted(names, key=lambda name: len(VARIANTS[name].views))
+    results: dict[str, list[Rows]] = {name: [] for name in names}
+    for seed in options.seeds:
+        for name in order:
+            results[name].append(run_variant(name, seed, options))
+    return results
+
+
+def run_variant(name: str, seed: int, options: argparse.Namespace) -> Rows:
+    """One run's rows, from its result file or by training and evaluating it."""
+    config = configure(
+        name,
+        size=options.size,
+        dataset=dataset_name(options),
+        data_dir=options.data_dir,
+        steps=options.budget,
+        seed=seed,
+        mode=options.mode,
+    )
+    if options.start:
+        start = next(iter(sorted(options.start.glob(f"{name}_M_*_seed{seed}"))), None)
+        if start is None:
+            raise UserError(f"--start {options.start}: has no run of {name} with seed {seed}")
+        config.pretrained.checkpoint = str(start)
+        config.train.middle_view_steps = 0
+        config.loss.consistency_ramp = (0, 0)
+        config.optimizer.learning_rate *= 0.3
+    workdir = options.workdir / f"{name}_{options.mode}_{options.budget}_seed{seed}"
+    path = workdir / RESULT
+    if not path.exists():
+        print(f"== {workdir}", flush=True)
+        start_from_shared(name, config, workdir, options)
+        begun = time.perf_counter()
+        train(config, workdir)
+        minutes = (time.perf_counter() - begun) / 60
+        rows = test(config, workdir)
+        path.write_text(json.dumps({"minutes": minutes, "rows": rows}, indent=1) + "\n")
+    return json.loads(path.read_text())["rows"]
+
+
+def dataset_name(options: argparse.Namespace) -> str:
+    """What `--dataset` is called when prepared."""
+    return "street/full" if options.dataset == "street" else options.dataset
+
+
+def start_from_shared(
+    name: str, config: ConfigDict, workdir: Path, options: argparse.Namespace
+) -> None:
+    """Copy the half-time checkpoint of the run that is the same until then, if there is one."""
+    step = config.train.middle_view_steps
+    if workdir.exists() or not step or len(config.views.names) == 1:
+        return
+    for other, variant in VARIANTS.items():
+        if variant.model == VARIANTS[name].model and len(variant.views) == 1:
+            shared = workdir.with_name(workdir.name.replace(name, other, 1)) / FOLDER / str(step)
+            if shared.is_dir():
+                shutil.copytree(shared, workdir / FOLDER / str(step))
+
+
+def test(config: ConfigDict, workdir: Path) -> Rows:
+    """A finished run on the test split, at every resolution."""
+    source = EvaluationSource(open_dataset(config.data.name, config.data.data_dir), "test")
+    model = load_model(workdir)
+    rows = evaluate(
+        model.variables,
+        model.networks,
+        source,
+        config.evaluate.resolutions,
+        protocol=protocol_of(config),
+        depth_range=model.depth_range,
+        batch_size=config.evaluate.batch_size,
+    )
+    return [
+        {"resolution": row.resolution, "images": row.images, "scale": row.scale, **row.metrics}
+        for row in rows
+    ]
+
+
+def write(
+    options: argparse.Namespace, title: str, results: dict[str, list[Rows]], table: str
+) -> None:
+    """The result as Markdown and JSON: the table, every row, and how it was made."""
+    seeds = ", ".join(map(str, options.seeds))
+    lines = [
+        f"# {title}",
+        "",
+        f"`{command()}`",
+        "",
+        f"{options.budget} steps each, mode {options.mode}, seeds {seeds}, data {options.dataset}, "
+        f"networks {options.size}, trained at "
+        f"{resolution_name(RESOLUTIONS[options.size][TRAINED_AT])}.",
+        "",
+        table,
+        "",
+        "Commit {commit}; {devices}; {cores} CPU cores; jax {jax}, Python {python}.".format(
+            **machine()
+        ),
+    ]
+    path = options.output
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    record = {
+        "command": command(),
+        "machine": machine(),
+        "seeds": options.seeds,
+        "steps": options.budget,
+        "results": results,
+    }
+    path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+    print("\n".join(lines))
+
+
+def command() -> str:
+    """This run's command line, as typed in the checkout."""
+    script = Path(sys.argv[0]).resolve().relative_to(HERE.parent)
+    return " ".join(["python", str(script), *sys.argv[1:]])
+
+
+def machine() -> dict[str, Any]:
+    """The commit, and what it ran on."""
+    git = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True
+    )
+    return {
+        "commit": git.stdout.strip() or "unknown",
+        "devices": ", ".join(sorted({d.device_kind for d in jax.devices()})),
+        "cores": len(os.sched_getaffinity(0)),
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def resolution_name(resolution: tuple[int, int]) -> str:
+    return "{}x{}".format(*resolution)
+
+
+def mean_metrics(seeds: list[Rows], resolutions: Sequence[str]) -> dict[str, float]:
+    """The seven metrics, averaged over seeds and the given resolutions."""
+    rows = [row for rows in seeds for row in rows if row["resolution"] in resolutions]
+    return {metric: float(np.mean([row[metric] for row in rows])) for metric in METRICS}
+
+
+def seven(metrics: dict[str, float]) -> str:
+    """As published tables write them: AbsRel SqRel RMSE RMSElog d1 d2 d3."""
+    return " ".join(f"{metrics[metric]:.3f}".replace("0.", ".", 1) for metric in METRICS)

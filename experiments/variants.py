@@ -1,0 +1,94 @@
+"""The compared systems and the ablation's variants, as configs of any size and data set."""
+
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from radepth_jax.errors import UserError
+from radepth_jax.models import presets
+from radepth_jax.train.config import default_config
+
+VIEWS = ("high", "middle", "low")
+
+
+class Variant(NamedTuple):
+    """A row of a table: a model, and what it is trained with."""
+
+    title: str
+    model: str  # of presets.MODELS
+    views: tuple[str, ...] = ("middle",)  # VIEWS is AS-Aug
+    consistency: bool = False
+
+
+VARIANTS = {
+    "monodepth2": Variant("Monodepth2", "monodepth2"),
+    "hr_depth": Variant("HR-Depth", "hr_depth"),
+    "diffnet": Variant("DIFFNet", "diffnet"),
+    "ra_depth": Variant("RA-Depth (full)", "ra_depth", VIEWS, True),
+    "baseline": Variant("baseline (HRNet, Monodepth2 decoder)", "hrnet_skip"),
+    "as_aug": Variant("+ AS-Aug", "hrnet_skip", VIEWS),
+    "dual_hrnet": Variant("+ Dual HRNet", "ra_depth"),
+    "no_dual_hrnet": Variant("full without Dual HRNet", "hrnet_skip", VIEWS, True),
+    "no_consistency": Variant("full without CS-loss", "ra_depth", VIEWS),
+}
+
+SYSTEMS = ("monodepth2", "hr_depth", "diffnet", "ra_depth")
+ABLATION = ("baseline", "as_aug", "dual_hrnet", "no_dual_hrnet", "no_consistency", "ra_depth")
+
+# Sources of each training mode: video, stereo pairs, both.
+MODES = {"M": (0, -1, 1), "S": (0, "s"), "MS": (0, -1, 1, "s")}
+
+# Test resolutions by size of network: 0.65 to 1.6 times the training one.
+RESOLUTIONS = {
+    "small": ((128, 48), (160, 48), (192, 64), (256, 80), (304, 96)),
+    "full": ((416, 128), (512, 160), (640, 192), (832, 256), (1024, 320)),
+}
+TRAINED_AT = 2  # which of them
+
+
+def configure(
+    name: str, *, size: str, dataset: str, data_dir: str, steps: int, seed: int, mode: str = "M"
+) -> ConfigDict:
+    """The config of a variant's run.
+
+    Args:
+        name: of `VARIANTS`.
+        size: `full`: the published networks and recipe, from ImageNet; `small`: the networks of
+            `presets.tiny` and the recipe of configs/ra_depth_street.py, from random weights.
+        dataset: a prepared data set.
+        data_dir: where it is.
+        steps: training steps.
+        seed: of weights, order and augmentation.
+        mode: of `MODES`.
+    """
+    if name not in VARIANTS:
+        raise UserError(f"{name}: no such variant; expected one of {', '.join(VARIANTS)}")
+    variant = VARIANTS[name]
+    config = default_config(variant.model)
+    config.seed = seed
+    config.data.name, config.data.data_dir = dataset, data_dir
+    config.data.frame_offsets = MODES[mode]
+    config.views.names = variant.views
+    config.views.resolution = RESOLUTIONS[size][TRAINED_AT]
+    config.loss.consistency = float(variant.consistency)
+    config.train.steps = steps
+    config.train.validate_every = config.train.picture_every = steps + 1
+    config.evaluate.crop = "garg" if dataset == "kitti_raw" else "none"
+    config.evaluate.resolutions = RESOLUTIONS[size]
+    if size == "small":
+        config.model = ConfigDict(presets.tiny(variant.model))
+        config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
+        config.data.batch_size, config.data.workers = 4, 0
+        config.batch_norm = "joint"
+        config.optimizer.learning_rate = 1e-3
+        config.optimizer.schedule = "cosine"
+        config.optimizer.warmup_steps = 100
+        # From random weights, all variants begin with the middle view alone, and those of one model
+        # part at that checkpoint.
+        config.train.middle_view_steps = steps // 2
+        config.train.checkpoint_every = max(steps // 10, 1)
+        config.train.keep_checkpoints = 11
+        config.loss.mask_low_filler = True
+        config.loss.consistency = 0.05 * variant.consistency
+        config.loss.consistency_ramp = (int(0.55 * steps), int(0.65 * steps))
+    return config
