@@ -109,7 +109,8 @@ def run_variant(name: str, seed: int, options: argparse.Namespace) -> Rows:
         train(config, workdir)
         minutes = (time.perf_counter() - begun) / 60
         rows = test(config, workdir)
-        path.write_text(json.dumps({"minutes": minutes, "rows": rows}, indent=1) + "\n")
+        record = {"minutes": minutes, "machine": machine(), "rows": rows}
+        path.write_text(json.dumps(record, indent=1) + "\n")
     return json.loads(path.read_text())["rows"]
 
 
