@@ -1,7 +1,7 @@
-"""The published RA-Depth networks on deterministic weights: state dicts, inputs, their outputs.
+"""The published networks on deterministic weights: state dicts, inputs, their outputs.
 
-`tests/reference/models_radepth.npz` holds what the published PyTorch networks gave on these
-weights and inputs, and the keys and shapes of their state dicts (0 fills up a shape's four places).
+`tests/reference/models_SYSTEM.npz` holds what the published PyTorch networks gave on these weights
+and inputs, and the keys and shapes of their state dicts (0 fills up a shape's four places).
 """
 
 import zlib
@@ -9,20 +9,28 @@ from pathlib import Path
 
 import numpy as np
 
-REFERENCE = Path(__file__).parent / "reference" / "models_radepth.npz"
+FOLDER = Path(__file__).parent / "reference"
+
+# Of presets.MODELS -> as the reference calls it.
+SYSTEMS = {
+    "ra_depth": "radepth",
+    "monodepth2": "monodepth2",
+    "hr_depth": "hrdepth",
+    "diffnet": "diffnet",
+}
 
 # Compiles several times faster, and runs slower, than the default; for networks run once or twice.
 FAST_COMPILE = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
 
-def reference() -> dict[str, np.ndarray]:
-    with np.load(REFERENCE) as arrays:
+def reference(system: str = "ra_depth") -> dict[str, np.ndarray]:
+    with np.load(FOLDER / f"models_{SYSTEMS[system]}.npz") as arrays:
         return dict(arrays)
 
 
-def state_dict_shapes() -> dict[str, dict[str, tuple[int, ...]]]:
+def state_dict_shapes(system: str = "ra_depth") -> dict[str, dict[str, tuple[int, ...]]]:
     """Part -> key -> shape."""
-    arrays = reference()
+    arrays = reference(system)
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, padded in zip(
         arrays["state_dict_keys"], arrays["state_dict_shapes"].tolist(), strict=True
@@ -32,18 +40,21 @@ def state_dict_shapes() -> dict[str, dict[str, tuple[int, ...]]]:
     return shapes
 
 
-def state_dicts() -> dict[str, dict[str, np.ndarray]]:
-    """Part -> key -> value, the weights that the reference outputs were computed with."""
+def state_dicts(system: str = "ra_depth") -> dict[str, dict[str, np.ndarray]]:
+    """Part -> key -> value, the weights that the reference outputs were computed with.
+
+    HR-Depth's and DIFFNet's have no pose network.
+    """
     return {
-        part: {key: _value(part, key, shape) for key, shape in shapes.items()}
-        for part, shapes in state_dict_shapes().items()
+        part: {key: _value(SYSTEMS[system], part, key, shape) for key, shape in shapes.items()}
+        for part, shapes in state_dict_shapes(system).items()
     }
 
 
-def _value(part: str, key: str, shape: tuple[int, ...]) -> np.ndarray:
+def _value(system: str, part: str, key: str, shape: tuple[int, ...]) -> np.ndarray:
     if key.endswith("num_batches_tracked"):
         return np.zeros((), np.int64)
-    rng = np.random.default_rng(zlib.crc32(f"radepth/{part}/{key}".encode()))
+    rng = np.random.default_rng(zlib.crc32(f"{system}/{part}/{key}".encode()))
     n = rng.standard_normal(shape, dtype=np.float32)
     if key.endswith("running_var"):
         value = 1 + 0.2 * np.abs(n)

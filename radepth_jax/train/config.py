@@ -22,7 +22,12 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     Args:
         model: of `presets.MODELS`. All but RA-Depth train on the middle view alone, with neither
             AS-Aug nor consistency.
+
+    Raises:
+        UserError: an unknown model.
     """
+    if model not in presets.MODELS:
+        raise UserError(f"model {model!r}: expected one of {', '.join(presets.MODELS)}")
     config = ConfigDict()
     config.seed = 0
 

@@ -46,6 +46,31 @@ def test_published_parameter_counts():
     assert networks.depth.stride == 32
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    # ../shared/TARGETS.md, less the ResNets' classifier (513,000) and what HR-Depth does not use.
+    [("monodepth2", 14_329_236), ("hr_depth", 14_068_308), ("diffnet", 10_869_100)],
+)
+def test_parameters_of_the_compared_systems(name, expected):
+    networks = models.build(presets.MODELS[name]())
+    shapes = models.variable_shapes(networks, (640, 192))
+    assert parameters(shapes["depth"]["params"]) == expected
+
+
+@pytest.mark.parametrize("name", presets.MODELS)
+def test_every_model_has_a_small_form_with_the_same_scales(name):
+    images = jax.ShapeDtypeStruct((2, 64, 96, 3), jnp.float32)
+    sizes = []
+    for config in (presets.MODELS[name](), presets.tiny(name)):
+        networks = models.build(config)
+        shapes = models.variable_shapes(networks, (192, 64))["depth"]
+        disparities = jax.eval_shape(networks.depth.apply, shapes, images)
+        sizes.append([disparity.shape for disparity in disparities])
+    assert sizes[0] == sizes[1]
+    assert sizes[0][0] == (2, 64, 96, 1)
+    assert parameters(shapes["params"]) < 400_000
+
+
 def test_tiny_is_tiny():
     networks = models.build(ml_collections.ConfigDict(presets.tiny()))
     variables = models.init_variables(networks, jax.random.key(0), (192, 64))
@@ -175,6 +200,22 @@ def test_pose_is_scaled_and_of_the_first_frame():
         (
             {"depth.encoder": {"name": "vgg"}},
             "model.depth.encoder.name is 'vgg': expected one of hrnet, resnet",
+        ),
+        (
+            {"depth": {"decoder": presets.ATTENTION_DECODER, "encoder": presets.RESNET18}},
+            "decoder.name is 'attention' and .* 'resnet': that decoder needs 'hrnet'",
+        ),
+        (
+            {"depth": {"decoder": presets.SKIP_DECODER}},
+            "decoder.channels is .*: expected 4 numbers of channels",
+        ),
+        (
+            {"depth": {"encoder": presets.RESNET18 | {"layers": 34}}},
+            "encoder.layers is 34: expected one of 18, 50",
+        ),
+        (
+            {"depth": {"encoder": presets.RESNET18 | {"stages": 2}}},
+            "encoder.stages is 2: expected 3 or 4",
         ),
         (
             {"depth.decoder": {"name": "unet"}},

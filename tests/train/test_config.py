@@ -1,6 +1,7 @@
 import pytest
 
 from radepth_jax.errors import UserError
+from radepth_jax.models import presets
 from radepth_jax.train.config import check_config, default_config, from_json, to_json
 from radepth_jax.train.loop import protocol_of
 
@@ -29,3 +30,19 @@ def test_an_unknown_scaling_is_named():
     config.evaluate.scaling = "fixed"  # a run has no stored factor yet
     with pytest.raises(UserError, match=r"evaluate.scaling: expected one of median, ground, none"):
         check_config(config)
+
+
+def test_a_checkpoint_of_the_time_of_one_flat_depth_network_is_read():
+    config = default_config()
+    values = to_json(config)
+    depth = values["model"]["depth"]
+    values["model"]["depth"] = depth["encoder"] | depth["decoder"] | {"name": "dual_hrnet"}
+    assert from_json(values) == config
+
+
+@pytest.mark.parametrize("name", presets.MODELS)
+def test_only_ra_depth_has_the_views_and_the_consistency(name):
+    config = default_config(name)
+    check_config(config)
+    assert (len(config.views.names) == 3) == (name == "ra_depth")
+    assert (config.loss.consistency > 0) == (name == "ra_depth")
