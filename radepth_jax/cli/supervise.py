@@ -6,14 +6,31 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 
 from radepth_jax.errors import PREEMPTED
 
 AGAIN = "start all processes again with the same command: they go on from the last checkpoint"
 
 
-def supervise(*, peer_timeout: int, step_timeout: float) -> Callable[[], None]:
+class Watched:
+    """The child's end of a watch, a pipe to its parent."""
+
+    def __init__(self, pipe: int):
+        self._pipe = pipe
+
+    def report_step(self) -> None:
+        """Say that a step was finished."""
+        os.write(self._pipe, b".")
+
+    def explain(self, code: int, line: str) -> None:
+        """Say with which exit code and last line to end, whatever happens from now on.
+
+        Ending takes until the other processes end too, or are given up.
+        """
+        os.write(self._pipe, f"\n{code} {line}".encode())
+
+
+def supervise(*, peer_timeout: int, step_timeout: float) -> Watched:
     """Fork, before JAX is loaded: the child goes on, its parent watches and never returns.
 
     When another process of the run is gone, JAX aborts this one from a thread of its own, whatever
@@ -22,10 +39,10 @@ def supervise(*, peer_timeout: int, step_timeout: float) -> Callable[[], None]:
 
     Args:
         peer_timeout: seconds after which a silent peer counts as dead, for the message.
-        step_timeout: the longest time in seconds between two calls of what is returned.
+        step_timeout: the longest time in seconds between two reports of a step.
 
     Returns:
-        In the child: what to call after every step.
+        In the child: what to report steps and its end to.
 
     Raises:
         SystemExit: in the parent: with the child's own exit code; with `PREEMPTED`, which
@@ -40,15 +57,15 @@ def supervise(*, peer_timeout: int, step_timeout: float) -> Callable[[], None]:
         os.close(read)
         os.setpgid(0, 0)  # a terminal's Ctrl-C comes once, through the parent
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-
-        def report_step() -> None:
-            os.write(write, b".")
-
-        return report_step
+        return Watched(write)
     os.close(write)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: os.kill(child, received))
-    status = _watch(child, read, step_timeout)
+    status, explained = _watch(child, read, step_timeout)
+    if explained:
+        code_text, _, line = explained.partition(" ")
+        print(line, file=sys.stderr, flush=True)
+        raise SystemExit(int(code_text))
     if status is None:
         problem = (
             f"no step was finished in {step_timeout:g} s; this process or another of the run "
@@ -57,7 +74,7 @@ def supervise(*, peer_timeout: int, step_timeout: float) -> Callable[[], None]:
         code = PREEMPTED
     elif os.WIFEXITED(status):
         code = os.WEXITSTATUS(status)
-        problem = "stopped by the error above" if code == 1 else ""  # others it has explained
+        problem = "stopped by the error above" if code else ""
     elif os.WTERMSIG(status) == signal.SIGABRT:
         problem = (
             "another process of the run died, failed, or could not be reached for "
@@ -74,22 +91,28 @@ def supervise(*, peer_timeout: int, step_timeout: float) -> Callable[[], None]:
     raise SystemExit(code)
 
 
-def _watch(child: int, steps: int, timeout: float) -> int | None:
-    """The child's status at its end; None if it took too long over a step and was killed."""
+def _watch(child: int, pipe: int, timeout: float) -> tuple[int | None, str]:
+    """The child's status at its end, None if it took too long and was killed; what it explained."""
     last = time.monotonic()
+    said = b""
+    ended, status = 0, None
     while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return status
-        if time.monotonic() - last > timeout:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return None
+        if not ended:
+            ended, status = os.waitpid(child, os.WNOHANG)
         # The pipe stays readable once the child has closed it: it is about to end.
-        if select.select([steps], [], [], 0.5)[0] and os.read(steps, 65536):
+        readable = select.select([pipe], [], [], 0.0 if ended else 0.5)[0]
+        received = os.read(pipe, 65536) if readable else b""
+        if received:
             last = time.monotonic()
-        else:
-            time.sleep(0.05)
+            said = (said + received).lstrip(b".")  # a dot a step
+            continue
+        if not ended and time.monotonic() - last > timeout:
+            os.kill(child, signal.SIGKILL)
+            ended, _ = os.waitpid(child, 0)
+            status = None
+        if ended:
+            return status, said.decode().strip()
+        time.sleep(0.05)
 
 
 def _follow(parent: int) -> None:

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict, config_flags
 
 from radepth_jax.cli.parser import Parser
 from radepth_jax.cli.supervise import supervise
-from radepth_jax.errors import PreemptedError, UserError
+from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 
 USAGE = "usage: radepth train --config FILE --workdir DIR [--config.FIELD=VALUE ...]"
 
@@ -38,11 +38,31 @@ def _main(argv: list[str]) -> None:
     if not group.distributed:
         _train(argv)
         return
-    report_step = supervise(peer_timeout=group.peer_timeout, step_timeout=group.step_timeout)
+    watched = supervise(peer_timeout=group.peer_timeout, step_timeout=group.step_timeout)
+    try:
+        _train_in(group, argv, watched.report_step)
+    except UserError as error:
+        watched.explain(2, f"radepth train: error: {error}")
+        raise SystemExit(2) from None
+    except PreemptedError as end:
+        watched.explain(PREEMPTED, f"radepth train: {end}")
+        raise SystemExit(PREEMPTED) from None
+    except KeyboardInterrupt:
+        watched.explain(130, "radepth train: interrupted; the same command goes on")
+        raise SystemExit(130) from None
+    except Exception as error:
+        lines = str(error).splitlines() or [""]
+        watched.explain(1, f"radepth train: error: {type(error).__name__}: {lines[0]} (see above)")
+        raise
+
+
+def _train_in(group: argparse.Namespace, argv: list[str], report_step: Callable[[], None]) -> None:
+    """Train as one of a group of processes."""
     import jax
 
     from radepth_jax.processes import join
 
+    parse(argv)  # what is wrong with it, every process finds by itself
     join(
         group.coordinator,
         group.processes,

@@ -11,7 +11,7 @@ from radepth_jax.cli.train import parse_group
 from radepth_jax.errors import UserError
 
 START = "import os, sys, signal, time; from radepth_jax.cli.supervise import supervise\n"
-START += "report = supervise(peer_timeout=10, step_timeout=2)\n"
+START += "watched = supervise(peer_timeout=10, step_timeout=2)\n"
 
 
 def start(code):
@@ -27,8 +27,8 @@ def start(code):
     ("code", "exit_code", "message"),
     [
         ("print('done')", 0, ""),
-        ("sys.exit(2)", 2, ""),
-        ("sys.exit(75)", 75, ""),
+        ("watched.explain(2, 'radepth train: error: a file'); os.abort()", 2, "error: a file"),
+        ("watched.explain(2, 'radepth train: error: ä'); sys.exit(2)", 2, "error: ä"),
         ("1 / 0", 1, "stopped by the error above; start all processes again"),
         (
             "os.abort()",
@@ -41,7 +41,11 @@ def start(code):
             "killed by SIGKILL, as the system does when memory runs o",
         ),
         ("os.kill(os.getpid(), 11)", 139, "killed by SIGSEGV; start all processes again"),
-        ("report(); time.sleep(60)", 75, "no step was finished in 2 s; this process or another"),
+        (
+            "watched.report_step(); time.sleep(60)",
+            75,
+            "no step was finished in 2 s; this process or another",
+        ),
         ("os.kill(os.getpid(), signal.SIGSTOP)", 75, "no step was finished in 2 s"),
     ],
 )
@@ -55,18 +59,18 @@ def test_the_last_line_says_how_a_process_ended(code, exit_code, message):
 
 
 def test_steps_in_time_keep_a_process_going():
-    process = start("for _ in range(8): time.sleep(0.4); report()")
+    process = start("for _ in range(8): time.sleep(0.4); watched.report_step()")
     assert process.communicate(timeout=30) == ("", "")
     assert process.returncode == 0
 
 
 def test_a_request_to_end_reaches_the_process_that_trains():
-    code = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(75)); print('ready', flush=True)\n"
+    code = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); print('ready', flush=True)\n"
     process = start(code + "time.sleep(60)")
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=30) == ("", "")
-    assert process.returncode == 75
+    assert process.returncode == 0
 
 
 def test_nothing_outlives_the_process_that_watches():
