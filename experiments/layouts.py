@@ -5,7 +5,8 @@
 1, 2, 4 and 8 virtual CPU devices in one process, and two processes of two devices each (gloo),
 under `pmap` and under `jit(shard_map)`, with synchronised BatchNorm; then the batch in two parts.
 Each layout runs in fresh processes. The differences to one device go into layouts.json and
-layouts.md of --output. Stopped, the script goes on where it was; `--only NAME` does one layout.
+layouts.md of --output. Stopped, the script goes on where it was; `--only NAME` does one layout, and
+`--views middle` leaves out the other two views, for compilations of a third of the time.
 """
 
 import argparse
@@ -59,29 +60,31 @@ def main() -> None:
     parser.add_argument("--workdir", default="runs/layouts", type=Path)
     parser.add_argument("--output", default=HERE / "results", type=Path)
     parser.add_argument("--only", help="one layout: " + ", ".join(la.name for la in LAYOUTS))
+    parser.add_argument("--views", default="high,middle,low", help="comma-separated")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         index, address = options.worker.split(",")
         layout = next(layout for layout in LAYOUTS if layout.name == options.only)
-        run(layout, options.workdir, int(index), address)
+        run(layout, options.workdir, options.views, int(index), address)
         return
     options.workdir.mkdir(parents=True, exist_ok=True)
     for layout in LAYOUTS:
         done = (options.workdir / f"{layout.name}.npz").exists()
         if options.only in (None, layout.name) and not done:
-            start(layout, options.workdir)
+            start(layout, options.workdir, options.views)
     if all((options.workdir / f"{layout.name}.npz").exists() for layout in LAYOUTS):
-        report(options.workdir, options.output)
+        report(options.workdir, options.output, options.views)
 
 
-def start(layout: Layout, workdir: Path) -> None:
+def start(layout: Layout, workdir: Path, views: str) -> None:
     """Run a layout in processes of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     environment = os.environ | ENVIRONMENT | {"JAX_NUM_CPU_DEVICES": str(layout.devices)}
     command = [sys.executable, __file__, "--workdir", str(workdir), "--only", layout.name]
+    command += ["--views", views]
     workers = [
         subprocess.Popen([*command, "--worker", f"{i},{address}"], env=environment)
         for i in range(layout.processes)
@@ -92,7 +95,7 @@ def start(layout: Layout, workdir: Path) -> None:
     print(f"{layout.name}: done", flush=True)
 
 
-def run(layout: Layout, workdir: Path, index: int, address: str) -> None:
+def run(layout: Layout, workdir: Path, views: str, index: int, address: str) -> None:
     """One process of a layout; process 0 stores what came of the steps."""
     from radepth_jax import processes
 
@@ -108,7 +111,7 @@ def run(layout: Layout, workdir: Path, index: int, address: str) -> None:
     from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
 
     use_compilation_cache()
-    config = make_config(workdir / "data")
+    config = make_config(workdir / "data", views)
     config.train.accumulate = layout.parts
     prepare(config.data.name, data_dir=config.data.data_dir)
     source = TrainingSource(
@@ -153,8 +156,8 @@ def run(layout: Layout, workdir: Path, index: int, address: str) -> None:
         np.savez(workdir / f"{layout.name}.npz", losses=losses, **flat)
 
 
-def make_config(data_dir: Path):
-    """The smallest network at 64x32 on `street/tiny`, all views, SGD."""
+def make_config(data_dir: Path, views: str):
+    """The smallest network at 64x32 on `street/tiny`, SGD."""
     from ml_collections import ConfigDict
 
     from radepth_jax.models import presets
@@ -167,13 +170,13 @@ def make_config(data_dir: Path):
     config.model = ConfigDict(model)
     config.batch_norm_sync = True
     config.data.name, config.data.data_dir = "street/tiny", str(data_dir)
-    config.views.resolution = (64, 32)
+    config.views.resolution, config.views.names = (64, 32), tuple(views.split(","))
     # Adam would hide gradients that are N times too large.
     config.optimizer.name, config.optimizer.learning_rate = "sgd", 1e-2
     return config
 
 
-def report(workdir: Path, output: Path) -> None:
+def report(workdir: Path, output: Path, views: str) -> None:
     """Compare every layout with one device, and write the table."""
     rows = []
     for layout in LAYOUTS:
@@ -187,7 +190,8 @@ def report(workdir: Path, output: Path) -> None:
         )
     worst = max(max(row["params"], row["batch_stats"]) for row in rows)
     lines = [
-        f"{STEPS} SGD steps of a batch of {BATCH}, the largest absolute difference to one device:",
+        f"{STEPS} SGD steps of a batch of {BATCH}, views {views}; the largest absolute difference",
+        "to one device:",
         "",
         "| processes x devices, driver | parameters | BatchNorm averages | moved by the steps |",
         "|---|---|---|---|",

@@ -66,6 +66,7 @@ def test_eight_devices_equal_one_under_pmap_and_shard_map(sgd_config, batches):
 
 def test_two_parts_on_two_devices_equal_four_devices(sgd_config, batches):
     # Parts have their own statistics, as devices have that do not share theirs.
+    sgd_config.views.names = ("middle",)
     sgd_config.batch_norm_sync = False
     four, four_metrics = run_pmap(sgd_config, batches, jax.devices()[:4])
     sgd_config.train.accumulate = 2
