@@ -111,7 +111,7 @@ class Campaign:
         if kind == "start":
             time.sleep(self._random.uniform(0, 12))
         else:
-            wait_for(lambda: last_logged(run) > before, process)
+            wait_for(lambda: "\nstep " in log.read_text()[begin:], process)
             time.sleep(self._random.uniform(0, 4))
         if kind == "checkpoint":
             wait_for(lambda: half_written(run), process)
@@ -153,7 +153,7 @@ class Campaign:
         log = self.workdir / "prepare.txt"
         process = self.start(arguments, log)
         wait_for(lambda: any(data.rglob("incomplete.*")), process)
-        time.sleep(self._random.uniform(0, self.prepare_seconds()))
+        time.sleep(self._random.uniform(0, 0.9 * self.prepare_seconds()))
         alive = process.poll() is None
         process.kill()
         process.wait()
