@@ -141,18 +141,12 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
         rest = values(sys.argv)
         config: ConfigDict = values["config"].value
         config.lock()
-    except (
-        flags.Error,
-        AttributeError,
-        KeyError,
-        ValueError,
-        TypeError,
-        OSError,
-        SyntaxError,
-    ) as e:
-        lines = [line.strip() for line in str(e).strip("\"'").replace("\\n", "\n").splitlines()]
+    except Exception as e:  # a config file may raise anything
+        # A KeyError's text is the repr of what it was given.
+        text = str(e.args[0]) if isinstance(e, KeyError) and e.args else str(e) or repr(e)
+        lines = [line.strip() for line in text.splitlines()]
         raise UserError(
-            f"{_blamed(argv, str(e))}: {'; '.join(lines)}; see the config file and "
+            f"{_blamed(argv, text)}: {'; '.join(lines)}; see the config file and "
             "radepth_jax/train/config.py for the fields and their types"
         ) from e
     if len(rest) > 1:

@@ -269,6 +269,11 @@ class TrainingSource:
         positions = self._samples[i].tolist()
         frames = np.empty((len(positions), *self.dataset.canvas, 3), np.uint8)
         target, intrinsics = self.dataset.image(positions[0])
+        if not np.isfinite(intrinsics).all():
+            raise UserError(
+                f"{self.dataset._where(positions[0])}: its intrinsics are not known or not finite; "
+                "training needs them"
+            )
         frames[0] = pad_to_canvas(target, self.dataset.canvas)
         for slot, position in enumerate(positions[1:], 1):
             image, _ = self.dataset.image(position)

@@ -63,7 +63,7 @@ def read_calibration(folder: Path) -> Calibration:
     for camera in CAMERAS:
         w, h = _value(values, f"S_rect_{camera:02d}", 2, path)
         size[camera] = (int(h), int(w))
-        projection[camera] = _value(values, f"P_rect_{camera:02d}", 12, path).reshape(3, 4)
+        projection[camera] = _projection(values, f"P_rect_{camera:02d}", path)
     velodyne_path = folder / "calib_velo_to_cam.txt"
     if not velodyne_path.exists():
         return Calibration(size, projection, None)
@@ -84,7 +84,7 @@ def read_projections(path: Path) -> Calibration:
     """
     values = _read_values(path)
     cameras = (0, *CAMERAS)
-    projection = {c: _value(values, f"P{c}", 12, path).reshape(3, 4) for c in cameras}
+    projection = {c: _projection(values, f"P{c}", path) for c in cameras}
     return Calibration({}, projection, None)
 
 
@@ -108,6 +108,14 @@ def _value(values: dict[str, str], key: str, count: int, path: Path) -> np.ndarr
     if numbers.size != count or not np.isfinite(numbers).all():
         raise UserError(f"{path}: expected a line '{key}:' with {count} numbers")
     return numbers
+
+
+def _projection(values: dict[str, str], key: str, path: Path) -> np.ndarray:
+    """[3, 4], whose first three columns can be inverted."""
+    P = _value(values, key, 12, path).reshape(3, 4)
+    if not (P[0, 0] > 0 and P[1, 1] > 0 and P[2, 2] > 0):
+        raise UserError(f"{path}: expected focal lengths above 0 in line '{key}:'")
+    return P
 
 
 def read_scan(path: Path) -> np.ndarray:

@@ -3,8 +3,10 @@
 The files in `configs/` start from `default_config()` and change what differs.
 """
 
+import math
 from typing import Any
 
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from radepth_jax import models
@@ -14,6 +16,24 @@ from radepth_jax.losses import LossOptions
 from radepth_jax.models import presets
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.views import ViewOptions
+
+_NATURAL, _POSITIVE = (0, math.inf), (1, math.inf)
+# The least and the most that a number may be; an infinite one is none.
+_RANGES = {
+    "seed": (0, 2**32 - 1),
+    "data.workers": _NATURAL,
+    "data.max_corrupt": _NATURAL,
+    "optimizer.learning_rate": _NATURAL,
+    "optimizer.warmup_steps": _NATURAL,
+    "optimizer.clip_norm": _NATURAL,
+    "train.accumulate": _POSITIVE,
+    "train.log_every": _POSITIVE,
+    "train.picture_every": _POSITIVE,
+    "train.validate_every": _POSITIVE,
+    "train.checkpoint_every": _POSITIVE,
+    "train.keep_checkpoints": _POSITIVE,
+    "evaluate.batch_size": _POSITIVE,
+}
 
 
 def default_config(model: str = "ra_depth") -> ConfigDict:
@@ -138,11 +158,13 @@ def check_config(config: ConfigDict) -> None:
             "config.data.frame_offsets: expected the target 0 and at least one source, such as "
             f"(0, -1, 1), got {tuple(config.data.frame_offsets)}"
         )
-    if config.train.accumulate < 1:
-        raise UserError(
-            "config.train.accumulate: expected the number of parts of a batch, 1 or more, got "
-            f"{config.train.accumulate}"
-        )
+    values = flatten_dict(to_json(config), sep=".")
+    for field, (least, most) in _RANGES.items():
+        if not least <= values[field] <= most or math.isinf(values[field]):
+            to = "" if math.isinf(most) else f" to {most}"
+            raise UserError(
+                f"config.{field}: expected a number from {least}{to}, got {values[field]}"
+            )
     if config.train.steps <= 0 and config.train.epochs <= 0:
         raise UserError("config.train.steps and .epochs: expected one of them to be positive")
 
