@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import runner
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from radepth_jax import models
 from radepth_jax.interop.torch_layouts import unused_shapes
@@ -93,7 +94,7 @@ def measure(name: str, resolution: tuple[int, int], batch: int, repeats: int) ->
     }
 
 
-def multiply_accumulates(jaxpr: jax.core.Jaxpr) -> int:
+def multiply_accumulates(jaxpr: Jaxpr) -> int:
     """Of every convolution (without groups) and matrix product in a traced function."""
     total = 0
     for equation in jaxpr.eqns:
@@ -105,8 +106,9 @@ def multiply_accumulates(jaxpr: jax.core.Jaxpr) -> int:
             (contracted, _), _ = equation.params["dimension_numbers"]
             sizes = [equation.invars[0].aval.shape[axis] for axis in contracted]
             total += int(np.prod(out.shape)) * int(np.prod(sizes))
-        for inner in jax.core.jaxprs_in_params(equation.params):
-            total += multiply_accumulates(inner)
+        for value in jax.tree.leaves(list(equation.params.values())):
+            if isinstance(value, Jaxpr | ClosedJaxpr):
+                total += multiply_accumulates(getattr(value, "jaxpr", value))
     return total
 
 
