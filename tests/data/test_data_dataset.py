@@ -1,5 +1,6 @@
 import logging
 import pickle
+from dataclasses import replace
 
 import hypothesis
 import hypothesis.strategies as st
@@ -184,6 +185,14 @@ def test_skipping_everything_is_an_error(tmp_path, monkeypatch):
     dataset = build_toy(tmp_path, lambda: toy_contents(dict.fromkeys(keys, b"x")))
     with pytest.raises(UserError, match="no sample of 'train' can be read"):
         TrainingSource(dataset, "train", (0,), skip_corrupt=True)[5]
+
+
+def test_training_needs_intrinsics(tmp_path):
+    contents = toy_contents()
+    frames = [replace(f, intrinsics=np.full((3, 3), np.nan)) for f in contents.frames]
+    dataset = build_toy(tmp_path, lambda: replace(contents, frames=frames))
+    with pytest.raises(UserError, match=r"a camera 2 frame 1 .*intrinsics are not known or not fi"):
+        TrainingSource(dataset, "train", (0, 1))[0]
 
 
 def test_a_neighbour_of_another_size_is_named(tmp_path):
