@@ -48,8 +48,8 @@ CONFIG = [
 ]
 ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
 FORK = multiprocessing.get_context("fork")
-# Figures that measure the machine and not the run.
-TIMINGS = ("seconds_per_step", "samples_per_second", "loader_wait")
+# Figures of the machine, and of the process (its watch for a collapse), not of the run.
+OF_THE_PROCESS = ("seconds_per_step", "samples_per_second", "loader_wait", "collapsed")
 KINDS = ("start", "training", "checkpoint", "prepare", "sigterm")
 PREEMPTED = 75
 
@@ -336,10 +336,10 @@ def same_records(a: Path, b: Path) -> bool:
 
 
 def logged_figures(run: Path) -> list[dict]:
-    """Everything that a run logged, but the timings."""
+    """Everything that a run logged about itself."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [
-        {name: value for name, value in line.items() if name.split("/")[-1] not in TIMINGS}
+        {name: value for name, value in line.items() if name.split("/")[-1] not in OF_THE_PROCESS}
         for line in lines
     ]
 
