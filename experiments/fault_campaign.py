@@ -107,7 +107,8 @@ class Campaign:
         """One attempt of a run with a fault in it -> whether the run came to its end."""
         run.mkdir(exist_ok=True)
         log, before = run / "log.txt", newest_step(run)
-        begin = log.stat().st_size if log.exists() else 0
+        log.touch()
+        begin = log.stat().st_size
         process = self.start(self.command(run), log)
         if kind == "start":
             time.sleep(self._random.uniform(0, 8))
@@ -119,7 +120,10 @@ class Campaign:
             time.sleep(self._random.uniform(0, 0.08))
         asked = time.monotonic()
         alive = process.is_alive()
-        os.kill(process.pid, signal.SIGTERM if kind == "sigterm" else signal.SIGKILL)
+        if kind == "sigterm":
+            os.killpg(process.pid, signal.SIGTERM)  # as schedulers do: the loader's processes too
+        else:
+            process.kill()
         process.join()
         code = process.exitcode
         seconds = time.monotonic() - asked

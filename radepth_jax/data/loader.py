@@ -188,6 +188,8 @@ class DevicePrefetch(Iterator[T], Generic[T]):
         self._thread.start()
 
     def _work(self, iterator: Iterator[Any], place_fn: Callable[[Any], T]) -> None:
+        # Inherited by the workers that reading starts, which would die before `_start_worker`.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         try:
             for batch in iterator:
                 self._put(("batch", place_fn(batch)))

@@ -134,13 +134,19 @@ def test_a_worker_that_dies_is_reported_with_its_cause(end, expected):
 
 
 def test_workers_leave_signals_to_their_parent():
-    with make_loader(Numbers(50), global_batch=2, seed=0, workers=2) as loader:
-        next(loader)
-        for worker in multiprocessing.active_children():
-            os.kill(worker.pid, signal.SIGTERM)
-            os.kill(worker.pid, signal.SIGINT)
-        for _ in range(20):
-            next(loader)
+    loader = make_loader(Numbers(50), global_batch=2, seed=0, workers=2)
+    with loader, device_prefetch(loader, lambda batch: batch) as batches:
+        deadline = time.monotonic() + 60
+        while len(multiprocessing.active_children()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.001)
+        for moment in ("starting", "reading"):
+            workers = multiprocessing.active_children()
+            assert len(workers) == 2, moment
+            for worker in workers:
+                os.kill(worker.pid, signal.SIGTERM)
+                os.kill(worker.pid, signal.SIGINT)
+            for _ in range(20):
+                next(batches)
 
 
 def is_running(pid):
