@@ -424,6 +424,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", default="runs/faults", type=Path)
     parser.add_argument("--output", default=HERE / "results", type=Path)
+    parser.add_argument("--also", nargs="*", default=[], type=Path, help="count these folders, too")
     parser.add_argument("--steps", type=int, default=200, help="of a run")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--workers", type=int, default=1, help="loader processes, in every 2nd run")
@@ -437,9 +438,11 @@ def main() -> None:
     import radepth_jax.train.loop  # noqa: F401
 
     wanted = {kind: options.pop(kind) for kind in KINDS}
-    output, workdir = options.pop("output"), options.pop("workdir")
+    output, workdir, also = (options.pop(name) for name in ("output", "workdir", "also"))
     campaign = Campaign(workdir, **options)
     campaign.go(wanted)
+    for other in also:
+        campaign.events += Campaign(other, **options).events
     write(campaign, output)
 
 
