@@ -73,7 +73,7 @@ def main() -> None:
         done = (options.workdir / f"{layout.name}.npz").exists()
         if options.only in (None, layout.name) and not done:
             start(layout, options.workdir, options.views)
-    if all((options.workdir / f"{layout.name}.npz").exists() for layout in LAYOUTS):
+    if not options.only:
         report(options.workdir, options.output, options.views)
 
 
@@ -144,7 +144,7 @@ def run(layout: Layout, workdir: Path, views: str, index: int, address: str) -> 
                     k: jax.make_array_from_process_local_data(sharding, v.reshape(-1, *v.shape[2:]))
                     for k, v in by_device(batch, layout.devices, layout.parts).items()
                 }
-            state, metrics = step(state, placed)
+            state, metrics = step(state, placed, config.seed)
             losses.append(float(metrics["total"]))
     if index == 0:
         values = {"params": state.params, "batch_stats": state.batch_stats, "start": start}

@@ -3,9 +3,9 @@
     python experiments/lost_process.py --workdir runs/lost_process
 
 Two processes of two virtual CPU devices each (gloo) train without interruption. Then, for each way
-of losing one of the two, once step 4 is saved: how the other ends, after how long, and with which
+of losing one of the two, once step 2 is saved: how the other ends, after how long, and with which
 last line; both are started again, and the final state must be bit-identical to the uninterrupted
-run's. The run is also resumed on one, two and four devices of a single process (elastic resume),
+run's. The run is also resumed on one and on four devices of a single process (elastic resume),
 where the parameters must agree within 1e-5. lost_process.json and .md go into --output. Stopped,
 the script goes on where it was; `--only NAME` does one case.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-STEPS, EVERY, PEER_TIMEOUT = 12, 4, 10
+STEPS, EVERY, PEER_TIMEOUT = 6, 2, 10
 CONFIG = [
     "--config.data.name=street/tiny",
     "--config.model.depth.encoder.width=4",
@@ -56,11 +56,10 @@ ENVIRONMENT = {
 LOSSES = {
     "kill-0": (0, signal.SIGKILL),
     "kill-1": (1, signal.SIGKILL),
-    "stop-0": (0, signal.SIGSTOP),
     "stop-1": (1, signal.SIGSTOP),
     "sigterm-1": (1, signal.SIGTERM),
 }
-RESUMES = {f"resume-on-{devices}": devices for devices in (1, 2, 4)}
+RESUMES = {f"resume-on-{devices}": devices for devices in (1, 4)}
 
 
 def main() -> None:
@@ -83,7 +82,7 @@ def main() -> None:
             shutil.rmtree(workdir / name, ignore_errors=True)
             file.write_text(json.dumps(do()) + "\n")
             print(name, file.read_text(), flush=True)
-    if all((workdir / f"{name}.json").exists() for name in cases):
+    if not options.only:
         report(workdir, options.output)
 
 
