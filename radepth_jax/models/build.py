@@ -187,12 +187,12 @@ def _widths(config: Mapping[str, Any], field: str, number: int) -> tuple[int, ..
 
 def _initial_disparity(config: Mapping[str, Any]) -> float | None:
     initial = config["initial_disparity"]
-    if initial is not None and not 0.0 < initial < 1.0:
+    if not 0.0 <= initial < 1.0:
         raise UserError(
             f"model.depth.decoder.initial_disparity is {initial}: expected a number between 0 and "
-            "1, or None for the default initialisation"
+            "1, or 0 for the default initialisation"
         )
-    return initial
+    return initial or None
 
 
 def _resnet_pose(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any) -> ResNetPose:

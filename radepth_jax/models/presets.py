@@ -19,22 +19,23 @@ RESNET18 = {
     "stages": 4,  # 3 | 4: down to 1/16 | 1/32
 }
 
-# Every decoder's `initial_disparity` is where an untrained network starts, in (0, 1).
+# Every decoder's `initial_disparity` is where an untrained network starts, in (0, 1); 0 leaves that
+# to PyTorch's default initialisation, near 0.5.
 HR_DECODER = {
     "name": "hr",
     "head": (32, 16),  # channels of the last two blocks
-    "initial_disparity": None,
+    "initial_disparity": 0.0,
 }
 SKIP_DECODER = {
     "name": "skip",
     "channels": (16, 32, 64, 128, 256),  # at full size, 1/2, ...: one for each size of features
-    "initial_disparity": None,
+    "initial_disparity": 0.0,
 }
-NESTED_DECODER = {"name": "nested", "head": (16, 16), "initial_disparity": None}
+NESTED_DECODER = {"name": "nested", "head": (16, 16), "initial_disparity": 0.0}
 ATTENTION_DECODER = {
     "name": "attention",
     "channels": (16, 32, 64, 128, 256),
-    "initial_disparity": None,
+    "initial_disparity": 0.0,
 }
 
 RESNET_POSE = {"name": "resnet18"}

@@ -215,8 +215,10 @@ def from_json(values: dict) -> ConfigDict:
     if depth.get("name") == "dual_hrnet":  # one flat dictionary, once
         encoder = {k: v for k, v in depth.items() if k in presets.HRNET18} | {"name": "hrnet"}
         decoder = {k: v for k, v in depth.items() if k in presets.HR_DECODER} | {"name": "hr"}
-        model = values["model"] | {"depth": {"encoder": encoder, "decoder": decoder}}
-        values = values | {"model": model}
+        depth = {"encoder": encoder, "decoder": decoder}
+    start = depth["decoder"]["initial_disparity"] or 0.0  # None, once
+    depth = depth | {"decoder": depth["decoder"] | {"initial_disparity": start}}
+    values = values | {"model": values["model"] | {"depth": depth}}
     given = dict(values["evaluate"])
     if not given.pop("median_scaling", True):  # what `scaling` once was
         given["scaling"] = "none"

@@ -36,7 +36,8 @@ def test_a_checkpoint_of_the_time_of_one_flat_depth_network_is_read():
     config = default_config()
     values = to_json(config)
     depth = values["model"]["depth"]
-    values["model"]["depth"] = depth["encoder"] | depth["decoder"] | {"name": "dual_hrnet"}
+    flat = depth["encoder"] | depth["decoder"] | {"name": "dual_hrnet", "initial_disparity": None}
+    values["model"]["depth"] = flat
     assert from_json(values) == config
 
 
