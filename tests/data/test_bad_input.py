@@ -19,8 +19,6 @@ import pytest
 import safetensors.numpy
 from small_data_sets import encode, write_drive
 
-from radepth_jax.cli import main as cli
-from radepth_jax.data.prepare import prepare
 from radepth_jax.train.checkpoint import FOLDER
 from radepth_jax.train.model import save_model
 from radepth_jax.train.state import init_state, variables_of
@@ -547,10 +545,15 @@ def test_bad_input_is_one_clear_line(name, sound, tmp_path, radepth, monkeypatch
 
 def test_the_campaign_has_forty_cases():
     assert len(CASES) >= 40
-    assert cli.COMMANDS.keys() >= {"train", "prepare", "predict", "convert", "export", "evaluate"}
 
 
-def test_prepared_again_after_the_repair(tmp_path, sound):
-    """What was left by the failed preparation is in nobody's way."""
-    inputs = shutil.copytree(sound, tmp_path / "inputs")
-    assert prepare("video", source=inputs / "shots", data_dir=tmp_path / "out", fov=60.0).is_dir()
+def test_after_the_repair_the_same_command_works(sound, tmp_path, radepth):
+    place = Place(inputs=tmp_path / "inputs", out=tmp_path / "out")
+    shutil.copytree(sound / "shots", place.inputs / "shots")
+    for number in range(8):
+        cut(place.shot(number))
+    assert radepth(*video(place))[0] == 2
+    shutil.copytree(sound / "shots", place.inputs / "shots", dirs_exist_ok=True)
+    code, _, err = radepth(*video(place))
+    assert code == 0, err
+    assert "8 frames up to 16x12" in err
