@@ -21,6 +21,7 @@ import os
 import platform
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -219,6 +220,13 @@ class Campaign:
 
     def go(self, wanted: dict[str, int]) -> None:
         """Run until every kind of fault has happened as often as wanted, and all runs ended."""
+        commit = self.workdir / "commit"
+        if not commit.exists():
+            commit.write_text(
+                subprocess.check_output(
+                    ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, text=True
+                )
+            )
         self.prepare_seconds()
         self.reference()
         while any(self.count(kind) < number for kind, number in wanted.items()):
@@ -368,11 +376,16 @@ def summary(campaign: Campaign) -> dict:
     killed = [event for event in in_training if event["kind"] != "sigterm"]
     asked = [event for event in in_training if event["kind"] == "sigterm"]
     finished = [event for event in campaign.events if event["kind"] == "finished"]
+    identical = {
+        event["run"]
+        for event in finished
+        if event["state_identical"] and event["figures_identical"]
+    }
     return {
         "faults": dict(collections.Counter(event["kind"] for event in faults)),
         "kills": len(faults) - len(asked),
         "sigterms": len(asked),
-        "recoveries": len(faults),
+        "recoveries": sum(e["same"] if "same" in e else e["run"] in identical for e in faults),
         "kills_that_left_a_half_written_checkpoint": sum(e["left_half_written"] for e in killed),
         "kills_that_left_a_half_written_data_set": sum(
             event.get("left_incomplete", 0) > 0 for event in faults
@@ -388,25 +401,18 @@ def summary(campaign: Campaign) -> dict:
         "tracebacks": sum(event["traceback"] for event in in_training),
         "corrupt_states": sum(event["checkpoints_set_aside"] for event in finished),
         "runs_finished": len(finished),
-        "runs_bit_identical": sum(
-            event["state_identical"] and event["figures_identical"] for event in finished
-        ),
+        "runs_bit_identical": len(identical),
         "steps_a_run": campaign.steps,
     }
 
 
 def write(campaign: Campaign, output: Path) -> None:
     """The figures as JSON, with every event, and as a Markdown table."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True
-    ).stdout.strip()
     import jax
 
     facts = {
-        "command": f"python experiments/{Path(__file__).name} "
-        f"--steps {campaign.steps} --seed {campaign.seed} --workers {campaign.workers}",
-        "commit": commit,
-        "seed": campaign.seed,
+        "command": shlex.join(["python", f"experiments/{Path(__file__).name}", *sys.argv[1:]]),
+        "commit": (campaign.workdir / "commit").read_text().strip(),
         "hardware": f"{platform.machine()}, {len(os.sched_getaffinity(0))} CPU core(s), shared",
         "jax": jax.__version__,
     }
@@ -442,7 +448,8 @@ def main() -> None:
     campaign = Campaign(workdir, **options)
     campaign.go(wanted)
     for other in also:
-        campaign.events += Campaign(other, **options).events
+        for event in Campaign(other, **options).events:
+            campaign.events.append(event | {"run": f"{other.name}/{event.get('run', '')}"})
     write(campaign, output)
 
 
