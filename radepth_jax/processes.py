@@ -53,8 +53,8 @@ def join(
             f"this process has {jax.local_device_count()} of the {jax.device_count()} devices of "
             f"{jax.process_count()} processes; give every process as many"
         )
-    # Connections are made when first used, and on CPUs within 30 s of each other: so do it now, when
-    # all are at the same point, and not after one has compiled a minute longer than another.
+    # Connections are made when first used, and on CPUs within 30 s of each other: so do it now, as
+    # all are at the same point, and not once one has compiled a minute longer than another.
     ones = np.ones(jax.local_device_count(), np.float32)
     jax.block_until_ready(jax.pmap(lambda x: jax.lax.psum(x, AXIS), AXIS)(ones))
     gather(ones)
