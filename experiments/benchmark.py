@@ -4,6 +4,10 @@
 
 Every cell runs in a process of its own, so that peak memory and the cold first step are its own.
 The cold start uses an empty compilation cache, the warm one the cache that the cold one filled.
+
+    python experiments/benchmark.py --compare torch --resolution 320x96 --batch 1,4
+
+times our training step and inference and plain PyTorch's (`torch_ra_depth.py`) in turns.
 """
 
 import argparse
@@ -35,8 +39,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="of the loader")
     parser.add_argument("--data_dir", default="runs/benchmark/data")
     parser.add_argument("--output", default="runs/benchmark/benchmark.json", type=Path)
+    parser.add_argument("--compare", choices=("torch",), help="with plain PyTorch, in turns")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side, with --compare")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.compare:
+        compare(options)
+        return
     if options.cell:
         print("RESULT " + json.dumps(measure(**json.loads(options.cell))))
         return
@@ -62,10 +71,36 @@ def main() -> None:
         row["first_step_cold_s"] = row.pop("first_step_s")
         rows.append(row)
         print(" ".join(f"{name}={format_value(row[name])}" for name in COLUMNS), flush=True)
+    write(options.output, rows)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Time the full-size network against PyTorch and store the figures."""
+    import compare_torch
+
+    rows = []
+    for resolution, batch in itertools.product(
+        options.resolution.split(","), map(int, options.batch.split(","))
+    ):
+        row = compare_torch.compare(resolution, batch, options.steps, options.rounds)
+        rows.append(row)
+        print(f"{resolution} batch {batch}: first losses {row['losses']}")
+        for work in ("train", "infer"):
+            seconds = row[work]
+            print(
+                f"  {work}: ours {seconds['jax_s']:.3f} s, PyTorch {seconds['torch_s']:.3f} s, "
+                f"PyTorch / ours {seconds['ratio']:.2f}",
+                flush=True,
+            )
+    write(options.output, rows)
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    """Store the figures with what they were measured on."""
     record = {"machine": machine(), "command": sys.argv, "rows": rows}
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(record, indent=1) + "\n")
-    print(options.output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    print(path)
 
 
 def run_cell(cell: dict, cache: str) -> dict:

@@ -1,0 +1,225 @@
+"""Our training step and inference against plain PyTorch's, in turns, in two processes.
+
+`python experiments/benchmark.py --compare torch`. Both processes use the same machine, take
+turns of a few steps, and start from the same weights, views and loss, which is shown first. Our
+step also makes the views; PyTorch's is given them, as a loader would.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+FRAMES = (192, 640)  # native height and width
+
+
+def compare(resolution: str, batch: int, steps: int, rounds: int) -> dict:
+    """Medians of both sides and their ratios, for one resolution and batch size.
+
+    Args:
+        resolution: "320x96".
+        batch: samples a step, and images an inference.
+        steps: of each side in a turn.
+        rounds: turns.
+    """
+    cell = json.dumps({"resolution": resolution, "batch": batch})
+    sides = {name: Side(name, cell) for name in ("jax", "torch")}
+    weights = sides["jax"].ask("export")
+    sides["torch"].ask(f"import {weights}")
+    losses = {name: side.ask("check") for name, side in sides.items()}
+    result: dict = {"resolution": resolution, "batch": batch, "losses": losses}
+    for work in ("train", "infer"):
+        times: dict[str, list[float]] = {name: [] for name in sides}
+        for side in sides.values():
+            side.ask(f"{work} 1")  # compiles, or picks its algorithms
+        for _ in range(rounds):
+            for name, side in sides.items():
+                times[name] += side.ask(f"{work} {steps}")
+        medians = {name: statistics.median(values) for name, values in times.items()}
+        result[work] = {f"{name}_s": value for name, value in medians.items()}
+        result[work]["ratio"] = medians["torch"] / medians["jax"]
+        result[work]["times"] = times
+    for side in sides.values():
+        side.close()
+    Path(weights).unlink()
+    return result
+
+
+class Side:
+    """A process that works when asked."""
+
+    def __init__(self, name: str, cell: str):
+        command = [sys.executable, __file__, name, cell]
+        self.name = name
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, request: str):
+        """What the process answers."""
+        self.process.stdin.write(request + "\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line.startswith("ANSWER "):
+                return json.loads(line.removeprefix("ANSWER "))
+        raise SystemExit(f"the {self.name} side ended with code {self.process.wait()}")
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def requests() -> Iterator[tuple[str, str]]:
+    for line in sys.stdin:
+        request, _, argument = line.strip().partition(" ")
+        yield request, argument
+
+
+def answer(value) -> None:
+    print("ANSWER " + json.dumps(value), flush=True)
+
+
+def timed(work: Callable[[], None], times: int) -> list[float]:
+    took = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - start)
+    return took
+
+
+def jax_side(resolution: str, batch: int) -> None:
+    import jax
+    import numpy as np
+
+    from radepth_jax import models
+    from radepth_jax.cli.cache import use_compilation_cache
+    from radepth_jax.devices import place_batch, replicate
+    from radepth_jax.interop.torch_keys import torch_from_variables
+    from radepth_jax.train.config import default_config, parse_resolution
+    from radepth_jax.train.forward import sample_keys
+    from radepth_jax.train.state import init_state, variables_of
+    from radepth_jax.train.step import make_train_step, pmap_step
+    from radepth_jax.views import ViewOptions, make_views
+
+    use_compilation_cache()
+    config = default_config()
+    config.views.resolution = parse_resolution("--resolution", resolution)
+    config.views.jitter = 0.0
+    config.data.batch_size = batch
+    height, width = FRAMES
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (batch, 3, height // 16, width // 16, 3)).astype(np.float32)
+    frames = jax.image.resize(coarse, (batch, 3, height, width, 3), "linear").astype(np.uint8)
+    K = np.array([[0.58 * width, 0, width / 2], [0, 1.92 * height, height / 2], [0, 0, 1]])
+    inputs = {
+        "frames": np.asarray(frames),
+        "size": np.tile(np.array(FRAMES, np.int32), (batch, 1)),
+        "intrinsics": np.tile(K.astype(np.float32), (batch, 1, 1)),
+    }
+    state = replicate(init_state(config, 1000))
+    networks, variables = models.build(config.model), jax.device_get(variables_of(state))
+    step = pmap_step(make_train_step(config, 1000))
+    placed = place_batch(inputs)
+    predict = jax.jit(lambda v, x: networks.depth.apply(v["depth"], x)[0])
+    images = rng.random((batch, *config.views.resolution[::-1], 3), dtype=np.float32)
+    device_variables = jax.device_put(variables)
+    metrics: dict = {}
+
+    def train() -> None:
+        nonlocal state, metrics
+        state, metrics = step(state, placed, config.seed)
+        jax.block_until_ready((state, metrics))
+
+    def infer() -> None:
+        jax.block_until_ready(predict(device_variables, images))
+
+    for request, argument in requests():
+        if request == "export":
+            keys = jax.vmap(lambda key: jax.random.split(key, 3)[0])(
+                sample_keys(config.seed, 0, np.arange(batch))
+            )
+            make = partial(make_views, options=ViewOptions(**config.views))
+            views = jax.vmap(make)(keys, *inputs.values())
+            arrays = {"images/0": images}
+            for name, view in views.items():
+                for field in ("images", "intrinsics", "size", "offset"):
+                    arrays[f"views/{name}/{field}"] = getattr(view, field)
+            for part, values in torch_from_variables(variables, config.model).items():
+                arrays |= {f"weights/{part}/{key}": value for key, value in values.items()}
+            path = f"/tmp/compare_torch_{os.getpid()}.npz"
+            np.savez(path, **{key: np.asarray(value) for key, value in arrays.items()})
+            answer(path)
+        elif request == "check":
+            train()
+            answer(float(metrics["total"]))
+        else:
+            answer(timed({"train": train, "infer": infer}[request], int(argument)))
+
+
+def torch_side(resolution: str, batch: int) -> None:
+    import numpy as np
+    import torch
+    from torch_ra_depth import RADepth, training_step
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = RADepth()
+    views: dict[str, dict] = {}
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def planes(x: np.ndarray) -> torch.Tensor:
+        x = torch.tensor(x).to(device).movedim(-1, -3)
+        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+    def train() -> None:
+        model.train()
+        loss.append(training_step(model, optimizer, views, views["middle"]["images"][:, 0]))
+        wait()
+
+    @torch.inference_mode()
+    def infer() -> None:
+        model.eval()
+        model.disparity(images)
+        wait()
+
+    for request, argument in requests():
+        if request == "import":
+            with np.load(argument) as arrays:
+                weights: dict[str, dict] = {}
+                for name in arrays:
+                    kind, *path = name.split("/")
+                    value = arrays[name]
+                    if kind == "images":
+                        images = planes(value)
+                    elif kind == "views":
+                        field = planes(value) if path[1] == "images" else torch.tensor(value)
+                        views.setdefault(path[0], {})[path[1]] = field.to(device)
+                    else:
+                        weights.setdefault(path[0], {})[path[1]] = value
+            model.load(weights)
+            model = model.to(device, memory_format=torch.channels_last)
+            optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+            loss: list[torch.Tensor] = []
+            answer(None)
+        elif request == "check":
+            train()
+            answer(float(loss[-1]))
+        else:
+            answer(timed({"train": train, "infer": infer}[request], int(argument)))
+
+
+if __name__ == "__main__":
+    from radepth_jax.cli.memory import keep_freed_memory
+
+    keep_freed_memory()  # on both sides
+    {"jax": jax_side, "torch": torch_side}[sys.argv[1]](**json.loads(sys.argv[2]))
