@@ -6,6 +6,7 @@ from radepth_jax.models.build import (
     build,
     init_network,
     init_variables,
+    looped,
     variable_shapes,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "build",
     "init_network",
     "init_variables",
+    "looped",
     "variable_shapes",
 ]

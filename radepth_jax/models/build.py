@@ -53,6 +53,17 @@ def build(config: Mapping[str, Any], *, axis_name: str | None = None) -> Network
     )
 
 
+def looped(networks: Networks) -> Networks:
+    """The same networks, but an HRNet loops over equal blocks and modules in training.
+
+    One of each is then compiled instead of all; variables and results are the same.
+    """
+    encoder = networks.depth.encoder
+    if not isinstance(encoder, HRNet):
+        return networks
+    return networks._replace(depth=networks.depth.clone(encoder=encoder.clone(scan=True)))
+
+
 def init_variables(networks: Networks, key: jax.Array, resolution: tuple[int, int]) -> Variables:
     """Draw initial variables: `{"depth": {"params", "batch_stats"}, "pose": {...}}`, float32.
 

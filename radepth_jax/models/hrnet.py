@@ -18,6 +18,7 @@ from radepth_jax.models.blocks import (
     residual_layers,
     upsample_bilinear,
 )
+from radepth_jax.models.repeat import repeat
 
 
 class HRNet(nn.Module):
@@ -32,6 +33,7 @@ class HRNet(nn.Module):
         bottlenecks: bottleneck blocks of the first stage.
         every_stage: also return what the later stages go on from (Zhou et al., DIFFNet,
             BMVC 2021, section 3.1).
+        scan: in training, compile one of several equal blocks and modules, and loop.
         axis_name: mapped axis over which BatchNorm is synchronised.
         dtype: compute type; parameters are float32.
     """
@@ -43,6 +45,7 @@ class HRNet(nn.Module):
     stem_width: int = 64
     bottlenecks: int = 4
     every_stage: bool = False
+    scan: bool = False
     axis_name: str | None = None
     dtype: Any = jnp.float32
 
@@ -64,6 +67,7 @@ class HRNet(nn.Module):
             train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
         )
         layer = partial(ConvNorm, conv=conv, norm=norm)
+        scan = train and self.scan
 
         stem = layer(self.stem_width, stride=2, name="stem1")(images)
         x = layer(self.stem_width, stride=2, name="stem2")(stem)
@@ -85,10 +89,9 @@ class HRNet(nn.Module):
                     name=f"transition{stage - 1}_branch{stage - 1}",
                 )
                 xs = [*xs, new(xs[-1])]
-            for module in range(modules):
-                xs = ExchangeModule(
-                    self.width, self.blocks, conv, norm, name=f"stage{stage}_module{module}"
-                )(xs)
+            names = [f"stage{stage}_module{module}" for module in range(modules)]
+            exchange = partial(ExchangeModule, self.width, self.blocks, conv, norm, scan)
+            xs = repeat(self, names, exchange, xs, scan=scan)
             for i, x in enumerate(xs, start=1):
                 seen[i].append(x)
         return seen if self.every_stage else [stem, *xs]
@@ -101,6 +104,7 @@ class ExchangeModule(nn.Module):
     blocks: int
     conv: Constructor
     norm: Constructor
+    scan: bool = False
 
     @nn.compact
     def __call__(self, xs: list[Float[Array, "N h w c"]]) -> list[Float[Array, "N h w c"]]:
@@ -118,10 +122,9 @@ class ExchangeModule(nn.Module):
         return fused
 
     def _branch(self, i: int, x: Float[Array, "N h w c"]) -> Float[Array, "N h w c"]:
-        for block in range(self.blocks):
-            name = f"branch{i}_block{block}"
-            x = BasicBlock(self.width * 2**i, self.conv, self.norm, name=name)(x)
-        return x
+        names = [f"branch{i}_block{block}" for block in range(self.blocks)]
+        block = partial(BasicBlock, self.width * 2**i, self.conv, self.norm)
+        return repeat(self, names, block, x, scan=self.scan)
 
     def _down(self, x: Float[Array, "N h w c"], i: int, j: int) -> Float[Array, "N h2 w2 d"]:
         """From branch j to the coarser i: stride-2 convolutions, widened by the last."""
