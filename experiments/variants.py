@@ -72,7 +72,7 @@ def configure(
     config.views.resolution = RESOLUTIONS[size][TRAINED_AT]
     config.loss.consistency = float(variant.consistency)
     config.train.steps = steps
-    config.train.validate_every = config.train.picture_every = steps + 1
+    config.train.validate_every = config.train.picture_every = 0
     config.evaluate.crop = "garg" if dataset == "kitti_raw" else "none"
     config.evaluate.resolutions = RESOLUTIONS[size]
     if size == "small":

@@ -28,8 +28,8 @@ _RANGES = {
     "optimizer.clip_norm": _NATURAL,
     "train.accumulate": _POSITIVE,
     "train.log_every": _POSITIVE,
-    "train.picture_every": _POSITIVE,
-    "train.validate_every": _POSITIVE,
+    "train.picture_every": _NATURAL,
+    "train.validate_every": _NATURAL,
     "train.checkpoint_every": _POSITIVE,
     "train.keep_checkpoints": _POSITIVE,
     "evaluate.batch_size": _POSITIVE,
@@ -113,8 +113,8 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # HRNet's equal blocks and modules as loops: compiles faster (docs/performance.md).
     config.train.loop_blocks = False
     config.train.log_every = 50
-    config.train.picture_every = 1000
-    config.train.validate_every = 1000
+    config.train.picture_every = 1000  # and at the end; 0 is never
+    config.train.validate_every = 1000  # likewise
     config.train.checkpoint_every = 1000
     config.train.keep_checkpoints = 3
 

@@ -145,7 +145,7 @@ def _run(
     main = jax.process_index() == 0
 
     def due(step: int, interval: int) -> bool:
-        return step % interval == 0 or step == total_steps
+        return interval > 0 and (step % interval == 0 or step == total_steps)
 
     with (
         MetricLog(workdir, int(state.step), write=main) as log,

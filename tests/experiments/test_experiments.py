@@ -61,7 +61,7 @@ def test_runs_share_resume_and_are_not_repeated(street_dir, tmp_path, monkeypatc
     import runner
     import variants
 
-    sizes = ((64, 32), (96, 32))
+    sizes = ((64, 32),)
     monkeypatch.setitem(variants.RESOLUTIONS, "small", sizes)
     monkeypatch.setattr(variants, "TRAINED_AT", 0)
     monkeypatch.setattr(runner, "TRAINED_AT", 0)
@@ -91,7 +91,7 @@ def test_runs_share_resume_and_are_not_repeated(street_dir, tmp_path, monkeypatc
     ]
     assert checkpoints == [{"1", "2"}, {"1", "2"}]
     for rows in results.values():
-        assert [row["resolution"] for row in rows[0]] == ["64x32", "96x32"]
+        assert [row["resolution"] for row in rows[0]] == ["64x32"]
         assert all(0 < row["abs_rel"] < 10 for row in rows[0])
 
     def train_again(*_):
