@@ -149,7 +149,7 @@ def lose(workdir: Path, name: str) -> dict:
         "code": code,
         "seconds": round(seconds, 1),
         "victims_code": victims_code,
-        "last_line": log[-1],
+        "last_line": log[-1].replace(f"{workdir}/", ""),
         "resumed_from": saved,
         "difference": difference(workdir, name),
     }
