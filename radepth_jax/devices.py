@@ -1,5 +1,6 @@
 """Placing arrays on this process's devices, for programs under `jax.pmap`."""
 
+import os
 from typing import Any
 
 import jax
@@ -46,3 +47,14 @@ def place_batch(
     return {
         k: jax.device_put(v, sharding) for k, v in by_device(batch, len(devices), parts).items()
     }
+
+
+def loader_workers(samples: int) -> int:
+    """How many processes should decode a process's batch of `samples`, on this machine.
+
+    One for each core it may use but its own, at most one a sample; none where the step itself
+    computes on these cores.
+    """
+    if jax.default_backend() == "cpu":
+        return 0
+    return min(samples, len(os.sched_getaffinity(0)) - 1)

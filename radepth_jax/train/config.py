@@ -21,7 +21,7 @@ _NATURAL, _POSITIVE = (0, math.inf), (1, math.inf)
 # The least and the most that a number may be; an infinite one is none.
 _RANGES = {
     "seed": (0, 2**32 - 1),
-    "data.workers": _NATURAL,
+    "data.workers": (-1, math.inf),
     "data.max_corrupt": _NATURAL,
     "optimizer.learning_rate": _NATURAL,
     "optimizer.warmup_steps": _NATURAL,
@@ -68,7 +68,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.data.validation_split = "validation"
     config.data.frame_offsets = (0, -1, 1)  # target first; "s" is the opposite camera
     config.data.batch_size = 12  # over all devices of all hosts
-    config.data.workers = 8  # processes that decode; 0 decodes in this process
+    config.data.workers = -1  # processes that decode; 0: in this process; -1: as the machine has
     config.data.skip_corrupt = False  # replace unreadable samples by the next one, and count them
     config.data.max_corrupt = 100  # ... but stop when a worker has met more of them
 

@@ -21,7 +21,7 @@ from radepth_jax.data import (
     open_or_prepare,
 )
 from radepth_jax.data.loader import DevicePrefetch
-from radepth_jax.devices import place_batch, replicate
+from radepth_jax.devices import loader_workers, place_batch, replicate
 from radepth_jax.errors import PreemptedError, UserError, writing_to
 from radepth_jax.evaluate.evaluator import Row, evaluate
 from radepth_jax.evaluate.metrics import Protocol
@@ -93,12 +93,15 @@ def train(
             if start_step >= total_steps:
                 _say(f"{workdir}: already trained for {start_step} steps; nothing to do")
                 return state
+            workers = config.data.workers
+            if workers < 0:
+                workers = loader_workers(config.data.batch_size // jax.process_count())
             loader = make_loader(
                 source,
                 global_batch=config.data.batch_size,
                 seed=config.seed,
                 start_step=start_step,
-                workers=config.data.workers,
+                workers=workers,
                 process_index=jax.process_index(),
                 process_count=jax.process_count(),
                 parts=config.train.accumulate,

@@ -360,9 +360,9 @@ def logging_every_0_steps(place):
     return train(place, "--config.train.log_every=0")
 
 
-@case(r"config\.data\.workers: expected a number from 0, got -1")
-def minus_one_workers(place):
-    return train(place, "--config.data.workers=-1")
+@case(r"config\.data\.workers: expected a number from -1, got -2")
+def minus_two_workers(place):
+    return train(place, "--config.data.workers=-2")
 
 
 @case(r"config\.seed: expected a number from 0 to 4294967295, got -1")
