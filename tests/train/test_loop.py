@@ -113,11 +113,11 @@ def test_sigterm_saves_and_the_rerun_continues_exactly(
     def pmap_that_is_told_to_end(step):
         compiled, calls = real(step), []
 
-        def call(state, batch):
+        def call(state, batch, seed):
             calls.append(0)
             if len(calls) == 3:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return compiled(state, batch)
+            return compiled(state, batch, seed)
 
         return call
 
