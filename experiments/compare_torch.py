@@ -10,6 +10,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -153,7 +154,7 @@ def jax_side(resolution: str, batch: int) -> None:
                     arrays[f"views/{name}/{field}"] = getattr(view, field)
             for part, values in torch_from_variables(variables, config.model).items():
                 arrays |= {f"weights/{part}/{key}": value for key, value in values.items()}
-            path = f"/tmp/compare_torch_{os.getpid()}.npz"
+            path = os.path.join(tempfile.gettempdir(), f"compare_torch_{os.getpid()}.npz")
             np.savez(path, **{key: np.asarray(value) for key, value in arrays.items()})
             answer(path)
         elif request == "check":

@@ -206,7 +206,12 @@ def report(workdir: Path, output: Path) -> None:
         "",
         "| resumed in one process on | difference to the pair |",
         "|---|---|",
-        *(f"| {RESUMES[n]} devices | {found[n]['difference']:.1e} |" for n in resumes),
+        *(
+            "| {} device{} | {:.1e} |".format(
+                RESUMES[n], "s" * (RESUMES[n] > 1), found[n]["difference"]
+            )
+            for n in resumes
+        ),
         "",
         "Last lines of the processes that were left:",
         "",
