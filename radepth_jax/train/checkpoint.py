@@ -125,7 +125,7 @@ class Checkpoints:
         )
         state = to_local(restored["state"])
         # Orbax reads a flipped bit as another number; checkpoints before this check have no sum.
-        if record.get("checksum", _checksum(state)) != _checksum(state):
+        if "checksum" in record and record["checksum"] != _checksum(state):
             raise ValueError("its values are not those that were saved")
         return state, config, total_steps
 
