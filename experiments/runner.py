@@ -156,6 +156,7 @@ def write(
     options: argparse.Namespace, title: str, results: dict[str, list[Rows]], table: str
 ) -> None:
     """The result as Markdown and JSON: the table, every row, and how it was made."""
+    about = machine()
     seeds = ", ".join(map(str, options.seeds))
     lines = [
         f"# {title}",
@@ -169,7 +170,7 @@ def write(
         table,
         "",
         "Commit {commit}; {devices}; {cores} CPU cores; jax {jax}, Python {python}.".format(
-            **machine()
+            **about
         ),
     ]
     path = options.output
@@ -177,7 +178,7 @@ def write(
     path.with_suffix(".md").write_text("\n".join(lines) + "\n")
     record = {
         "command": command(),
-        "machine": machine(),
+        "machine": about,
         "seeds": options.seeds,
         "steps": options.budget,
         "results": results,
