@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import ChannelGate, ConvElu, disparity_head, upsample_nearest
+from radepth_jax.models.blocks import ChannelGate, ConvElu, disparity_heads, upsample_nearest
 
 
 class AttentionDecoder(nn.Module):
@@ -40,9 +40,4 @@ class AttentionDecoder(nn.Module):
         x = ConvElu(self.channels[0], dtype=self.dtype, name="head1")(x)
         x = ConvElu(self.channels[0], dtype=self.dtype, name="head2")(upsample_nearest(x, 2))
         fused.append(x)
-        return tuple(
-            disparity_head(
-                x, initial=self.initial_disparity, dtype=self.dtype, name=f"disparity{scale}"
-            )
-            for scale, x in enumerate(reversed(fused[-4:]))
-        )
+        return disparity_heads(fused[:-5:-1], initial=self.initial_disparity, dtype=self.dtype)

@@ -5,7 +5,7 @@ constructors (`conv`, `norm`), so that dtype, training mode and synchronisation 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -198,6 +198,16 @@ def disparity_head(
     bias = None if initial is None else math.log(initial / (1.0 - initial))
     x = Conv(1, padding=0, bias=bias, dtype=dtype, name=name)(reflect_pad(x))
     return nn.sigmoid(x.astype(jnp.float32))
+
+
+def disparity_heads(
+    features: Sequence[Float[Array, "N h w c"]], *, initial: float | None, dtype: Any
+) -> tuple[Float[Array, "N h w 1"], ...]:
+    """A `disparity_head` for the features of every scale, finest first, called `disparity0`, ..."""
+    return tuple(
+        disparity_head(x, initial=initial, dtype=dtype, name=f"disparity{scale}")
+        for scale, x in enumerate(features)
+    )
 
 
 def reflect_pad(x: Float[Array, "N H W C"]) -> Float[Array, "N H+2 W+2 C"]:

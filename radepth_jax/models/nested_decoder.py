@@ -14,7 +14,7 @@ from radepth_jax.models.blocks import (
     ChannelGate,
     Conv,
     ConvElu,
-    disparity_head,
+    disparity_heads,
     upsample_nearest,
 )
 
@@ -48,12 +48,7 @@ class NestedDecoder(nn.Module):
         finest = ConvElu(self.head[0], dtype=self.dtype, name="head1")(nodes[0, last])
         finest = ConvElu(self.head[1], dtype=self.dtype, name="head2")(upsample_nearest(finest, 2))
         seen = [finest, *(nodes[row, last - row] for row in range(3))]
-        return tuple(
-            disparity_head(
-                x, initial=self.initial_disparity, dtype=self.dtype, name=f"disparity{scale}"
-            )
-            for scale, x in enumerate(seen)
-        )
+        return disparity_heads(seen, initial=self.initial_disparity, dtype=self.dtype)
 
     def _node(
         self,

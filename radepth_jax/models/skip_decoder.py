@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import ConvElu, disparity_head, upsample_nearest
+from radepth_jax.models.blocks import ConvElu, disparity_heads, upsample_nearest
 
 
 class SkipDecoder(nn.Module):
@@ -31,20 +31,12 @@ class SkipDecoder(nn.Module):
     ) -> tuple[Float[Array, "N H W 1"], ...]:
         """Disparities in (0, 1), finest first, from features at 1/2, 1/4, ..., finest first."""
         x = features[-1]
-        disparities = []
+        fused = []
         for scale in reversed(range(len(features))):
             width = self.channels[scale]
             x = upsample_nearest(ConvElu(width, dtype=self.dtype, name=f"up{scale}")(x), 2)
             if scale:
                 x = jnp.concatenate([x, features[scale - 1]], axis=-1)
             x = ConvElu(width, dtype=self.dtype, name=f"fuse{scale}")(x)
-            if scale < 4:
-                disparities.append(
-                    disparity_head(
-                        x,
-                        initial=self.initial_disparity,
-                        dtype=self.dtype,
-                        name=f"disparity{scale}",
-                    )
-                )
-        return tuple(reversed(disparities))
+            fused.append(x)
+        return disparity_heads(fused[:-5:-1], initial=self.initial_disparity, dtype=self.dtype)
