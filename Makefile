@@ -31,7 +31,7 @@ $(RUNTIME): pyproject.toml constraints.txt
 	touch $@
 
 $(ALL): $(RUNTIME)
-	$(PIP) --constraint constraints.txt --editable '.[dev,torch,onnx]'
+	$(PIP) --constraint constraints.txt --editable '.[dev,torch,onnx,beam]'
 	touch $@
 
 clean:

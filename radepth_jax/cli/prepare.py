@@ -100,6 +100,13 @@ def main(argv: list[str]) -> None:
     for sub_parser in names.choices.values():
         sub_parser.add_argument("--data_dir", default="data", help="the folder of all data sets")
 
+    for beamed in (kitti, improved):
+        beamed.add_argument(
+            "--beam_pipeline_options",
+            help="prepare with Apache Beam: "
+            "runner=DirectRunner,direct_num_workers=0,direct_running_mode=multi_processing",
+        )
+
     # NAME may carry a configuration (video/mine), which argparse cannot match.
     config = ""
     if argv and not argv[0].startswith("-"):

@@ -1,10 +1,11 @@
-"""Preparing in parallel: a `map` whose threads work ahead."""
+"""Preparing in parallel: what is read item by item, and a `map` whose threads work ahead."""
 
 import collections
+import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,3 +36,25 @@ def map_ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading(Generic[T]):
+    """Things that are read each by itself: by threads, when iterated over, or by Beam's workers.
+
+    Attributes:
+        keys: what to read, in order.
+        read: key -> the thing, or None, and what is wrong, or "". Pickled for other processes.
+        problems: iterating adds what is wrong.
+    """
+
+    keys: Sequence[Any]
+    read: Callable[[Any], tuple[T | None, str]]
+    problems: list[str]
+
+    def __iter__(self) -> Iterator[T]:
+        for thing, problem in map_ahead(self.read, self.keys):
+            if problem:
+                self.problems.append(problem)
+            if thing is not None:
+                yield thing

@@ -5,10 +5,11 @@ one writes the records as they come, so it needs neither the memory nor TensorFl
 """
 
 import abc
+import functools
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
@@ -16,12 +17,17 @@ from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from radepth_jax.data import schema
+from radepth_jax.data.ahead import Reading
 from radepth_jax.errors import UserError
 
 SHARD_BYTES = 256 * 2**20
 
 Progress = Callable[[str, int, int | None], None]
 """Called with (split, records written so far, total or None)."""
+
+T = TypeVar("T")
+Store = Callable[[Any], tuple[dict[str, Any] | None, Any]]
+"""A thing -> its row and a note of it, or None and why it is left out. Pickled for Beam."""
 
 
 def _no_progress(split: str, done: int, total: int | None) -> None:
@@ -95,22 +101,33 @@ class FrameDatasetBuilder(FileReaderBuilder):
         """TFDS prints here; the caller says where the data set is."""
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
-        del download_config
         contents = self.contents(dl_manager)
         unknown = set(contents.samples) - set(schema.SAMPLE_SPLITS)
         if unknown:
             raise ValueError(f"splits are {schema.SAMPLE_SPLITS}, not {sorted(unknown)}")
-        index, sizes, frames_info = self._write_frames(contents)
-        if not len(index):
+        write: Callable[..., tuple[list[Any], tfds.core.SplitInfo]] = self._write_split
+        if download_config.beam_options is not None:
+            write = functools.partial(self._write_split_with_beam, download_config)
+        frames, frames_info = write(
+            schema.FRAMES, contents.frames, _store_frame, contents.problems, contents.total_frames
+        )
+        if not frames:
             raise UserError(f"{self.name}: no readable frame to store{_first(contents.problems)}")
+        index = schema.FrameIndex()
+        for sequence, camera, frame, _ in frames:
+            index.append(sequence, camera, frame)
+        sizes = [size for *_, size in frames]
         split_infos = [frames_info]
         targets: dict[str, list[int]] = {}
         with_depth: dict[str, int] = {}
         depth_sizes: list[tuple[int, tuple[int, int]]] = []
         for split, samples in contents.samples.items():
-            positions, depths, split_info = self._write_samples(split, samples, index, contents)
-            if positions:
-                targets[split], with_depth[split] = positions, len(depths)
+            store = functools.partial(_store_sample, split, index)
+            stored, split_info = write(split, samples, store, contents.problems)
+            if stored:
+                targets[split] = [position for position, _ in stored]
+                depths = [(position, size) for position, size in stored if size]
+                with_depth[split] = len(depths)
                 depth_sizes += depths
                 split_infos.append(split_info)
         if not targets:
@@ -134,71 +151,33 @@ class FrameDatasetBuilder(FileReaderBuilder):
         problems = "".join(f"{line}\n" for line in contents.problems)
         (Path(self.data_dir) / schema.PROBLEMS_FILE).write_text(problems)
 
-    def _write_frames(
-        self, contents: schema.Contents
-    ) -> tuple[schema.FrameIndex, list[tuple[int, int]], tfds.core.SplitInfo]:
-        """Returns where each frame is, the size of each, and what was written."""
-        index = schema.FrameIndex()
-        sizes: list[tuple[int, int]] = []
-
-        def rows() -> Iterable[dict[str, Any]]:
-            for frame in contents.frames:
-                name = schema.frame_name(frame.sequence, frame.camera, frame.frame)
-                try:
-                    h, w = schema.image_size(frame.image)
-                    if frame.size not in (None, (h, w)):
-                        raise ValueError(
-                            f"{w}x{h}, but it is calibrated for {frame.size[1]}x{frame.size[0]}"
-                        )
-                except ValueError as error:
-                    origin = f" ({frame.origin})" if frame.origin else ""
-                    contents.problems.append(f"{name}{origin}: {error}; left out")
-                    continue
-                sizes.append((h, w))
-                index.append(frame.sequence, frame.camera, frame.frame)
-                self._progress(schema.FRAMES, len(index), contents.total_frames)
-                yield schema.frame_row(frame)
-
-        split_info = self._write_split(schema.FRAMES, rows())
-        return index, sizes, split_info
-
-    def _write_samples(
+    def _write_split(
         self,
         split: str,
-        samples: Iterable[schema.Sample],
-        index: schema.FrameIndex,
-        contents: schema.Contents,
-    ) -> tuple[list[int], list[tuple[int, tuple[int, int]]], tfds.core.SplitInfo]:
-        """Returns the targets' positions, those with depth and its size, and what was written."""
-        positions: list[int] = []
-        depth_sizes: list[tuple[int, tuple[int, int]]] = []
+        things: Iterable[T],
+        store: Store,
+        problems: list[str],
+        total: int | None = None,
+    ) -> tuple[list[Any], tfds.core.SplitInfo]:
+        """Writes things in order, starting a new file every SHARD_BYTES.
 
-        def rows() -> Iterable[dict[str, Any]]:
-            for sample in samples:
-                position = index.find(sample.sequence, sample.camera, sample.frame)
-                if position is None:
-                    name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
-                    contents.problems.append(f"{split} sample {name}: no such frame; left out")
-                    continue
-                positions.append(position)
-                if sample.depth:
-                    depth_sizes.append((position, schema.depth_size(sample.depth)))
-                self._progress(split, len(positions), None)
-                yield schema.sample_row(sample)
-
-        split_info = self._write_split(split, rows())
-        return positions, depth_sizes, split_info
-
-    def _write_split(self, split: str, rows: Iterable[Mapping[str, Any]]) -> tfds.core.SplitInfo:
-        """Writes rows in order, starting a new file every SHARD_BYTES."""
+        Returns what `store` noted of each that was written; what it refused goes to `problems`.
+        """
         features = self.info.features
         serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+        notes: list[Any] = []
         parts: list[Path] = []
         lengths: list[int] = []
         part_bytes = total_bytes = 0
         writer = None
         try:
-            for row in rows:
+            for thing in things:
+                row, note = store(thing)
+                if row is None:
+                    problems.append(note)
+                    continue
+                notes.append(note)
+                self._progress(split, len(notes), total)
                 record = serializer.serialize_example(features.encode_example(row))
                 if writer is None or part_bytes + len(record) > SHARD_BYTES:
                     if writer is not None:
@@ -217,12 +196,64 @@ class FrameDatasetBuilder(FileReaderBuilder):
         template = self._get_filename_template(split_name=split)
         for i, part in enumerate(parts):
             part.rename(template.sharded_filepath(shard_index=i, num_shards=len(parts)))
-        return tfds.core.SplitInfo(
+        return notes, tfds.core.SplitInfo(
             name=split,
             shard_lengths=lengths,
             num_bytes=total_bytes,
             filename_template=template,
         )
+
+    def _write_split_with_beam(
+        self,
+        download_config: tfds.download.DownloadConfig,
+        split: str,
+        things: Iterable[T],
+        store: Store,
+        problems: list[str],
+        total: int | None = None,
+    ) -> tuple[list[Any], tfds.core.SplitInfo]:
+        """As `_write_split`, by an Apache Beam pipeline."""
+        from radepth_jax.data.beam import write_split
+
+        del total
+        if not isinstance(things, Reading):
+            raise UserError(
+                f"{self.name} is not prepared with Apache Beam; kitti_raw and kitti_improved are"
+            )
+        return write_split(
+            split,
+            things,
+            store,
+            problems,
+            options=download_config.beam_options,
+            features=self.info.features,
+            template=self._get_filename_template(split_name=split),
+        )
+
+
+def _store_frame(frame: schema.Frame) -> tuple[dict[str, Any] | None, Any]:
+    """Its row, and (sequence, camera, frame, size)."""
+    try:
+        h, w = schema.image_size(frame.image)
+        if frame.size not in (None, (h, w)):
+            raise ValueError(f"{w}x{h}, but it is calibrated for {frame.size[1]}x{frame.size[0]}")
+    except ValueError as error:
+        name = schema.frame_name(frame.sequence, frame.camera, frame.frame)
+        origin = f" ({frame.origin})" if frame.origin else ""
+        return None, f"{name}{origin}: {error}; left out"
+    return schema.frame_row(frame), (frame.sequence, frame.camera, frame.frame, (h, w))
+
+
+def _store_sample(
+    split: str, index: schema.FrameIndex, sample: schema.Sample
+) -> tuple[dict[str, Any] | None, Any]:
+    """Its row, and (its target's position, the size of its depth map or None)."""
+    position = index.find(sample.sequence, sample.camera, sample.frame)
+    if position is None:
+        name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
+        return None, f"{split} sample {name}: no such frame; left out"
+    size = schema.depth_size(sample.depth) if sample.depth else None
+    return schema.sample_row(sample), (position, size)
 
 
 def _canvas(sizes: Collection[tuple[int, int]]) -> tuple[int, int]:

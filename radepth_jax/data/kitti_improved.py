@@ -2,14 +2,13 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import kitti_splits, schema
-from radepth_jax.data.ahead import map_ahead
+from radepth_jax.data.ahead import Reading
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.kitti_splits import Target
@@ -141,32 +140,28 @@ def _depth_path(annotated: Path, target: Target) -> Path | None:
 
 def _read_samples(
     annotated: Path, targets: list[Target], images: Images, problems: list[str]
-) -> Iterator[schema.Sample]:
-    missing: collections.Counter[str] = collections.Counter()
-
-    def read(target: Target) -> tuple[Target, bytes | str | None]:
-        """With its depth map; or else what is wrong; None where there is none."""
+) -> Reading[schema.Sample]:
+    keys = []
+    for target in targets:
         image = images.get((target.drive, target.camera), {}).get(target.frame)
-        path = _depth_path(annotated, target)
-        if path is None:
-            return target, None
-        if image is None:
-            return target, b""
+        keys.append((target, _depth_path(annotated, target), image))
+    missing = collections.Counter(sequence_of(t.drive) for t, depth, _ in keys if depth is None)
+    for sequence, count in missing.items():
+        problems.append(f"{sequence}: no annotated depth for {count} test samples; no ground truth")
+    return Reading(keys, _read_sample, problems)
+
+
+def _read_sample(key: tuple[Target, Path | None, Path | None]) -> tuple[schema.Sample, str]:
+    """With its depth map, if both that and the image are there."""
+    target, path, image = key
+    depth, problem = b"", ""
+    if path is not None and image is not None:
         try:
             values = read_depth_png(path, unit=_METRES)
             h, w = schema.image_size(image.read_bytes())
             if values.shape != (h, w):
                 raise ValueError(f"{values.shape[1]}x{values.shape[0]}, but its image is {w}x{h}")
-            return target, schema.encode_depth(values)
+            depth = schema.encode_depth(values)
         except (OSError, ValueError) as error:
-            return target, f"{path}: {error}; its test sample has no ground truth"
-
-    for target, found in map_ahead(read, targets):
-        if isinstance(found, str):
-            problems.append(found)
-        if found is None:
-            missing[sequence_of(target.drive)] += 1
-        depth = found if isinstance(found, bytes) else b""
-        yield schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth)
-    for sequence, count in missing.items():
-        problems.append(f"{sequence}: no annotated depth for {count} test samples; no ground truth")
+            problem = f"{path}: {error}; its test sample has no ground truth"
+    return schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth), problem

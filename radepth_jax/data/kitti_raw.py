@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import kitti_splits, schema
-from radepth_jax.data.ahead import map_ahead
+from radepth_jax.data.ahead import Reading
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_tree import (
@@ -218,29 +219,36 @@ def _read_samples(
     drives: set[str],
     calibrations: dict[str, Calibration],
     problems: list[str],
-) -> Iterator[schema.Sample]:
+) -> Reading[schema.Sample]:
     without_scan: collections.Counter[str] = collections.Counter()
-
-    def read(target: Target) -> tuple[Target, bytes | str | None]:
-        """With its depth map; or else what is wrong; None without a scan."""
-        if split == "train" or target.frame not in tree.frames(target.drive, target.camera):
-            return target, b""
-        calibration = calibrations[target.drive.split("/")[0]]
-        path = tree.scans(target.drive).get(target.frame)
-        if path is None or calibration.rect_T_velodyne is None:
-            return target, None
-        try:
-            depth = project_scan(read_scan(path), calibration, target.camera)
-            return target, schema.encode_depth(depth)
-        except (OSError, ValueError) as error:
-            return target, f"{path}: {error}; its {split} sample has no ground truth"
-
-    for target, found in map_ahead(read, (t for t in targets if t.drive in drives)):
-        if isinstance(found, str):
-            problems.append(found)
-        if found is None:
-            without_scan[target.drive] += 1
-        depth = found if isinstance(found, bytes) else b""
-        yield schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth)
+    keys: list[tuple[Target, Path | None]] = []
+    for target in targets:
+        if target.drive not in drives:
+            continue
+        scan = None
+        if split != "train" and target.frame in tree.frames(target.drive, target.camera):
+            if calibrations[target.drive.split("/")[0]].rect_T_velodyne is not None:
+                scan = tree.scans(target.drive).get(target.frame)
+            without_scan[target.drive] += scan is None
+        keys.append((target, scan))
     for drive, count in without_scan.items():
-        problems.append(f"{drive}: no Velodyne scan for {count} {split} samples; no ground truth")
+        if count:
+            problems.append(
+                f"{drive}: no Velodyne scan for {count} {split} samples; no ground truth"
+            )
+    return Reading(keys, functools.partial(_read_sample, split, calibrations), problems)
+
+
+def _read_sample(
+    split: str, calibrations: dict[str, Calibration], key: tuple[Target, Path | None]
+) -> tuple[schema.Sample, str]:
+    """With its depth map, if there is a scan."""
+    target, path = key
+    depth, problem = b"", ""
+    if path is not None:
+        calibration = calibrations[target.drive.split("/")[0]]
+        try:
+            depth = schema.encode_depth(project_scan(read_scan(path), calibration, target.camera))
+        except (OSError, ValueError) as error:
+            problem = f"{path}: {error}; its {split} sample has no ground truth"
+    return schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth), problem

@@ -1,10 +1,11 @@
 """An extracted KITTI raw tree: its drives, images and scans."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from radepth_jax.data import schema
-from radepth_jax.data.ahead import map_ahead
+from radepth_jax.data.ahead import Reading
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_velodyne import Calibration
 from radepth_jax.downloads import DOWNLOADS
@@ -90,31 +91,32 @@ def read_frames(
     images: Images,
     calibrations: Mapping[str, Calibration],
     problems: list[str],
-) -> Iterator[schema.Frame]:
+) -> Reading[schema.Frame]:
     """Frames with the intrinsics of their date; files that cannot be opened go to `problems`."""
+    keys = [
+        (Target(drive, frame, camera), path)
+        for (drive, camera), paths in images.items()
+        for frame, path in paths.items()
+    ]
+    return Reading(keys, functools.partial(_read_frame, calibrations), problems)
 
-    def read(target: Target) -> schema.Frame | str:
-        path = images[target.drive, target.camera][target.frame]
-        calibration = calibrations[target.drive.split("/")[0]]
-        try:
-            image = path.read_bytes()
-        except OSError as error:
-            return f"{path}: {error.strerror}; left out"
-        return schema.Frame(
-            image=image,
-            sequence=sequence_of(target.drive),
-            camera=target.camera,
-            frame=target.frame,
-            intrinsics=calibration.intrinsics(target.camera),
-            size=calibration.size[target.camera],
-            origin=str(path),
-        )
 
-    targets = (
-        Target(drive, frame, camera) for (drive, camera), paths in images.items() for frame in paths
+def _read_frame(
+    calibrations: Mapping[str, Calibration], key: tuple[Target, Path]
+) -> tuple[schema.Frame | None, str]:
+    target, path = key
+    calibration = calibrations[target.drive.split("/")[0]]
+    try:
+        image = path.read_bytes()
+    except OSError as error:
+        return None, f"{path}: {error.strerror}; left out"
+    frame = schema.Frame(
+        image=image,
+        sequence=sequence_of(target.drive),
+        camera=target.camera,
+        frame=target.frame,
+        intrinsics=calibration.intrinsics(target.camera),
+        size=calibration.size[target.camera],
+        origin=str(path),
     )
-    for found in map_ahead(read, targets):
-        if isinstance(found, str):
-            problems.append(found)
-        else:
-            yield found
+    return frame, ""

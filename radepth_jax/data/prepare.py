@@ -37,6 +37,7 @@ def prepare(
     *,
     source: str | Path | None = None,
     data_dir: str | Path,
+    beam_pipeline_options: str | None = None,
     **options: Any,
 ) -> Path:
     """Prepares a data set, showing progress; does nothing if it is there already.
@@ -48,6 +49,8 @@ def prepare(
         name: one of BUILDERS, optionally with a configuration: `video/mine`, `street/full`.
         source: what to prepare it from (all but `street`).
         data_dir: the folder of all data sets.
+        beam_pipeline_options: prepare with Apache Beam (`beam.parse_options`), `kitti_raw` and
+            `kitti_improved` only.
         **options: those of the builder's configuration.
 
     Returns:
@@ -62,6 +65,11 @@ def prepare(
         raise UserError(f"no data set {name!r}; there are {', '.join(BUILDERS)}")
     console = rich.console.Console(stderr=True)
     folder = Path(data_dir).expanduser().absolute()
+    beam_options = None
+    if beam_pipeline_options is not None:
+        from radepth_jax.data.beam import parse_options
+
+        beam_options = parse_options(beam_pipeline_options)
     with writing_to(folder), progress_bars(console) as progress:
         builder = make_builder(
             family, config, source=source, data_dir=folder, progress=progress, **options
@@ -76,7 +84,9 @@ def prepare(
             for leftover in target.parent.glob("incomplete.*"):
                 shutil.rmtree(leftover)
             builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+                download_config=tfds.download.DownloadConfig(
+                    try_download_gcs=False, beam_options=beam_options
+                )
             )
     _say_what_came(console, Dataset(target, name))
     return target
