@@ -11,6 +11,7 @@ import radepth_jax
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.files import whole
 from radepth_jax.geometry.camera import depth_from_disparity
+from radepth_jax.models import without_fences
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.train.model import Model
 
@@ -39,11 +40,12 @@ def depth_function(
     check_resolution(resolution, model.networks.depth.stride)
     low, high = model.depth_range
     scale = model.metric_scale
+    network = without_fences(model.networks.depth)
     # Constants of the exported program.
     variables = jax.tree.map(jnp.asarray, model.variables["depth"])
 
     def depth_of(images: jax.Array) -> Outputs:
-        disparity = model.networks.depth.apply(variables, images, train=False)[0]
+        disparity = network.apply(variables, images, train=False)[0]
         outputs = {"disparity": disparity.astype(jnp.float32)}
         if with_depth:
             depth = depth_from_disparity(outputs["disparity"], min_depth=low, max_depth=high)

@@ -1,13 +1,13 @@
 """The pieces the networks share: convolutions, residual blocks, resampling by fixed factors.
 
 Images and features are [N, H, W, C]. Blocks get their convolution and normalisation as
-constructors (`conv`, `norm`), so that dtype, training mode and synchronisation are set once.
+`Layers`, so that dtype, training mode and synchronisation are set once.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -16,16 +16,25 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from radepth_jax.models.convolve import convolve
+from radepth_jax.models.fence import fenced_relu
 from radepth_jax.models.init import Constant, HeNormal, UniformFanIn
 from radepth_jax.models.norm import BatchNorm
 
 Constructor = Callable[..., Any]
 
 
+class Layers(NamedTuple):
+    """What blocks are made of: constructors of convolutions and of norms, and the ReLU."""
+
+    conv: Constructor
+    norm: Constructor
+    relu: Callable[[Array], Array]
+
+
 def residual_layers(
-    *, train: bool, groups: int, axis_name: str | None, dtype: Any
-) -> tuple[Constructor, Constructor]:
-    """The `conv` and `norm` of the encoders: no bias, He initialisation, BatchNorm."""
+    *, train: bool, groups: int, axis_name: str | None, dtype: Any, fence: bool = True
+) -> Layers:
+    """Those of the encoders: no bias, He initialisation, BatchNorm, perhaps `fenced_relu`."""
     conv = partial(
         nn.Conv, use_bias=False, dtype=dtype, kernel_init=HeNormal(), conv_general_dilated=convolve
     )
@@ -36,15 +45,14 @@ def residual_layers(
         axis_name=axis_name,
         dtype=dtype,
     )
-    return conv, norm
+    return Layers(conv, norm, fenced_relu if fence else nn.relu)
 
 
 class ConvNorm(nn.Module):
     """Convolution, BatchNorm and, unless `relu` is off, ReLU."""
 
     features: int
-    conv: Constructor
-    norm: Constructor
+    layers: Layers
     kernel: int = 3
     stride: int = 1
     relu: bool = True
@@ -52,34 +60,33 @@ class ConvNorm(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N h w D"]:
         """Features at 1/`stride` of the size."""
-        x = self.conv(
+        x = self.layers.conv(
             self.features,
             (self.kernel, self.kernel),
             strides=self.stride,
             padding=self.kernel // 2,
             name="conv",
         )(x)
-        x = self.norm(name="bn")(x)
-        return nn.relu(x) if self.relu else x
+        x = self.layers.norm(name="bn")(x)
+        return self.layers.relu(x) if self.relu else x
 
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with a shortcut (He et al., CVPR 2016, fig. 5 left)."""
 
     features: int
-    conv: Constructor
-    norm: Constructor
+    layers: Layers
     stride: int = 1
 
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N h w D"]:
         """Features at 1/`stride` of the size."""
-        layer = partial(ConvNorm, self.features, self.conv, self.norm)
+        layer = partial(ConvNorm, self.features, self.layers)
         y = layer(stride=self.stride, name="layer1")(x)
         y = layer(relu=False, name="layer2")(y)
         if x.shape != y.shape:
             x = layer(kernel=1, stride=self.stride, relu=False, name="shortcut")(x)
-        return nn.relu(x + y)
+        return self.layers.relu(x + y)
 
 
 class Bottleneck(nn.Module):
@@ -89,14 +96,13 @@ class Bottleneck(nn.Module):
     """
 
     features: int
-    conv: Constructor
-    norm: Constructor
+    layers: Layers
     stride: int = 1
 
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N h w 4*D"]:
         """Features at 1/`stride` of the size."""
-        layer = partial(ConvNorm, conv=self.conv, norm=self.norm)
+        layer = partial(ConvNorm, layers=self.layers)
         y = layer(self.features, kernel=1, name="layer1")(x)
         y = layer(self.features, stride=self.stride, name="layer2")(y)
         y = layer(4 * self.features, kernel=1, relu=False, name="layer3")(y)
@@ -104,7 +110,7 @@ class Bottleneck(nn.Module):
             x = layer(4 * self.features, kernel=1, stride=self.stride, relu=False, name="shortcut")(
                 x
             )
-        return nn.relu(x + y)
+        return self.layers.relu(x + y)
 
 
 class Conv(nn.Module):

@@ -53,15 +53,9 @@ def build(config: Mapping[str, Any], *, axis_name: str | None = None) -> Network
     )
 
 
-def looped(networks: Networks) -> Networks:
-    """The same networks, but an HRNet loops over equal blocks and modules in training.
-
-    One of each is then compiled instead of all; variables and results are the same.
-    """
-    encoder = networks.depth.encoder
-    if not isinstance(encoder, HRNet):
-        return networks
-    return networks._replace(depth=networks.depth.clone(encoder=encoder.clone(scan=True)))
+def without_fences(depth: nn.Module) -> nn.Module:
+    """The same network in operations that every program knows, for exports (`fence.py`)."""
+    return depth.clone(encoder=depth.encoder.clone(fence=False))
 
 
 def init_variables(networks: Networks, key: jax.Array, resolution: tuple[int, int]) -> Variables:

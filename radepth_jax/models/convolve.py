@@ -12,10 +12,11 @@ from jaxtyping import Array, Float
 
 Padding = tuple[tuple[int, int], ...]
 
-# Where XLA's CPU backend differentiates by the kernel slowly: fewer channels than the limit, and
-# not a multiple of the unit. For 18 channels padding to 32 is 6 times as fast.
-_CPU_CHANNEL_UNIT = 16
-_CPU_CHANNEL_LIMIT = 32
+# Where XLA's CPU backend differentiates by the kernel slowly: results of many channels, but not a
+# multiple of the first, from a batch that is not a multiple of the second. For HRNet's 18 and 72
+# channels and three views, with a view of zeros it is four times as fast (docs/performance.md).
+_CPU_CHANNELS = 16
+_CPU_BATCH = 4
 
 
 def convolve(
@@ -61,18 +62,16 @@ def _spatial_backward(strides, padding, precision, residuals, cotangent):
     (d_x,) = jax.linear_transpose(lambda x: convolution(x, kernel), x)(cotangent)
 
     def d_kernel(x, cotangent):
-        shape = (*kernel.shape[:-1], cotangent.shape[-1])
-        like = jax.ShapeDtypeStruct(shape, kernel.dtype)
+        like = jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
         return jax.linear_transpose(lambda kernel: convolution(x, kernel), like)(cotangent)[0]
 
-    features = kernel.shape[-1]
-    extra = -features % _CPU_CHANNEL_UNIT
-    if not extra or features > _CPU_CHANNEL_LIMIT:
+    features, extra = kernel.shape[-1], -x.shape[0] % _CPU_BATCH
+    if not extra or features < _CPU_CHANNELS or features % _CPU_CHANNELS == 0:
         return d_x, d_kernel(x, cotangent)
 
     def d_kernel_padded(x, cotangent):
-        wide = jnp.pad(cotangent, ((0, 0), (0, 0), (0, 0), (0, extra)))
-        return d_kernel(x, wide)[..., :features]
+        zeros = ((0, extra), (0, 0), (0, 0), (0, 0))
+        return d_kernel(jnp.pad(x, zeros), jnp.pad(cotangent, zeros))
 
     return d_x, jax.lax.platform_dependent(x, cotangent, cpu=d_kernel_padded, default=d_kernel)
 

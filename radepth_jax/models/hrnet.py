@@ -13,12 +13,11 @@ from jaxtyping import Array, Float
 from radepth_jax.models.blocks import (
     BasicBlock,
     Bottleneck,
-    Constructor,
     ConvNorm,
+    Layers,
     residual_layers,
     upsample_bilinear,
 )
-from radepth_jax.models.repeat import repeat
 
 
 class HRNet(nn.Module):
@@ -33,7 +32,7 @@ class HRNet(nn.Module):
         bottlenecks: bottleneck blocks of the first stage.
         every_stage: also return what the later stages go on from (Zhou et al., DIFFNet,
             BMVC 2021, section 3.1).
-        scan: in training, compile one of several equal blocks and modules, and loop.
+        fence: keep ReLUs apart on a CPU (`fence.py`); off for exports.
         axis_name: mapped axis over which BatchNorm is synchronised.
         dtype: compute type; parameters are float32.
     """
@@ -45,7 +44,7 @@ class HRNet(nn.Module):
     stem_width: int = 64
     bottlenecks: int = 4
     every_stage: bool = False
-    scan: bool = False
+    fence: bool = True
     axis_name: str | None = None
     dtype: Any = jnp.float32
 
@@ -63,17 +62,20 @@ class HRNet(nn.Module):
         With `every_stage`, a list for each size: the stems at 1/2 and 1/4, and every branch after
         each stage.
         """
-        conv, norm = residual_layers(
-            train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
+        layers = residual_layers(
+            train=train,
+            groups=groups,
+            axis_name=self.axis_name,
+            dtype=self.dtype,
+            fence=self.fence,
         )
-        layer = partial(ConvNorm, conv=conv, norm=norm)
-        scan = train and self.scan
+        layer = partial(ConvNorm, layers=layers)
 
         stem = layer(self.stem_width, stride=2, name="stem1")(images)
         x = layer(self.stem_width, stride=2, name="stem2")(stem)
         seen = [[stem], [x], *([] for _ in self.modules)]
         for block in range(self.bottlenecks):
-            x = Bottleneck(self.stem_width, conv, norm, name=f"stage1_block{block}")(x)
+            x = Bottleneck(self.stem_width, layers, name=f"stage1_block{block}")(x)
 
         # The new branch of every stage comes from the coarsest so far; only the first stage's
         # result must also be brought to the finest branch's width.
@@ -89,9 +91,9 @@ class HRNet(nn.Module):
                     name=f"transition{stage - 1}_branch{stage - 1}",
                 )
                 xs = [*xs, new(xs[-1])]
-            names = [f"stage{stage}_module{module}" for module in range(modules)]
-            exchange = partial(ExchangeModule, self.width, self.blocks, conv, norm, scan)
-            xs = repeat(self, names, exchange, xs, scan=scan)
+            for module in range(modules):
+                name = f"stage{stage}_module{module}"
+                xs = ExchangeModule(self.width, self.blocks, layers, name=name)(xs)
             for i, x in enumerate(xs, start=1):
                 seen[i].append(x)
         return seen if self.every_stage else [stem, *xs]
@@ -102,9 +104,7 @@ class ExchangeModule(nn.Module):
 
     width: int
     blocks: int
-    conv: Constructor
-    norm: Constructor
-    scan: bool = False
+    layers: Layers
 
     @nn.compact
     def __call__(self, xs: list[Float[Array, "N h w c"]]) -> list[Float[Array, "N h w c"]]:
@@ -118,13 +118,13 @@ class ExchangeModule(nn.Module):
                     total = total + self._down(other, i, j)
                 elif j > i:
                     total = total + self._up(other, i, j, (x.shape[1], x.shape[2]))
-            fused.append(nn.relu(total))
+            fused.append(self.layers.relu(total))
         return fused
 
     def _branch(self, i: int, x: Float[Array, "N h w c"]) -> Float[Array, "N h w c"]:
-        names = [f"branch{i}_block{block}" for block in range(self.blocks)]
-        block = partial(BasicBlock, self.width * 2**i, self.conv, self.norm)
-        return repeat(self, names, block, x, scan=self.scan)
+        for block in range(self.blocks):
+            x = BasicBlock(self.width * 2**i, self.layers, name=f"branch{i}_block{block}")(x)
+        return x
 
     def _down(self, x: Float[Array, "N h w c"], i: int, j: int) -> Float[Array, "N h2 w2 d"]:
         """From branch j to the coarser i: stride-2 convolutions, widened by the last."""
@@ -132,8 +132,7 @@ class ExchangeModule(nn.Module):
             last = step == i - j - 1
             x = ConvNorm(
                 self.width * 2 ** (i if last else j),
-                self.conv,
-                self.norm,
+                self.layers,
                 stride=2,
                 relu=not last,
                 name=f"fuse{i}_from{j}_step{step}",
@@ -146,8 +145,7 @@ class ExchangeModule(nn.Module):
         """From branch j to the finer i: a 1x1 convolution, then bilinear interpolation."""
         x = ConvNorm(
             self.width * 2**i,
-            self.conv,
-            self.norm,
+            self.layers,
             kernel=1,
             relu=False,
             name=f"fuse{i}_from{j}",

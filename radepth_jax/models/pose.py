@@ -84,13 +84,13 @@ class ConvPose(nn.Module):
         self, pairs: Float[Array, "N H W 6"], train: bool = False, groups: int = 1
     ) -> Pose:
         """As `ResNetPose`."""
-        conv, norm = residual_layers(
+        layers = residual_layers(
             train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
         )
         x = normalise(pairs)
         for i, features in enumerate(self.widths):
             kernel = {0: 7, 1: 5}.get(i, 3)
-            x = ConvNorm(features, conv, norm, kernel=kernel, stride=2, name=f"layer{i}")(x)
+            x = ConvNorm(features, layers, kernel=kernel, stride=2, name=f"layer{i}")(x)
         return _pose(Conv(6, kernel=1, dtype=self.dtype, name="motion")(x), self.scale)
 
 

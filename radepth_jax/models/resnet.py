@@ -19,6 +19,7 @@ class ResNet(nn.Module):
         layers: 18 or 50.
         width: channels of the stem and inside the first stage's blocks; doubled by each stage.
         stages: 3 or 4; the coarsest features are at 1/16 or 1/32.
+        fence: keep ReLUs apart on a CPU (`fence.py`); off for exports.
         axis_name: mapped axis over which BatchNorm is synchronised.
         dtype: compute type; parameters are float32.
     """
@@ -26,6 +27,7 @@ class ResNet(nn.Module):
     layers: int = 18
     width: int = 64
     stages: int = 4
+    fence: bool = True
     axis_name: str | None = None
     dtype: Any = jnp.float32
 
@@ -39,19 +41,22 @@ class ResNet(nn.Module):
         self, images: Float[Array, "N H W C"], train: bool = False, groups: int = 1
     ) -> list[Float[Array, "N h w c"]]:
         """Features at 1/2 (stem), 1/4, 1/8, 1/16 and, with four stages, 1/32; images in [0, 1]."""
-        conv, norm = residual_layers(
-            train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
+        layers = residual_layers(
+            train=train,
+            groups=groups,
+            axis_name=self.axis_name,
+            dtype=self.dtype,
+            fence=self.fence,
         )
         kind, blocks = LAYERS[self.layers]
-        stem = ConvNorm(self.width, conv, norm, kernel=7, stride=2, name="stem")(normalise(images))
+        stem = ConvNorm(self.width, layers, kernel=7, stride=2, name="stem")(normalise(images))
         x = nn.max_pool(stem, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         features = [stem]
         for stage, number in enumerate(blocks[: self.stages], start=1):
             for block in range(number):
                 x = kind(
                     self.width * 2 ** (stage - 1),
-                    conv,
-                    norm,
+                    layers,
                     stride=2 if stage > 1 and block == 0 else 1,
                     name=f"stage{stage}_block{block}",
                 )(x)

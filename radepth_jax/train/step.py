@@ -49,8 +49,6 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
         networks = models.build(
             config.model, axis_name=axis_name if config.batch_norm_sync else None
         )
-        if config.train.loop_blocks:
-            networks = models.looped(networks)
         grad_fn = jax.grad(partial(compute_loss, networks=networks, config=config), has_aux=True)
 
         def compute_part(
