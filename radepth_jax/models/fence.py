@@ -35,12 +35,12 @@ fenced_relu.defvjp(_forward, _backward)
 
 @jax.jit
 def _relu(x: Array) -> Array:
-    return jnp.maximum(x, 0)
+    return jax.lax.max(x, jnp.zeros_like(x))
 
 
 @jax.jit
 def _relu_derivative(y: Array, cotangent: Array) -> Array:
-    return jnp.where(y > 0, cotangent, 0)
+    return jax.lax.select(y > 0, cotangent, jnp.zeros_like(cotangent))
 
 
 def _apart(function: Callable[..., Array], *arrays: Array) -> Array:

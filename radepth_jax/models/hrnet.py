@@ -18,6 +18,7 @@ from radepth_jax.models.blocks import (
     residual_layers,
     upsample_bilinear,
 )
+from radepth_jax.models.repeat import repeat
 
 
 class HRNet(nn.Module):
@@ -91,9 +92,9 @@ class HRNet(nn.Module):
                     name=f"transition{stage - 1}_branch{stage - 1}",
                 )
                 xs = [*xs, new(xs[-1])]
-            for module in range(modules):
-                name = f"stage{stage}_module{module}"
-                xs = ExchangeModule(self.width, self.blocks, layers, name=name)(xs)
+            names = [f"stage{stage}_module{module}" for module in range(modules)]
+            exchange = partial(ExchangeModule, self.width, self.blocks, layers)
+            xs = repeat(self, names, exchange, xs)
             for i, x in enumerate(xs, start=1):
                 seen[i].append(x)
         return seen if self.every_stage else [stem, *xs]
@@ -122,9 +123,8 @@ class ExchangeModule(nn.Module):
         return fused
 
     def _branch(self, i: int, x: Float[Array, "N h w c"]) -> Float[Array, "N h w c"]:
-        for block in range(self.blocks):
-            x = BasicBlock(self.width * 2**i, self.layers, name=f"branch{i}_block{block}")(x)
-        return x
+        names = [f"branch{i}_block{block}" for block in range(self.blocks)]
+        return repeat(self, names, partial(BasicBlock, self.width * 2**i, self.layers), x)
 
     def _down(self, x: Float[Array, "N h w c"], i: int, j: int) -> Float[Array, "N h2 w2 d"]:
         """From branch j to the coarser i: stride-2 convolutions, widened by the last."""
