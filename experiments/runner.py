@@ -20,7 +20,7 @@ from variants import MODES, RESOLUTIONS, TRAINED_AT, VARIANTS, configure
 from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.memory import keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset
-from radepth_jax.errors import UserError
+from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.train.checkpoint import FOLDER
@@ -60,7 +60,7 @@ def parse(description: str, name: str, argv: Sequence[str] | None = None) -> arg
 
 
 def main(run: Callable[[], None]) -> None:
-    """Run an experiment; a user's error is one line and exit code 2."""
+    """Run an experiment; a user's error is one line and exit code 2, a run asked to end, 75."""
     keep_freed_memory()
     use_compilation_cache()
     try:
@@ -68,6 +68,9 @@ def main(run: Callable[[], None]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except PreemptedError as end:
+        print(end, file=sys.stderr)
+        raise SystemExit(PREEMPTED) from None
 
 
 def run_variants(names: Sequence[str], options: argparse.Namespace) -> dict[str, list[Rows]]:
@@ -130,7 +133,11 @@ def start_from_shared(
         if variant.model == VARIANTS[name].model and len(variant.views) == 1:
             shared = workdir.with_name(workdir.name.replace(name, other, 1)) / FOLDER / str(step)
             if shared.is_dir():
-                shutil.copytree(shared, workdir / FOLDER / str(step))
+                part = workdir.with_name(f".{workdir.name}")  # the copy is whole or absent
+                shutil.rmtree(part, ignore_errors=True)
+                shutil.copytree(shared, part / FOLDER / str(step))
+                part.rename(workdir)
+                return
 
 
 def test(config: ConfigDict, workdir: Path) -> Rows:
