@@ -12,11 +12,10 @@ from jaxtyping import Array, Float
 
 Padding = tuple[tuple[int, int], ...]
 
-# Where XLA's CPU backend differentiates by the kernel slowly: results of many channels, but not a
-# multiple of the first, from a batch that is not a multiple of the second. For HRNet's 18 and 72
-# channels and three views, with a view of zeros it is four times as fast (docs/performance.md).
-_CPU_CHANNELS = 16
-_CPU_BATCH = 4
+# Where XLA's CPU backend differentiates by the kernel slowly: from a batch that is no multiple of
+# four, for more than 16 channels, if they are no multiple of 64. For the 18, 32 and 72 channels of
+# RA-Depth and three views, a view of zeros makes it three times as fast (docs/performance.md).
+_CPU_BATCH, _CPU_FEW_CHANNELS, _CPU_CHANNELS = 4, 16, 64
 
 
 def convolve(
@@ -66,7 +65,7 @@ def _spatial_backward(strides, padding, precision, residuals, cotangent):
         return jax.linear_transpose(lambda kernel: convolution(x, kernel), like)(cotangent)[0]
 
     features, extra = kernel.shape[-1], -x.shape[0] % _CPU_BATCH
-    if not extra or features < _CPU_CHANNELS or features % _CPU_CHANNELS == 0:
+    if not extra or features <= _CPU_FEW_CHANNELS or features % _CPU_CHANNELS == 0:
         return d_x, d_kernel(x, cotangent)
 
     def d_kernel_padded(x, cotangent):

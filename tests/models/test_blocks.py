@@ -54,7 +54,7 @@ def test_reflection_padding(size):
 
 @pytest.mark.parametrize("kernel", [1, 3, 7])
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("features", [3, 16, 40])
+@pytest.mark.parametrize("features", [3, 16, 40, 64])
 def test_convolution_and_derivative_are_the_library_s(kernel, stride, features):
     x = image(2, 6, 8, 4)
     weights = image(kernel, kernel, 4, features, seed=1)
