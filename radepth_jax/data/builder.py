@@ -9,7 +9,7 @@ import functools
 import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
@@ -25,7 +25,6 @@ SHARD_BYTES = 256 * 2**20
 Progress = Callable[[str, int, int | None], None]
 """Called with (split, records written so far, total or None)."""
 
-T = TypeVar("T")
 Store = Callable[[Any], tuple[dict[str, Any] | None, Any]]
 """A thing -> its row and a note of it, or None and why it is left out. Pickled for Beam."""
 
@@ -154,7 +153,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
     def _write_split(
         self,
         split: str,
-        things: Iterable[T],
+        things: Iterable[Any],
         store: Store,
         problems: list[str],
         total: int | None = None,
@@ -207,7 +206,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
         self,
         download_config: tfds.download.DownloadConfig,
         split: str,
-        things: Iterable[T],
+        things: Iterable[Any],
         store: Store,
         problems: list[str],
         total: int | None = None,
