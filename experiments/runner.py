@@ -226,4 +226,4 @@ def mean_metrics(seeds: list[Rows], resolutions: Sequence[str]) -> dict[str, flo
 
 def seven(metrics: dict[str, float]) -> str:
     """As published tables write them: AbsRel SqRel RMSE RMSElog d1 d2 d3."""
-    return " ".join(f"{metrics[metric]:.3f}".replace("0.", ".", 1) for metric in METRICS)
+    return " ".join(f"{metrics[metric]:.3f}".removeprefix("0") for metric in METRICS)

@@ -9,6 +9,7 @@ import pytest
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
+from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.models import presets
 from radepth_jax.train.checkpoint import FOLDER
 from radepth_jax.train.config import check_config
@@ -40,6 +41,14 @@ def test_complexity_is_that_of_the_published_networks(name, gmacs, published_par
     row = complexity.measure(name, (640, 192), batch=1, repeats=0)
     np.testing.assert_allclose(row["macs"] / 1e9, gmacs, rtol=0.02)
     np.testing.assert_allclose(row["published_parameters"], published_parameters, atol=600)
+
+
+def test_metrics_are_written_as_published_tables_do():
+    import runner
+
+    values = (0.1, 10.466, 20.0, 0.0604, 0.999, 1.0, 0.5)
+    written = runner.seven(dict(zip(METRICS, values, strict=True)))
+    assert written == ".100 10.466 20.000 .060 .999 1.000 .500"
 
 
 def test_every_variant_has_a_config_of_both_sizes():
