@@ -110,7 +110,7 @@ def write_split(
         max_examples_per_split=None,
         example_writer=ExampleWriter(tfds.core.FileFormat.ARRAY_RECORD),
     )
-    with _failing_plainly(options), pipeline.maybe_beam_pipeline():
+    with _failing_plainly(), pipeline.maybe_beam_pipeline():
         stored = (
             pipeline.beam_pipeline
             | f"{split}: list" >> apache_beam.Create(keys)
@@ -166,7 +166,7 @@ def _write_json(values: list[Any], path: str) -> None:
 
 
 @contextlib.contextmanager
-def _failing_plainly(options: Any) -> Iterator[None]:
+def _failing_plainly() -> Iterator[None]:
     """Turns whatever a pipeline raises into a UserError of one line, with the rest as its cause."""
     try:
         yield
