@@ -7,7 +7,10 @@ The cold start uses an empty compilation cache, the warm one the cache that the 
 
     python experiments/benchmark.py --compare torch --resolution 320x96 --batch 1,4
 
-times our training step and inference and plain PyTorch's (`torch_ra_depth.py`) in turns.
+times our training step and inference and plain PyTorch's (`torch_ra_depth.py`) in turns. On a GPU:
+
+    python experiments/benchmark.py --compare torch --resolution 640x192 --batch 1,12,16 \
+        --dtype float32,bfloat16 --torch eager,compiled_bf16
 """
 
 import argparse
@@ -22,6 +25,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import compare_torch
 
 COLUMNS = (
     "model", "resolution", "batch", "dtype", "first_step_cold_s", "first_step_cached_s", "step_s",
@@ -40,9 +45,13 @@ def main() -> None:
     parser.add_argument("--data_dir", default="runs/benchmark/data")
     parser.add_argument("--output", default="runs/benchmark/benchmark.json", type=Path)
     parser.add_argument("--compare", choices=("torch",), help="with plain PyTorch, in turns")
+    parser.add_argument("--torch", default="eager", help="also compiled, compiled_bf16")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side, with --compare")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    unknown = set(options.torch.split(",")) - set(compare_torch.TORCH)
+    if unknown:
+        parser.error(f"--torch {', '.join(unknown)}: expected {', '.join(compare_torch.TORCH)}")
     if options.compare:
         compare(options)
         return
@@ -76,22 +85,24 @@ def main() -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Time the full-size network against PyTorch and store the figures."""
-    import compare_torch
-
     rows = []
     for resolution, batch in itertools.product(
         options.resolution.split(","), map(int, options.batch.split(","))
     ):
-        row = compare_torch.compare(resolution, batch, options.steps, options.rounds)
+        row = compare_torch.compare(
+            resolution,
+            batch,
+            options.steps,
+            options.rounds,
+            ours=options.dtype.split(","),
+            theirs=options.torch.split(","),
+        )
         rows.append(row)
         print(f"{resolution} batch {batch}: first losses {row['losses']}")
+        print(f"  peak memory, GiB: {format_values(row['peak_memory_gb'])}")
         for work in ("train", "infer"):
-            seconds = row[work]
-            print(
-                f"  {work}: ours {seconds['jax_s']:.3f} s, PyTorch {seconds['torch_s']:.3f} s, "
-                f"PyTorch / ours {seconds['ratio']:.2f}",
-                flush=True,
-            )
+            print(f"  {work}, seconds: {format_values(row[work]['seconds'])}")
+            print(f"  {work}, ratios: {format_values(row[work]['ratios'])}", flush=True)
     write(options.output, rows)
 
 
@@ -205,6 +216,11 @@ def machine() -> dict:
         "jax": jax.__version__,
         "python": platform.python_version(),
     }
+
+
+def format_values(values: dict[str, float]) -> str:
+    """Named numbers on a line."""
+    return ", ".join(f"{name} {format_value(value)}" for name, value in values.items())
 
 
 def format_value(value: object) -> str:

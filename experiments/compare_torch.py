@@ -1,12 +1,14 @@
-"""Our training step and inference against plain PyTorch's, in turns, in two processes.
+"""Our training step and inference against plain PyTorch's, in turns, each in a process of its own.
 
-`python experiments/benchmark.py --compare torch`. Both processes use the same machine, take
-turns of a few steps, and start from the same weights, views and loss, which is shown first. Our
-step also makes the views; PyTorch's is given them, as a loader would.
+`python experiments/benchmark.py --compare torch`. The processes use the same machine, take turns
+of a few steps, and start from the same weights, views and loss, which is shown first. Our step
+also makes the views; PyTorch's is given them, as a loader would.
 """
 
+import itertools
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -15,23 +17,40 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 FRAMES = (192, 640)  # native height and width
 
 
-def compare(resolution: str, batch: int, steps: int, rounds: int) -> dict:
-    """Medians of both sides and their ratios, for one resolution and batch size.
+class Way(NamedTuple):
+    """How PyTorch runs: compiled, and with the networks under bfloat16 autocast, or neither."""
+
+    compiled: bool
+    bfloat16: bool
+
+
+TORCH = {"eager": Way(False, False), "compiled": Way(True, False), "compiled_bf16": Way(True, True)}
+
+
+def compare(
+    resolution: str, batch: int, steps: int, rounds: int, ours: list[str], theirs: list[str]
+) -> dict:
+    """Medians of all sides, and the ratios of PyTorch's to ours, for one resolution and batch size.
 
     Args:
         resolution: "320x96".
         batch: samples a step, and images an inference.
         steps: of each side in a turn.
         rounds: turns.
+        ours: our compute types, float32 or bfloat16.
+        theirs: PyTorch's ways, of `TORCH`.
     """
-    cell = json.dumps({"resolution": resolution, "batch": batch})
-    sides = {name: Side(name, cell) for name in ("jax", "torch")}
-    weights = sides["jax"].ask("export")
-    sides["torch"].ask(f"import {weights}")
+    names = [*(("jax", dtype) for dtype in ours), *(("torch", way) for way in theirs)]
+    sides = {f"{kind} {way}": Side(kind, way, resolution, batch) for kind, way in names}
+    weights = next(iter(sides.values())).ask("export")
+    for name, side in sides.items():
+        if name.startswith("torch"):
+            side.ask(f"import {weights}")
     losses = {name: side.ask("check") for name, side in sides.items()}
     result: dict = {"resolution": resolution, "batch": batch, "losses": losses}
     for work in ("train", "infer"):
@@ -42,9 +61,16 @@ def compare(resolution: str, batch: int, steps: int, rounds: int) -> dict:
             for name, side in sides.items():
                 times[name] += side.ask(f"{work} {steps}")
         medians = {name: statistics.median(values) for name, values in times.items()}
-        result[work] = {f"{name}_s": value for name, value in medians.items()}
-        result[work]["ratio"] = medians["torch"] / medians["jax"]
-        result[work]["times"] = times
+        result[work] = {
+            "seconds": medians,
+            "ratios": {
+                f"{b} / {a}": medians[b] / medians[a]
+                for a, b in itertools.product(medians, medians)
+                if a.startswith("jax") and b.startswith("torch")
+            },
+            "times": times,
+        }
+    result["peak_memory_gb"] = {name: side.ask("memory") for name, side in sides.items()}
     for side in sides.values():
         side.close()
     Path(weights).unlink()
@@ -54,11 +80,15 @@ def compare(resolution: str, batch: int, steps: int, rounds: int) -> dict:
 class Side:
     """A process that works when asked."""
 
-    def __init__(self, name: str, cell: str):
-        command = [sys.executable, __file__, name, cell]
-        self.name = name
+    def __init__(self, kind: str, way: str, resolution: str, batch: int):
+        cell = {"way": way, "resolution": resolution, "batch": batch}
+        self.name = f"{kind} {way}"
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, kind, json.dumps(cell)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"},  # they share a GPU
         )
 
     def ask(self, request: str):
@@ -95,7 +125,12 @@ def timed(work: Callable[[], None], times: int) -> list[float]:
     return took
 
 
-def jax_side(resolution: str, batch: int) -> None:
+def peak_of_process() -> float:
+    """The most memory this process ever had, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def jax_side(way: str, resolution: str, batch: int) -> None:
     import jax
     import numpy as np
 
@@ -113,6 +148,7 @@ def jax_side(resolution: str, batch: int) -> None:
     config = default_config()
     config.views.resolution = parse_resolution("--resolution", resolution)
     config.views.jitter = 0.0
+    config.model.dtype = way
     config.data.batch_size = batch
     height, width = FRAMES
     rng = np.random.default_rng(0)
@@ -160,18 +196,26 @@ def jax_side(resolution: str, batch: int) -> None:
         elif request == "check":
             train()
             answer(float(metrics["total"]))
+        elif request == "memory":
+            stats = jax.local_devices()[0].memory_stats() or {}
+            peak = stats.get("peak_bytes_in_use", 0) / 2**30
+            answer(peak or peak_of_process())
         else:
             answer(timed({"train": train, "infer": infer}[request], int(argument)))
 
 
-def torch_side(resolution: str, batch: int) -> None:
+def torch_side(way: str, resolution: str, batch: int) -> None:
+    del resolution, batch  # the views have them
     import numpy as np
     import torch
     from torch_ra_depth import RADepth, training_step
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = RADepth()
+    model = RADepth(bfloat16=TORCH[way].bfloat16)
+    if TORCH[way].compiled:
+        model.loss = torch.compile(model.loss)
+        model.disparity = torch.compile(model.disparity)
     views: dict[str, dict] = {}
 
     def wait() -> None:
@@ -209,12 +253,16 @@ def torch_side(resolution: str, batch: int) -> None:
                         weights.setdefault(path[0], {})[path[1]] = value
             model.load(weights)
             model = model.to(device, memory_format=torch.channels_last)
-            optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+            fused = device.type == "cuda"
+            optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=fused)
             loss: list[torch.Tensor] = []
             answer(None)
         elif request == "check":
             train()
             answer(float(loss[-1]))
+        elif request == "memory":
+            peak = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0
+            answer(peak or peak_of_process())
         else:
             answer(timed({"train": train, "infer": infer}[request], int(argument)))
 

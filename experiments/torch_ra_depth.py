@@ -225,10 +225,14 @@ class PoseHead(nn.Module):
 
 
 class RADepth(nn.Module):
-    """All four networks, and the training loss of a batch of views."""
+    """All four networks, and the training loss of a batch of views.
 
-    def __init__(self):
+    With `bfloat16` the networks run under autocast; geometry and losses are float32 in any case.
+    """
+
+    def __init__(self, bfloat16=False):
         super().__init__()
+        self.bfloat16 = bfloat16
         self.encoder, self.depth = HRNet(), HRDecoder()
         self.pose_encoder, self.pose = ResNet18(), PoseHead()
 
@@ -240,15 +244,21 @@ class RADepth(nn.Module):
             module = getattr(self, name)
             module.load_state_dict({k.removeprefix(prefix): v for k, v in given.items()})
 
+    def autocast(self, device):
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16)
+
     def disparity(self, images):
-        return self.depth(self.encoder(images))
+        with self.autocast(images.device):
+            return self.depth(self.encoder(images)).float()
 
     def motion(self, frames):
         """source_T_target [B, 4, 4] of each source; pairs are seen in temporal order."""
         target, transforms = frames[:, 0], []
         for index, offset in enumerate(OFFSETS, start=1):
             pair = (frames[:, index], target) if offset < 0 else (target, frames[:, index])
-            matrix = rigid(*self.pose(self.pose_encoder(torch.cat(pair, 1))))
+            with self.autocast(target.device):
+                axisangle, translation = self.pose(self.pose_encoder(torch.cat(pair, 1)))
+            matrix = rigid(axisangle.float(), translation.float())
             transforms.append(invert(matrix) if offset < 0 else matrix)
         return transforms
 

@@ -32,7 +32,9 @@ class Networks(NamedTuple):
     pose: nn.Module
 
 
-def build(config: Mapping[str, Any], *, axis_name: str | None = None) -> Networks:
+def build(
+    config: Mapping[str, Any], *, axis_name: str | None = None, rematerialise: bool = False
+) -> Networks:
     """Build the networks that `config.model` describes.
 
     Args:
@@ -40,13 +42,15 @@ def build(config: Mapping[str, Any], *, axis_name: str | None = None) -> Network
             `pose`, each of these with a `name` and its own fields. Any encoder goes with any
             decoder, but that `attention` needs `hrnet`.
         axis_name: mapped axis over which BatchNorm is synchronised; `None`: not at all.
+        rematerialise: compute activations once more for the derivative instead of keeping them:
+            less memory, more time.
 
     Raises:
         UserError: an unknown name or field, or a value that does not fit.
     """
     _check_fields("model", config, ("dtype", "depth", "pose"))
     dtype = DTYPES[_choice("model.dtype", config["dtype"], DTYPES)]
-    shared = {"axis_name": axis_name, "dtype": dtype}
+    shared = {"axis_name": axis_name, "dtype": dtype, "rematerialise": rematerialise}
     pose = _choice("model.pose.name", config["pose"]["name"], _POSE)
     return Networks(
         depth=_depth_network(config["depth"], **shared), pose=_POSE[pose](config["pose"], **shared)
@@ -114,7 +118,11 @@ def _depth_network(config: Mapping[str, Any], **shared: Any) -> DepthNetwork:
         )
     built = _ENCODERS[encoder_name](encoder, every_stage=decoder_name == "attention", **shared)
     features = int(math.log2(built.stride))
-    return DepthNetwork(built, _DECODERS[decoder_name](decoder, features, shared["dtype"]))
+    return DepthNetwork(
+        built,
+        _DECODERS[decoder_name](decoder, features, shared["dtype"]),
+        shared["rematerialise"],
+    )
 
 
 def _hrnet(config: Mapping[str, Any], *, every_stage: bool, **shared: Any) -> HRNet:
@@ -200,19 +208,20 @@ def _initial_disparity(config: Mapping[str, Any]) -> float | None:
     return initial or None
 
 
-def _resnet_pose(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any) -> ResNetPose:
+def _resnet_pose(config: Mapping[str, Any], **shared: Any) -> ResNetPose:
     _check_fields("model.pose", config, ("name",))
-    return ResNetPose(axis_name=axis_name, dtype=dtype)
+    return ResNetPose(**shared)
 
 
-def _conv_pose(config: Mapping[str, Any], *, axis_name: str | None, dtype: Any) -> ConvPose:
+def _conv_pose(config: Mapping[str, Any], *, rematerialise: bool, **shared: Any) -> ConvPose:
+    del rematerialise  # it is small
     _check_fields("model.pose", config, presets.CONV_POSE)
     widths = tuple(config["widths"])
     if not widths or min(widths) < 1:
         raise UserError(f"model.pose.widths is {widths}: expected channels, such as (16, 32, 64)")
     if not config["scale"] > 0:
         raise UserError(f"model.pose.scale is {config['scale']}: expected a positive number")
-    return ConvPose(widths=widths, scale=config["scale"], axis_name=axis_name, dtype=dtype)
+    return ConvPose(widths=widths, scale=config["scale"], **shared)
 
 
 _ENCODERS: dict[str, Callable[..., Any]] = {"hrnet": _hrnet, "resnet": _resnet}

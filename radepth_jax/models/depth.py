@@ -14,10 +14,12 @@ class DepthNetwork(nn.Module):
     Attributes:
         encoder: has a `stride`, and gives features at 1/2, 1/4, ... 1/`stride`.
         decoder: makes of them disparities at 1, 1/2, ..., as many as it supervises.
+        rematerialise: for the derivative, compute what is inside the decoder once more.
     """
 
     encoder: nn.Module
     decoder: nn.Module
+    rematerialise: bool = False
 
     @property
     def stride(self) -> int:
@@ -38,7 +40,10 @@ class DepthNetwork(nn.Module):
         Raises:
             UserError: the images' size or number does not fit.
         """
-        return self.decoder(self.encode(images, train=train, groups=groups))
+        features = self.encode(images, train=train, groups=groups)
+        if self.rematerialise:
+            return nn.remat(lambda decoder, features: decoder(features))(self.decoder, features)
+        return self.decoder(features)
 
     def encode(
         self, images: Float[Array, "N H W 3"], train: bool = False, groups: int = 1

@@ -34,6 +34,8 @@ class HRNet(nn.Module):
         every_stage: also return what the later stages go on from (Zhou et al., DIFFNet,
             BMVC 2021, section 3.1).
         fence: keep ReLUs apart on a CPU (`fence.py`); off for exports.
+        rematerialise: keep the results of bottlenecks and exchange modules alone for the
+            derivative, and compute what is inside them once more.
         axis_name: mapped axis over which BatchNorm is synchronised.
         dtype: compute type; parameters are float32.
     """
@@ -46,6 +48,7 @@ class HRNet(nn.Module):
     bottlenecks: int = 4
     every_stage: bool = False
     fence: bool = True
+    rematerialise: bool = False
     axis_name: str | None = None
     dtype: Any = jnp.float32
 
@@ -75,8 +78,11 @@ class HRNet(nn.Module):
         stem = layer(self.stem_width, stride=2, name="stem1")(images)
         x = layer(self.stem_width, stride=2, name="stem2")(stem)
         seen = [[stem], [x], *([] for _ in self.modules)]
+        bottleneck, module = (
+            nn.remat(kind) if self.rematerialise else kind for kind in (Bottleneck, ExchangeModule)
+        )
         for block in range(self.bottlenecks):
-            x = Bottleneck(self.stem_width, layers, name=f"stage1_block{block}")(x)
+            x = bottleneck(self.stem_width, layers, name=f"stage1_block{block}")(x)
 
         # The new branch of every stage comes from the coarsest so far; only the first stage's
         # result must also be brought to the finest branch's width.
@@ -92,8 +98,8 @@ class HRNet(nn.Module):
                     name=f"transition{stage - 1}_branch{stage - 1}",
                 )
                 xs = [*xs, new(xs[-1])]
-            names = [f"stage{stage}_module{module}" for module in range(modules)]
-            exchange = partial(ExchangeModule, self.width, self.blocks, layers)
+            names = [f"stage{stage}_module{number}" for number in range(modules)]
+            exchange = partial(module, self.width, self.blocks, layers)
             xs = repeat(self, names, exchange, xs)
             for i, x in enumerate(xs, start=1):
                 seen[i].append(x)

@@ -37,6 +37,7 @@ class PoseHead(nn.Module):
 class ResNetPose(nn.Module):
     """ResNet-18 on two frames and the head: 12,500,492 parameters."""
 
+    rematerialise: bool = False  # as of `ResNet`
     axis_name: str | None = None
     dtype: Any = jnp.float32
 
@@ -55,7 +56,12 @@ class ResNetPose(nn.Module):
             Axis-angle [N, 3] in radians and translation [N, 3], of the second frame's camera
             coordinates from the first's.
         """
-        encoder = ResNet(axis_name=self.axis_name, dtype=self.dtype, name="encoder")
+        encoder = ResNet(
+            rematerialise=self.rematerialise,
+            axis_name=self.axis_name,
+            dtype=self.dtype,
+            name="encoder",
+        )
         features = encoder(pairs, train=train, groups=groups)
         return PoseHead(dtype=self.dtype, name="head")(features[-1])
 

@@ -20,6 +20,8 @@ class ResNet(nn.Module):
         width: channels of the stem and inside the first stage's blocks; doubled by each stage.
         stages: 3 or 4; the coarsest features are at 1/16 or 1/32.
         fence: keep ReLUs apart on a CPU (`fence.py`); off for exports.
+        rematerialise: keep the results of blocks alone for the derivative, and compute what is
+            inside them once more.
         axis_name: mapped axis over which BatchNorm is synchronised.
         dtype: compute type; parameters are float32.
     """
@@ -28,6 +30,7 @@ class ResNet(nn.Module):
     width: int = 64
     stages: int = 4
     fence: bool = True
+    rematerialise: bool = False
     axis_name: str | None = None
     dtype: Any = jnp.float32
 
@@ -49,6 +52,7 @@ class ResNet(nn.Module):
             fence=self.fence,
         )
         kind, blocks = LAYERS[self.layers]
+        kind = nn.remat(kind) if self.rematerialise else kind
         stem = ConvNorm(self.width, layers, kernel=7, stride=2, name="stem")(normalise(images))
         x = nn.max_pool(stem, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         features = [stem]

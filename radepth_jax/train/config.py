@@ -110,6 +110,9 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # Parts that a step's batch is computed in, one after the other, for a batch that does not fit.
     # Gradients are averaged over them; each has its own BatchNorm statistics.
     config.train.accumulate = 1
+    # Compute activations once more for the derivative instead of keeping them: likewise, for less
+    # time and with the same result.
+    config.train.rematerialise = False
     config.train.log_every = 50
     config.train.picture_every = 1000  # and at the end; 0 is never
     config.train.validate_every = 1000  # likewise

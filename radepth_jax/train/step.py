@@ -47,7 +47,9 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
         axis_name: str | None = None,
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         networks = models.build(
-            config.model, axis_name=axis_name if config.batch_norm_sync else None
+            config.model,
+            axis_name=axis_name if config.batch_norm_sync else None,
+            rematerialise=config.train.rematerialise,
         )
         grad_fn = jax.grad(partial(compute_loss, networks=networks, config=config), has_aux=True)
 

@@ -268,3 +268,26 @@ def test_a_batch_that_does_not_split_into_groups():
         jax.eval_shape(
             lambda: networks.depth.init(jax.random.key(0), jnp.zeros((4, 32, 32, 3)), groups=3)
         )
+
+
+@pytest.mark.parametrize(("name", "share"), [("ra_depth", 0.5), ("monodepth2", 0.6)])
+def test_rematerialising_keeps_less_for_the_same_gradient(name, share):
+    config = presets.tiny(name)
+    images = random_images(2)
+    variables = models.init_variables(models.build(config), jax.random.key(0), (64, 32))["depth"]
+
+    def loss(params, rematerialise):
+        network = models.build(config, rematerialise=rematerialise).depth
+        values = variables | {"params": params}
+        (disparity, *_), stats = network.apply(values, images, train=True, mutable=["batch_stats"])
+        return jnp.mean(jnp.square(disparity)), stats
+
+    kept, found = [], []
+    for rematerialise in (False, True):
+        part = functools.partial(loss, rematerialise=rematerialise)
+        residuals = jax.eval_shape(lambda p, f=part: jax.vjp(f, p)[1], variables["params"])
+        kept.append(parameters(residuals))
+        gradient = jax.jit(jax.grad(part, has_aux=True), compiler_options=FAST_COMPILE)
+        found.append(gradient(variables["params"]))
+    assert kept[1] - parameters(variables) < share * (kept[0] - parameters(variables))
+    assert_trees_close(found[1], found[0], rtol=1e-4, atol=1e-7)
