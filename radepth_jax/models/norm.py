@@ -118,7 +118,12 @@ def _normalise_backward(epsilon, axis_name, residuals, cotangents):
         means = jax.lax.pmean(means, axis_name)
     d_x = (d_normal - means[0] - standard * means[1]) * (inverse * scale[None, None])
     no_gradient = jnp.zeros_like(scale)
-    return d_x.astype(x.dtype), d_scale.sum(axis=(0, 1)), d_bias.sum(axis=(0, 1)), no_gradient
+    return d_x.astype(x.dtype), _add_groups(d_scale), _add_groups(d_bias), no_gradient
+
+
+def _add_groups(parts: Float[Array, "G 1 C"]) -> Float[Array, "C"]:
+    # Not `parts.sum`: XLA would take that sum over the whole batch once more.
+    return sum((part[0] for part in parts[1:]), parts[0, 0])
 
 
 _normalise.defvjp(_normalise_forward, _normalise_backward)
