@@ -1,6 +1,7 @@
-"""Time training, inference and the loader, and print and save the figures.
+"""Time training and the loader, or inference, and print and save the figures.
 
     python experiments/benchmark.py --model ra_depth --resolution 320x96 --batch 1
+    python experiments/benchmark.py --work inference --resolution 320x96,640x192 --batch 1,4,16
 
 Every cell runs in a process of its own, so that peak memory and the cold first step are its own.
 The cold start uses an empty compilation cache, the warm one the cache that the cold one filled.
@@ -18,7 +19,6 @@ import itertools
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,14 +28,15 @@ from pathlib import Path
 
 import compare_torch
 
-COLUMNS = (
-    "model", "resolution", "batch", "dtype", "first_step_cold_s", "first_step_cached_s", "step_s",
-    "samples_per_s", "loader_wait_share", "peak_memory_gb", "inference_images_per_s",
-)  # fmt: skip
+COLUMNS = {
+    "training": ("step_s", "samples_per_s", "loader_wait_share"),
+    "inference": ("seconds", "images_per_s"),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", default="training", choices=tuple(COLUMNS))
     parser.add_argument("--model", default="ra_depth,tiny", help="comma separated presets")
     parser.add_argument("--resolution", default="320x96")
     parser.add_argument("--batch", default="1")
@@ -56,6 +57,7 @@ def main() -> None:
         compare(options)
         return
     if options.cell:
+        measure = {"training": measure_training, "inference": measure_inference}[options.work]
         print("RESULT " + json.dumps(measure(**json.loads(options.cell))))
         return
 
@@ -70,16 +72,18 @@ def main() -> None:
             "batch": int(batch),
             "dtype": dtype,
             "steps": options.steps,
-            "workers": options.workers,
-            "data_dir": options.data_dir,
         }
+        if options.work == "training":
+            cell |= {"workers": options.workers, "data_dir": options.data_dir}
         with tempfile.TemporaryDirectory() as cache:
-            cold = run_cell(cell, cache)
-            warm = run_cell(cell, cache)
-        row = cell | cold | {"first_step_cached_s": warm["first_step_s"]}
-        row["first_step_cold_s"] = row.pop("first_step_s")
+            cold = run_cell(options.work, cell, cache)
+            warm = run_cell(options.work, cell, cache)
+        row = cell | cold | {"first_cached_s": warm["first_s"]}
+        row["first_cold_s"] = row.pop("first_s")
         rows.append(row)
-        print(" ".join(f"{name}={format_value(row[name])}" for name in COLUMNS), flush=True)
+        shown = ("model", "resolution", "batch", "dtype", *COLUMNS[options.work])
+        shown += ("first_cold_s", "first_cached_s", "peak_memory_gb")
+        print(" ".join(f"{name}={format_value(row[name])}" for name in shown), flush=True)
     write(options.output, rows)
 
 
@@ -114,10 +118,10 @@ def write(path: Path, rows: list[dict]) -> None:
     print(path)
 
 
-def run_cell(cell: dict, cache: str) -> dict:
+def run_cell(work: str, cell: dict, cache: str) -> dict:
     """Measure one cell in a fresh process."""
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
-    command = [sys.executable, __file__, "--cell", json.dumps(cell)]
+    command = [sys.executable, __file__, "--work", work, "--cell", json.dumps(cell)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or not lines:
@@ -125,32 +129,38 @@ def run_cell(cell: dict, cache: str) -> dict:
     return json.loads(lines[-1].removeprefix("RESULT "))
 
 
-def measure(
-    *, model: str, resolution: str, batch: int, dtype: str, steps: int, workers: int, data_dir: str
-) -> dict:
-    """Time one configuration in this process."""
+def configure(model: str, resolution: str, batch: int, dtype: str):
+    """The config of a cell, in a process set up as the commands set themselves up."""
     from ml_collections import ConfigDict
 
-    start = time.perf_counter()
-    import jax
-    import numpy as np
-
-    from radepth_jax import models
     from radepth_jax.cli.cache import use_compilation_cache
     from radepth_jax.cli.memory import keep_freed_memory
-    from radepth_jax.data import TrainingSource, device_prefetch, make_loader, open_dataset, prepare
-    from radepth_jax.devices import place_batch, replicate
+    from radepth_jax.models import presets
     from radepth_jax.train.config import default_config, parse_resolution
-    from radepth_jax.train.state import init_state, variables_of
-    from radepth_jax.train.step import make_train_step, pmap_step
 
     keep_freed_memory()
     use_compilation_cache()
     config = default_config()
-    config.model = ConfigDict(getattr(models.presets, model)())
+    config.model = ConfigDict(getattr(presets, model)())
     config.model.dtype = dtype
     config.views.resolution = parse_resolution("--resolution", resolution)
     config.data.batch_size = batch
+    return config
+
+
+def measure_training(
+    *, model: str, resolution: str, batch: int, dtype: str, steps: int, workers: int, data_dir: str
+) -> dict:
+    """Time training in this process."""
+    start = time.perf_counter()
+    import jax
+
+    from radepth_jax.data import TrainingSource, device_prefetch, make_loader, open_dataset, prepare
+    from radepth_jax.devices import place_batch, replicate
+    from radepth_jax.train.state import init_state
+    from radepth_jax.train.step import make_train_step, pmap_step
+
+    config = configure(model, resolution, batch, dtype)
     prepare("street/tiny", data_dir=data_dir)
     source = TrainingSource(open_dataset("street/tiny", data_dir), "train", (0, -1, 1))
 
@@ -179,30 +189,43 @@ def measure(
             count += len(next(alone)["frames"])
         loader_speed = count / (time.perf_counter() - begun)
 
-    networks, variables = models.build(config.model), variables_of(state)
-    width, height = config.views.resolution
-    images = np.random.default_rng(0).random((batch, height, width, 3), dtype=np.float32)
-    predict = jax.jit(lambda v, x: networks.depth.apply(v["depth"], x)[0])
-    jax.block_until_ready(predict(variables, images))
-    inference = []
-    for _ in range(steps):
-        before = time.perf_counter()
-        jax.block_until_ready(predict(variables, images))
-        inference.append(time.perf_counter() - before)
     step_time = statistics.median(took[1:])
-    stats = jax.local_devices()[0].memory_stats() or {}
-    peak = (
-        stats.get("peak_bytes_in_use") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    )
     return {
-        "first_step_s": first_step,
+        "first_s": first_step,
         "import_s": first - start,
         "step_s": step_time,
         "samples_per_s": batch / step_time,
         "loader_wait_share": share,
         "loader_samples_per_s": loader_speed,
-        "peak_memory_gb": peak / 2**30,
-        "inference_images_per_s": batch / statistics.median(inference),
+        "peak_memory_gb": compare_torch.peak_of_jax(),
+    }
+
+
+def measure_inference(*, model: str, resolution: str, batch: int, dtype: str, steps: int) -> dict:
+    """Time the depth network in this process; at batch 1, `seconds` is the latency."""
+    import jax
+    import numpy as np
+
+    from radepth_jax import models
+    from radepth_jax.train.state import init_state, variables_of
+
+    config = configure(model, resolution, batch, dtype)
+    networks = models.build(config.model)
+    variables = jax.device_put(variables_of(init_state(config, 1))["depth"])
+    width, height = config.views.resolution
+    images = np.random.default_rng(0).random((batch, height, width, 3), dtype=np.float32)
+    predict = jax.jit(lambda variables, images: networks.depth.apply(variables, images)[0])
+    took = []
+    for _ in range(steps + 1):
+        before = time.perf_counter()
+        jax.block_until_ready(predict(variables, images))
+        took.append(time.perf_counter() - before)
+    seconds = statistics.median(took[1:])
+    return {
+        "first_s": took[0],
+        "seconds": seconds,
+        "images_per_s": batch / seconds,
+        "peak_memory_gb": compare_torch.peak_of_jax(),
     }
 
 
