@@ -4,8 +4,8 @@ import ctypes
 import sys
 
 # Of glibc's <malloc.h>.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-_LARGEST = 2**31 - 1
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+_NEVER = -1
 
 
 def keep_freed_memory() -> None:
@@ -19,10 +19,7 @@ def keep_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return
-    # One arena, since those of threads cannot grow beyond 64 MB and map larger blocks too.
-    for parameter, value in (
-        (_TRIM_THRESHOLD, _LARGEST),
-        (_MMAP_THRESHOLD, _LARGEST),
-        (_ARENA_MAX, 1),
-    ):
+    # No block is mapped, however large: thresholds are C's int, 2 GiB at most, and a step's workspace
+    # may be more. One arena, since those of threads cannot grow beyond 64 MB.
+    for parameter, value in ((_TRIM_THRESHOLD, _NEVER), (_MMAP_MAX, 0), (_ARENA_MAX, 1)):
         mallopt(parameter, value)
