@@ -33,8 +33,28 @@ def convolve(
         # As a matrix product it compiles and differentiates faster.
         if strides != (1, 1):
             x = jax.lax.slice(x, (0, 0, 0, 0), x.shape, (1, *strides, 1))
-        return jnp.einsum("nhwc,cd->nhwd", x, kernel[0, 0], precision=precision)
+        return _pointwise(x, kernel[0, 0], precision)
     return _spatial(x, kernel, tuple(strides), tuple(padding), precision)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _pointwise(x: Float[Array, "N H W C"], kernel: Float[Array, "C D"], precision: Any) -> Array:
+    return jnp.einsum("nhwc,cd->nhwd", x, kernel, precision=precision)
+
+
+def _pointwise_forward(x, kernel, precision):
+    return _pointwise(x, kernel, precision), (x, kernel)
+
+
+def _pointwise_backward(precision, residuals, cotangent):
+    x, kernel = residuals
+    d_x = jnp.einsum("nhwd,cd->nhwc", cotangent, kernel, precision=precision)
+    # In this order: XLA's CPU backend transposes the first factor, and for the second order computes
+    # all that `cotangent` comes from once more for it.
+    return d_x, jnp.einsum("nhwc,nhwd->cd", x, cotangent, precision=precision)
+
+
+_pointwise.defvjp(_pointwise_forward, _pointwise_backward)
 
 
 def _convolve(x, kernel, strides, padding, precision):
