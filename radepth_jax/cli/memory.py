@@ -19,7 +19,7 @@ def keep_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return
-    # No block is mapped, however large: thresholds are C's int, 2 GiB at most, and a step's workspace
-    # may be more. One arena, since those of threads cannot grow beyond 64 MB.
+    # No block is mapped, however large: a threshold is a C int, 2 GiB at most, and a workspace may
+    # be larger. One arena, since those of threads cannot grow beyond 64 MB.
     for parameter, value in ((_TRIM_THRESHOLD, _NEVER), (_MMAP_MAX, 0), (_ARENA_MAX, 1)):
         mallopt(parameter, value)

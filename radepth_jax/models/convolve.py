@@ -49,8 +49,8 @@ def _pointwise_forward(x, kernel, precision):
 def _pointwise_backward(precision, residuals, cotangent):
     x, kernel = residuals
     d_x = jnp.einsum("nhwd,cd->nhwc", cotangent, kernel, precision=precision)
-    # In this order: XLA's CPU backend transposes the first factor, and for the second order computes
-    # all that `cotangent` comes from once more for it.
+    # In this order: XLA's CPU backend transposes the first factor. It would compute all that
+    # `cotangent` comes from once more to transpose that.
     return d_x, jnp.einsum("nhwc,nhwd->cd", x, cotangent, precision=precision)
 
 
