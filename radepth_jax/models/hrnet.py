@@ -78,9 +78,8 @@ class HRNet(nn.Module):
         stem = layer(self.stem_width, stride=2, name="stem1")(images)
         x = layer(self.stem_width, stride=2, name="stem2")(stem)
         seen = [[stem], [x], *([] for _ in self.modules)]
-        bottleneck, module = (
-            nn.remat(kind) if self.rematerialise else kind for kind in (Bottleneck, ExchangeModule)
-        )
+        bottleneck = nn.remat(Bottleneck) if self.rematerialise else Bottleneck
+        module = nn.remat(ExchangeModule) if self.rematerialise else ExchangeModule
         for block in range(self.bottlenecks):
             x = bottleneck(self.stem_width, layers, name=f"stage1_block{block}")(x)
 
