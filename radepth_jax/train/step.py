@@ -76,8 +76,8 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
         grad_norm = global_norm(grads)
         finite = jnp.isfinite(grad_norm) & jnp.isfinite(terms["total"])
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        # Otherwise the norm below would compute every update once more (as it does on a CPU, where
-        # XLA drops barriers before it fuses).
+        # Otherwise the norm below could compute every update once more. (On a CPU XLA drops the
+        # barrier before it fuses, but does not divide twice.)
         updates = jax.lax.optimization_barrier(updates)
         params = optax.apply_updates(state.params, updates)
         new = (params, batch_stats, opt_state)
