@@ -155,6 +155,7 @@ def measure_training(
     start = time.perf_counter()
     import jax
 
+    from radepth_jax.cli.memory import hold_fragments
     from radepth_jax.data import TrainingSource, device_prefetch, make_loader, open_dataset, prepare
     from radepth_jax.devices import place_batch, replicate
     from radepth_jax.train.state import init_state
@@ -179,6 +180,7 @@ def measure_training(
             state, metrics = step(state, inputs, config.seed)
             jax.block_until_ready(metrics)
             took.append(time.perf_counter() - before)
+            hold_fragments()
             if number == 0:
                 first_step = time.perf_counter() - first
         share = (batches.seconds_waited - waited) / (time.perf_counter() - begun)

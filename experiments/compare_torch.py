@@ -117,6 +117,9 @@ def answer(value) -> None:
 
 
 def timed(work: Callable[[], None], times: int) -> list[float]:
+    from radepth_jax.cli.memory import hold_fragments
+
+    hold_fragments()  # of the turn before, on both sides
     took = []
     for _ in range(times):
         start = time.perf_counter()

@@ -17,7 +17,7 @@ from PIL import Image
 
 from radepth_jax import models
 from radepth_jax.cli.cache import use_compilation_cache
-from radepth_jax.cli.memory import keep_freed_memory
+from radepth_jax.cli.memory import hold_fragments, keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate import priors, report
 from radepth_jax.evaluate.evaluator import evaluate
@@ -57,7 +57,7 @@ def main() -> None:
     say(start, "rendering the street")
     prepare(config.data.name, data_dir=config.data.data_dir)
     say(start, f"training for {config.train.steps} steps")
-    state = train(config, options.workdir)
+    state = train(config, options.workdir, hold_fragments)
 
     say(start, "evaluating on held-out worlds")
     dataset = open_dataset(config.data.name, config.data.data_dir)

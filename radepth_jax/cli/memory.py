@@ -1,11 +1,13 @@
-"""Freed host memory is kept: giving it back costs a fifth of a training step on a CPU."""
+"""Host memory for a training step on a CPU: what is freed is kept, small pieces are put aside."""
 
 import ctypes
+import mmap
 import sys
 
 # Of glibc's <malloc.h>.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 _NEVER = -1
+_DONTNEED = 4  # of <sys/mman.h>
 
 
 def keep_freed_memory() -> None:
@@ -23,3 +25,54 @@ def keep_freed_memory() -> None:
     # be larger. One arena, since those of threads cannot grow beyond 64 MB.
     for parameter, value in ((_TRIM_THRESHOLD, _NEVER), (_MMAP_MAX, 0), (_ARENA_MAX, 1)):
         mallopt(parameter, value)
+
+
+class _Mallinfo(ctypes.Structure):
+    """What glibc's `mallinfo2` returns, in bytes but for `pieces`, the number of free blocks."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in ("arena", "pieces", "_0", "_1", "_2", "_3", "_4", "used", "free", "top")
+    )
+
+
+def hold_fragments(least: int = 50_000) -> int:
+    """Put the free pieces between live blocks aside and give their pages back. Call it after steps.
+
+    Compiling a large program leaves some 200,000 free pieces of all sizes, and glibc sorts every
+    buffer that a step frees in among them: a fifth of a step's time. So they are allocated once
+    more and never freed. Does nothing with fewer than `least` pieces, and without glibc.
+
+    Returns:
+        How many pieces were put aside.
+    """
+    libc = ctypes.CDLL(None)
+    if not sys.platform.startswith("linux") or not hasattr(libc, "mallinfo2"):
+        return 0
+    libc.mallinfo2.restype = _Mallinfo
+    found = libc.mallinfo2()
+    if found.pieces < least:
+        return 0
+    for function in (libc.sbrk, libc.malloc, libc.malloc_usable_size):
+        function.restype = ctypes.c_size_t
+    libc.malloc.argtypes = (ctypes.c_size_t,)
+    libc.free.argtypes = libc.malloc_usable_size.argtypes = (ctypes.c_size_t,)
+    libc.madvise.argtypes = (ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int)
+
+    top = libc.sbrk(0) - found.top  # above it the heap is in one piece
+    size, held, count, page = 2**30, 0, 0, mmap.PAGESIZE
+    while size > 1024:  # smaller ones have lists of their own sizes
+        block = libc.malloc(size)
+        if not block or block >= top or held > found.free:
+            libc.free(block)
+            size = int(size / 1.03)
+            continue
+        usable = libc.malloc_usable_size(block)
+        held, count = held + usable, count + 1
+        begin, end = (
+            -(-block // mmap.PAGESIZE) * mmap.PAGESIZE,
+            (block + usable) // mmap.PAGESIZE * mmap.PAGESIZE,
+        )
+        if end > begin:
+            libc.madvise(begin, end - begin, _DONTNEED)
+    return count

@@ -11,7 +11,7 @@ import radepth_jax
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.files import whole
 from radepth_jax.geometry.camera import depth_from_disparity
-from radepth_jax.models import without_fences
+from radepth_jax.models import portable
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.train.model import Model
 
@@ -40,7 +40,7 @@ def depth_function(
     check_resolution(resolution, model.networks.depth.stride)
     low, high = model.depth_range
     scale = model.metric_scale
-    network = without_fences(model.networks.depth)
+    network = portable(model.networks.depth)
     # Constants of the exported program.
     variables = jax.tree.map(jnp.asarray, model.variables["depth"])
 

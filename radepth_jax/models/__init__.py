@@ -6,8 +6,8 @@ from radepth_jax.models.build import (
     build,
     init_network,
     init_variables,
+    portable,
     variable_shapes,
-    without_fences,
 )
 
 __all__ = [
@@ -16,6 +16,6 @@ __all__ = [
     "build",
     "init_network",
     "init_variables",
+    "portable",
     "variable_shapes",
-    "without_fences",
 ]

@@ -19,11 +19,13 @@ class AttentionDecoder(nn.Module):
         channels: at full size, 1/2, 1/4, ...; one for each size of features.
         initial_disparity: see `disparity_head`.
         dtype: compute type; parameters and the disparities are float32.
+        portable: see `Conv`.
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)
     initial_disparity: float | None = None
     dtype: Any = jnp.float32
+    portable: bool = False
 
     @nn.compact
     def __call__(
@@ -37,7 +39,15 @@ class AttentionDecoder(nn.Module):
             gate = ChannelGate(self.channels[scale], 3, dtype=self.dtype, name=f"gate{scale}")
             x = gate(x)
             fused.append(x)
-        x = ConvElu(self.channels[0], dtype=self.dtype, name="head1")(x)
-        x = ConvElu(self.channels[0], dtype=self.dtype, name="head2")(upsample_nearest(x, 2))
+        x = self._block(self.channels[0], name="head1")(x)
+        x = self._block(self.channels[0], name="head2")(upsample_nearest(x, 2))
         fused.append(x)
-        return disparity_heads(fused[:-5:-1], initial=self.initial_disparity, dtype=self.dtype)
+        return disparity_heads(
+            fused[:-5:-1],
+            initial=self.initial_disparity,
+            dtype=self.dtype,
+            portable=self.portable,
+        )
+
+    def _block(self, features: int, kernel: int = 3, *, name: str) -> ConvElu:
+        return ConvElu(features, kernel, portable=self.portable, dtype=self.dtype, name=name)

@@ -32,9 +32,9 @@ class Layers(NamedTuple):
 
 
 def residual_layers(
-    *, train: bool, groups: int, axis_name: str | None, dtype: Any, fence: bool = True
+    *, train: bool, groups: int, axis_name: str | None, dtype: Any, portable: bool = False
 ) -> Layers:
-    """Those of the encoders: no bias, He initialisation, BatchNorm, perhaps `fenced_relu`."""
+    """Those of the encoders: no bias, He initialisation, BatchNorm, ReLUs fenced or `portable`."""
     conv = partial(
         nn.Conv, use_bias=False, dtype=dtype, kernel_init=HeNormal(), conv_general_dilated=convolve
     )
@@ -45,7 +45,7 @@ def residual_layers(
         axis_name=axis_name,
         dtype=dtype,
     )
-    return Layers(conv, norm, fenced_relu if fence else nn.relu)
+    return Layers(conv, norm, nn.relu if portable else fenced_relu)
 
 
 class ConvNorm(nn.Module):
@@ -120,6 +120,7 @@ class Conv(nn.Module):
         padding: zeros on each side; `None` is half the kernel.
         use_bias: whether it has a bias.
         bias: what the bias starts at; `None` is PyTorch's default.
+        portable: without a choice between platforms (`convolve`), for exports.
     """
 
     features: int
@@ -128,6 +129,7 @@ class Conv(nn.Module):
     padding: int | None = None
     use_bias: bool = True
     bias: float | None = None
+    portable: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -143,7 +145,7 @@ class Conv(nn.Module):
             kernel_init=initial,
             bias_init=initial if self.bias is None else Constant(self.bias),
             dtype=self.dtype,
-            conv_general_dilated=convolve,
+            conv_general_dilated=partial(convolve, portable=self.portable),
             name="conv",
         )(x)
 
@@ -153,14 +155,22 @@ class ConvElu(nn.Module):
 
     features: int
     kernel: int = 3
+    portable: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W D"]:
         """Features of the same size."""
         x = reflect_pad(x) if self.kernel == 3 else x
-        x = Conv(self.features, self.kernel, padding=0, dtype=self.dtype, name="conv")(x)
-        return nn.elu(x)
+        conv = Conv(
+            self.features,
+            self.kernel,
+            padding=0,
+            portable=self.portable,
+            dtype=self.dtype,
+            name="conv",
+        )
+        return nn.elu(conv(x))
 
 
 class ChannelGate(nn.Module):
@@ -190,7 +200,12 @@ class ChannelGate(nn.Module):
 
 
 def disparity_head(
-    x: Float[Array, "N H W C"], *, initial: float | None, dtype: Any, name: str
+    x: Float[Array, "N H W C"],
+    *,
+    initial: float | None,
+    dtype: Any,
+    name: str,
+    portable: bool = False,
 ) -> Float[Array, "N H W 1"]:
     """Disparity in (0, 1), float32: a reflection-padded 3x3 convolution called `name`, sigmoid.
 
@@ -200,20 +215,23 @@ def disparity_head(
             to PyTorch's default, which starts near 0.5.
         dtype: compute type of the convolution.
         name: of the convolution in the module that calls.
+        portable: see `Conv`.
     """
     bias = None if initial is None else math.log(initial / (1.0 - initial))
-    x = Conv(1, padding=0, bias=bias, dtype=dtype, name=name)(reflect_pad(x))
-    return nn.sigmoid(x.astype(jnp.float32))
+    conv = Conv(1, padding=0, bias=bias, portable=portable, dtype=dtype, name=name)
+    return nn.sigmoid(conv(reflect_pad(x)).astype(jnp.float32))
 
 
 def disparity_heads(
-    features: Sequence[Float[Array, "N h w c"]], *, initial: float | None, dtype: Any
+    features: Sequence[Float[Array, "N h w c"]],
+    *,
+    initial: float | None,
+    dtype: Any,
+    portable: bool = False,
 ) -> tuple[Float[Array, "N h w 1"], ...]:
     """A `disparity_head` for the features of every scale, finest first, called `disparity0`, ..."""
-    return tuple(
-        disparity_head(x, initial=initial, dtype=dtype, name=f"disparity{scale}")
-        for scale, x in enumerate(features)
-    )
+    head = partial(disparity_head, initial=initial, dtype=dtype, portable=portable)
+    return tuple(head(x, name=f"disparity{scale}") for scale, x in enumerate(features))
 
 
 def reflect_pad(x: Float[Array, "N H W C"]) -> Float[Array, "N H+2 W+2 C"]:

@@ -57,9 +57,11 @@ def build(
     )
 
 
-def without_fences(depth: nn.Module) -> nn.Module:
-    """The same network in operations that every program knows, for exports (`fence.py`)."""
-    return depth.clone(encoder=depth.encoder.clone(fence=False))
+def portable(depth: nn.Module) -> nn.Module:
+    """The same network in operations that every program knows, for exports."""
+    return depth.clone(
+        encoder=depth.encoder.clone(portable=True), decoder=depth.decoder.clone(portable=True)
+    )
 
 
 def init_variables(networks: Networks, key: jax.Array, resolution: tuple[int, int]) -> Variables:

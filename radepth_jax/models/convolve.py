@@ -25,16 +25,21 @@ def convolve(
     padding: Padding,
     *,
     precision: Any = None,
+    portable: bool = False,
     **unused: Any,
 ) -> Float[Array, "N H2 W2 D"]:
-    """Convolve; `unused` is what `nn.Conv` passes besides: no dilation, one group, NHWC."""
+    """Convolve; `unused` is what `nn.Conv` passes besides: no dilation, one group, NHWC.
+
+    With `portable` the program holds no choice between platforms.
+    """
     del unused
     if kernel.shape[:2] == (1, 1):
         # As a matrix product it compiles and differentiates faster.
         if strides != (1, 1):
             x = jax.lax.slice(x, (0, 0, 0, 0), x.shape, (1, *strides, 1))
         return _pointwise(x, kernel[0, 0], precision)
-    return _spatial(x, kernel, tuple(strides), tuple(padding), precision)
+    form = _convolve if portable else _spatial
+    return form(x, kernel, tuple(strides), tuple(padding), precision)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -68,31 +73,51 @@ def _convolve(x, kernel, strides, padding, precision):
     )
 
 
-_spatial = jax.custom_vjp(_convolve, nondiff_argnums=(2, 3, 4))
+def _convolve_on_cpu(x, kernel, strides, padding, precision):
+    if _padded(padding):
+        return _convolve(x, kernel, strides, padding, precision)
+    # Without any padding XLA's CPU backend takes two to four times as long. So one row more.
+    y = _convolve(x, kernel, strides, ((0, strides[0]), (0, 0)), precision)
+    return y[:, :-1]
+
+
+def _padded(padding: Padding) -> bool:
+    return any(map(any, padding))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _spatial(x, kernel, strides, padding, precision):
+    how = {"strides": strides, "padding": padding, "precision": precision}
+    if _padded(padding):
+        return _convolve(x, kernel, **how)
+    on_cpu, plain = (partial(form, **how) for form in (_convolve_on_cpu, _convolve))
+    return jax.lax.platform_dependent(x, kernel, cpu=on_cpu, default=plain)
 
 
 def _spatial_forward(x, kernel, strides, padding, precision):
-    return _convolve(x, kernel, strides, padding, precision), (x, kernel)
+    return _spatial(x, kernel, strides, padding, precision), (x, kernel)
 
 
 def _spatial_backward(strides, padding, precision, residuals, cotangent):
     x, kernel = residuals
-    convolution = partial(_convolve, strides=strides, padding=padding, precision=precision)
-    (d_x,) = jax.linear_transpose(lambda x: convolution(x, kernel), x)(cotangent)
-
-    def d_kernel(x, cotangent):
-        like = jax.ShapeDtypeStruct(kernel.shape, kernel.dtype)
-        return jax.linear_transpose(lambda kernel: convolution(x, kernel), like)(cotangent)[0]
-
     features, extra = kernel.shape[-1], -x.shape[0] % _CPU_BATCH
-    if not extra or features <= _CPU_FEW_CHANNELS or features % _CPU_CHANNELS == 0:
-        return d_x, d_kernel(x, cotangent)
+    if features <= _CPU_FEW_CHANNELS or features % _CPU_CHANNELS == 0:
+        extra = 0
 
-    def d_kernel_padded(x, cotangent):
-        zeros = ((0, extra), (0, 0), (0, 0), (0, 0))
-        return d_kernel(jnp.pad(x, zeros), jnp.pad(cotangent, zeros))
+    def derivatives(x, kernel, cotangent, form, extra):
+        convolution = partial(form, strides=strides, padding=padding, precision=precision)
+        (d_x,) = jax.linear_transpose(lambda x: convolution(x, kernel), x)(cotangent)
+        if extra:
+            zeros = ((0, extra), (0, 0), (0, 0), (0, 0))
+            x, cotangent = jnp.pad(x, zeros), jnp.pad(cotangent, zeros)
+        (d_kernel,) = jax.linear_transpose(lambda kernel: convolution(x, kernel), kernel)(cotangent)
+        return d_x, d_kernel
 
-    return d_x, jax.lax.platform_dependent(x, cotangent, cpu=d_kernel_padded, default=d_kernel)
+    plain = partial(derivatives, form=_convolve, extra=0)
+    if _padded(padding) and not extra:
+        return plain(x, kernel, cotangent)
+    on_cpu = partial(derivatives, form=_convolve_on_cpu, extra=extra)
+    return jax.lax.platform_dependent(x, kernel, cotangent, cpu=on_cpu, default=plain)
 
 
 _spatial.defvjp(_spatial_forward, _spatial_backward)

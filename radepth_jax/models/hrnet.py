@@ -33,7 +33,7 @@ class HRNet(nn.Module):
         bottlenecks: bottleneck blocks of the first stage.
         every_stage: also return what the later stages go on from (Zhou et al., DIFFNet,
             BMVC 2021, section 3.1).
-        fence: keep ReLUs apart on a CPU (`fence.py`); off for exports.
+        portable: without forms that only XLA knows (`fence.py`), for exports.
         rematerialise: keep the results of bottlenecks and exchange modules alone for the
             derivative, and compute what is inside them once more.
         axis_name: mapped axis over which BatchNorm is synchronised.
@@ -47,7 +47,7 @@ class HRNet(nn.Module):
     stem_width: int = 64
     bottlenecks: int = 4
     every_stage: bool = False
-    fence: bool = True
+    portable: bool = False
     rematerialise: bool = False
     axis_name: str | None = None
     dtype: Any = jnp.float32
@@ -71,7 +71,7 @@ class HRNet(nn.Module):
             groups=groups,
             axis_name=self.axis_name,
             dtype=self.dtype,
-            fence=self.fence,
+            portable=self.portable,
         )
         layer = partial(ConvNorm, layers=layers)
 

@@ -26,11 +26,13 @@ class NestedDecoder(nn.Module):
         head: channels of the last two blocks.
         initial_disparity: see `disparity_head`.
         dtype: compute type; parameters and the disparities are float32.
+        portable: see `Conv`.
     """
 
     head: tuple[int, ...] = (16, 16)
     initial_disparity: float | None = None
     dtype: Any = jnp.float32
+    portable: bool = False
 
     @nn.compact
     def __call__(
@@ -45,10 +47,15 @@ class NestedDecoder(nn.Module):
                 nodes[row, column] = self._node(
                     nodes[row + 1, column - 1], skips, row, ends=row + column == last
                 )
-        finest = ConvElu(self.head[0], dtype=self.dtype, name="head1")(nodes[0, last])
-        finest = ConvElu(self.head[1], dtype=self.dtype, name="head2")(upsample_nearest(finest, 2))
+        finest = self._block(self.head[0], name="head1")(nodes[0, last])
+        finest = self._block(self.head[1], name="head2")(upsample_nearest(finest, 2))
         seen = [finest, *(nodes[row, last - row] for row in range(3))]
-        return disparity_heads(seen, initial=self.initial_disparity, dtype=self.dtype)
+        return disparity_heads(
+            seen,
+            initial=self.initial_disparity,
+            dtype=self.dtype,
+            portable=self.portable,
+        )
 
     def _node(
         self,
@@ -61,11 +68,14 @@ class NestedDecoder(nn.Module):
         """X_rc from X_r+1,c-1 and all nodes to its left; `ends`: the last of its row."""
         name = f"{row}{len(skips)}"
         width = below.shape[-1] // 2
-        sent = ConvElu(width, dtype=self.dtype, name=f"up{name}")(below)
+        sent = self._block(width, name=f"up{name}")(below)
         x = jnp.concatenate([upsample_nearest(sent, 2), *skips], axis=-1)
         if ends:
             return ChannelGate(width, dtype=self.dtype, name=f"gate{name}")(x)
         if len(skips) > 1:
             reduce = Conv(2 * width, 1, use_bias=False, dtype=self.dtype, name=f"reduce{name}")
             x = reduce(x)
-        return ConvElu(width, dtype=self.dtype, name=f"fuse{name}")(x)
+        return self._block(width, name=f"fuse{name}")(x)
+
+    def _block(self, features: int, kernel: int = 3, *, name: str) -> ConvElu:
+        return ConvElu(features, kernel, portable=self.portable, dtype=self.dtype, name=name)

@@ -19,7 +19,7 @@ class ResNet(nn.Module):
         layers: 18 or 50.
         width: channels of the stem and inside the first stage's blocks; doubled by each stage.
         stages: 3 or 4; the coarsest features are at 1/16 or 1/32.
-        fence: keep ReLUs apart on a CPU (`fence.py`); off for exports.
+        portable: without forms that only XLA knows (`fence.py`), for exports.
         rematerialise: keep the results of blocks alone for the derivative, and compute what is
             inside them once more.
         axis_name: mapped axis over which BatchNorm is synchronised.
@@ -29,7 +29,7 @@ class ResNet(nn.Module):
     layers: int = 18
     width: int = 64
     stages: int = 4
-    fence: bool = True
+    portable: bool = False
     rematerialise: bool = False
     axis_name: str | None = None
     dtype: Any = jnp.float32
@@ -49,7 +49,7 @@ class ResNet(nn.Module):
             groups=groups,
             axis_name=self.axis_name,
             dtype=self.dtype,
-            fence=self.fence,
+            portable=self.portable,
         )
         kind, blocks = LAYERS[self.layers]
         kind = nn.remat(kind) if self.rematerialise else kind

@@ -19,11 +19,13 @@ class SkipDecoder(nn.Module):
         channels: at full size, 1/2, 1/4, ...; one for each of the features.
         initial_disparity: see `disparity_head`.
         dtype: compute type; parameters and the disparities are float32.
+        portable: see `Conv`.
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)
     initial_disparity: float | None = None
     dtype: Any = jnp.float32
+    portable: bool = False
 
     @nn.compact
     def __call__(
@@ -34,9 +36,17 @@ class SkipDecoder(nn.Module):
         fused = []
         for scale in reversed(range(len(features))):
             width = self.channels[scale]
-            x = upsample_nearest(ConvElu(width, dtype=self.dtype, name=f"up{scale}")(x), 2)
+            x = upsample_nearest(self._block(width, name=f"up{scale}")(x), 2)
             if scale:
                 x = jnp.concatenate([x, features[scale - 1]], axis=-1)
-            x = ConvElu(width, dtype=self.dtype, name=f"fuse{scale}")(x)
+            x = self._block(width, name=f"fuse{scale}")(x)
             fused.append(x)
-        return disparity_heads(fused[:-5:-1], initial=self.initial_disparity, dtype=self.dtype)
+        return disparity_heads(
+            fused[:-5:-1],
+            initial=self.initial_disparity,
+            dtype=self.dtype,
+            portable=self.portable,
+        )
+
+    def _block(self, features: int, kernel: int = 3, *, name: str) -> ConvElu:
+        return ConvElu(features, kernel, portable=self.portable, dtype=self.dtype, name=name)

@@ -52,13 +52,13 @@ def test_reflection_padding(size):
     np.testing.assert_array_equal(reflect_pad(x), expected)
 
 
-@pytest.mark.parametrize("kernel", [1, 3, 7])
+@pytest.mark.parametrize(("kernel", "pad"), [(1, 0), (3, 1), (7, 3), (3, 0), (4, 0)])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("features", [3, 16, 40, 64])
-def test_convolution_and_derivative_are_the_library_s(kernel, stride, features):
+def test_convolution_and_derivative_are_the_library_s(kernel, pad, stride, features):
     x = image(2, 6, 8, 4)
     weights = image(kernel, kernel, 4, features, seed=1)
-    padding = ((kernel // 2, kernel // 2),) * 2
+    padding = ((pad, pad),) * 2
 
     def library(x, weights):
         return jax.lax.conv_general_dilated(
@@ -74,3 +74,14 @@ def test_convolution_and_derivative_are_the_library_s(kernel, stride, features):
     cotangent = image(*expected.shape, seed=2)
     for a, b in zip(back(cotangent), expected_back(cotangent), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda"])
+def test_without_padding_only_a_cpu_computes_a_row_more(platform):
+    def program(**options):
+        x, weights = jnp.zeros((1, 8, 10, 4)), jnp.zeros((3, 3, 4, 16))
+        form = jax.jit(lambda x, weights: convolve(x, weights, (1, 1), ((0, 0),) * 2, **options))
+        return form.trace(x, weights).lower(lowering_platforms=(platform,)).as_text()
+
+    assert ("tensor<1x7x8x16xf32>" in program()) == (platform == "cpu")
+    assert "tensor<1x7x8x16xf32>" not in program(portable=True)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from radepth_jax.models import build, presets, without_fences
+from radepth_jax.models import build, portable, presets
 from radepth_jax.models.fence import fenced_relu
 
 
@@ -46,6 +46,6 @@ def test_exports_have_none():
     depth = build(presets.tiny()).depth
     images = jnp.zeros((1, 32, 64, 3))
     variables = jax.eval_shape(depth.init, jax.random.key(0), images)
-    for network, there in ((depth, True), (without_fences(depth), False)):
+    for network, there in ((depth, True), (portable(depth), False)):
         text = jax.jit(network.apply).lower(variables, images).as_text()
         assert ("inlineable" in text) == there
