@@ -69,10 +69,8 @@ def hold_fragments(least: int = 50_000) -> int:
             continue
         usable = libc.malloc_usable_size(block)
         held, count = held + usable, count + 1
-        begin, end = (
-            -(-block // mmap.PAGESIZE) * mmap.PAGESIZE,
-            (block + usable) // mmap.PAGESIZE * mmap.PAGESIZE,
-        )
+        begin = -(-block // page) * page
+        end = (block + usable) // page * page
         if end > begin:
             libc.madvise(begin, end - begin, _DONTNEED)
     return count
