@@ -78,7 +78,8 @@ def measure(name: str, resolution: tuple[int, int], batch: int, repeats: int) ->
     width, height = resolution
     shapes = models.variable_shapes(networks, resolution)["depth"]
     images = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
-    lowered = jax.jit(networks.depth.apply).lower(shapes, images)
+    depth = models.portable(networks.depth)  # one form, without a choice between platforms
+    lowered = jax.jit(depth.apply).lower(shapes, images)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
     unused = sum(
         int(np.prod(shape))
@@ -88,7 +89,7 @@ def measure(name: str, resolution: tuple[int, int], batch: int, repeats: int) ->
     return {
         "parameters": parameters,
         "published_parameters": parameters + unused,
-        "macs": multiply_accumulates(jax.make_jaxpr(networks.depth.apply)(shapes, images).jaxpr),
+        "macs": multiply_accumulates(jax.make_jaxpr(depth.apply)(shapes, images).jaxpr),
         "xla_operations": lowered.cost_analysis()["flops"],
         "images_per_second": images_per_second(networks, resolution, batch, repeats),
     }

@@ -4,8 +4,7 @@ Images and features are [N, H, W, C]. Blocks get their convolution and normalisa
 `Layers`, so that dtype, training mode and synchronisation are set once.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -197,41 +196,6 @@ class ChannelGate(nn.Module):
     def _linear(self, features: int, fan_in: int, name: str) -> nn.Dense:
         initial = UniformFanIn(fan_in)
         return nn.Dense(features, use_bias=False, kernel_init=initial, dtype=self.dtype, name=name)
-
-
-def disparity_head(
-    x: Float[Array, "N H W C"],
-    *,
-    initial: float | None,
-    dtype: Any,
-    name: str,
-    portable: bool = False,
-) -> Float[Array, "N H W 1"]:
-    """Disparity in (0, 1), float32: a reflection-padded 3x3 convolution called `name`, sigmoid.
-
-    Args:
-        x: features.
-        initial: the disparity about which an untrained network starts; `None` leaves the bias
-            to PyTorch's default, which starts near 0.5.
-        dtype: compute type of the convolution.
-        name: of the convolution in the module that calls.
-        portable: see `Conv`.
-    """
-    bias = None if initial is None else math.log(initial / (1.0 - initial))
-    conv = Conv(1, padding=0, bias=bias, portable=portable, dtype=dtype, name=name)
-    return nn.sigmoid(conv(reflect_pad(x)).astype(jnp.float32))
-
-
-def disparity_heads(
-    features: Sequence[Float[Array, "N h w c"]],
-    *,
-    initial: float | None,
-    dtype: Any,
-    portable: bool = False,
-) -> tuple[Float[Array, "N h w 1"], ...]:
-    """A `disparity_head` for the features of every scale, finest first, called `disparity0`, ..."""
-    head = partial(disparity_head, initial=initial, dtype=dtype, portable=portable)
-    return tuple(head(x, name=f"disparity{scale}") for scale, x in enumerate(features))
 
 
 def reflect_pad(x: Float[Array, "N H W C"]) -> Float[Array, "N H+2 W+2 C"]:

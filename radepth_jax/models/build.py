@@ -171,24 +171,32 @@ def _resnet(config: Mapping[str, Any], *, every_stage: bool, **shared: Any) -> R
 def _hr_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> HRDecoder:
     del features
     _check_fields("model.depth.decoder", config, presets.HR_DECODER)
-    return HRDecoder(_widths(config, "head", 2), _initial_disparity(config), dtype)
+    return HRDecoder(
+        _widths(config, "head", 2), initial_disparity=_initial_disparity(config), dtype=dtype
+    )
 
 
 def _skip_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> SkipDecoder:
     _check_fields("model.depth.decoder", config, presets.SKIP_DECODER)
-    return SkipDecoder(_widths(config, "channels", features), _initial_disparity(config), dtype)
+    return SkipDecoder(
+        _widths(config, "channels", features),
+        initial_disparity=_initial_disparity(config),
+        dtype=dtype,
+    )
 
 
 def _nested_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> NestedDecoder:
     del features
     _check_fields("model.depth.decoder", config, presets.NESTED_DECODER)
-    return NestedDecoder(_widths(config, "head", 2), _initial_disparity(config), dtype)
+    return NestedDecoder(
+        _widths(config, "head", 2), initial_disparity=_initial_disparity(config), dtype=dtype
+    )
 
 
 def _attention_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> AttentionDecoder:
     _check_fields("model.depth.decoder", config, presets.ATTENTION_DECODER)
     channels = _widths(config, "channels", features)
-    return AttentionDecoder(channels, _initial_disparity(config), dtype)
+    return AttentionDecoder(channels, initial_disparity=_initial_disparity(config), dtype=dtype)
 
 
 def _widths(config: Mapping[str, Any], field: str, number: int) -> tuple[int, ...]:

@@ -4,35 +4,22 @@ Lyu et al., HR-Depth: High Resolution Self-Supervised Monocular Depth Estimation
 figure 2. Node X_rc is row r (at 1/2^(r+1)), column c; column 0 is the encoder.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import (
-    ChannelGate,
-    Conv,
-    ConvElu,
-    disparity_heads,
-    upsample_nearest,
-)
+from radepth_jax.models.blocks import ChannelGate, Conv, upsample_nearest
+from radepth_jax.models.decoder import Decoder
 
 
-class NestedDecoder(nn.Module):
+class NestedDecoder(Decoder):
     """Disparities at 1, 1/2, 1/4 and 1/8 from five features.
 
-    Attributes:
+    Attributes, besides `Decoder`'s:
         head: channels of the last two blocks.
-        initial_disparity: see `disparity_head`.
-        dtype: compute type; parameters and the disparities are float32.
-        portable: see `Conv`.
     """
 
     head: tuple[int, ...] = (16, 16)
-    initial_disparity: float | None = None
-    dtype: Any = jnp.float32
-    portable: bool = False
 
     @nn.compact
     def __call__(
@@ -47,15 +34,10 @@ class NestedDecoder(nn.Module):
                 nodes[row, column] = self._node(
                     nodes[row + 1, column - 1], skips, row, ends=row + column == last
                 )
-        finest = self._block(self.head[0], name="head1")(nodes[0, last])
-        finest = self._block(self.head[1], name="head2")(upsample_nearest(finest, 2))
+        finest = self.block(self.head[0], name="head1")(nodes[0, last])
+        finest = self.block(self.head[1], name="head2")(upsample_nearest(finest, 2))
         seen = [finest, *(nodes[row, last - row] for row in range(3))]
-        return disparity_heads(
-            seen,
-            initial=self.initial_disparity,
-            dtype=self.dtype,
-            portable=self.portable,
-        )
+        return self.disparities(seen)
 
     def _node(
         self,
@@ -68,14 +50,11 @@ class NestedDecoder(nn.Module):
         """X_rc from X_r+1,c-1 and all nodes to its left; `ends`: the last of its row."""
         name = f"{row}{len(skips)}"
         width = below.shape[-1] // 2
-        sent = self._block(width, name=f"up{name}")(below)
+        sent = self.block(width, name=f"up{name}")(below)
         x = jnp.concatenate([upsample_nearest(sent, 2), *skips], axis=-1)
         if ends:
             return ChannelGate(width, dtype=self.dtype, name=f"gate{name}")(x)
         if len(skips) > 1:
             reduce = Conv(2 * width, 1, use_bias=False, dtype=self.dtype, name=f"reduce{name}")
             x = reduce(x)
-        return self._block(width, name=f"fuse{name}")(x)
-
-    def _block(self, features: int, kernel: int = 3, *, name: str) -> ConvElu:
-        return ConvElu(features, kernel, portable=self.portable, dtype=self.dtype, name=name)
+        return self.block(width, name=f"fuse{name}")(x)

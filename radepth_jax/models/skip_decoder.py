@@ -3,29 +3,22 @@
 Godard et al., Digging Into Self-Supervised Monocular Depth Estimation, ICCV 2019, appendix.
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import ConvElu, disparity_heads, upsample_nearest
+from radepth_jax.models.blocks import upsample_nearest
+from radepth_jax.models.decoder import Decoder
 
 
-class SkipDecoder(nn.Module):
+class SkipDecoder(Decoder):
     """Disparities at 1, 1/2, 1/4 and 1/8 from features of any encoder.
 
-    Attributes:
+    Attributes, besides `Decoder`'s:
         channels: at full size, 1/2, 1/4, ...; one for each of the features.
-        initial_disparity: see `disparity_head`.
-        dtype: compute type; parameters and the disparities are float32.
-        portable: see `Conv`.
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)
-    initial_disparity: float | None = None
-    dtype: Any = jnp.float32
-    portable: bool = False
 
     @nn.compact
     def __call__(
@@ -36,17 +29,9 @@ class SkipDecoder(nn.Module):
         fused = []
         for scale in reversed(range(len(features))):
             width = self.channels[scale]
-            x = upsample_nearest(self._block(width, name=f"up{scale}")(x), 2)
+            x = upsample_nearest(self.block(width, name=f"up{scale}")(x), 2)
             if scale:
                 x = jnp.concatenate([x, features[scale - 1]], axis=-1)
-            x = self._block(width, name=f"fuse{scale}")(x)
+            x = self.block(width, name=f"fuse{scale}")(x)
             fused.append(x)
-        return disparity_heads(
-            fused[:-5:-1],
-            initial=self.initial_disparity,
-            dtype=self.dtype,
-            portable=self.portable,
-        )
-
-    def _block(self, features: int, kernel: int = 3, *, name: str) -> ConvElu:
-        return ConvElu(features, kernel, portable=self.portable, dtype=self.dtype, name=name)
+        return self.disparities(fused[:-5:-1])
