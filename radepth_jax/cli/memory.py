@@ -8,6 +8,7 @@ import sys
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 _NEVER = -1
 _DONTNEED = 4  # of <sys/mman.h>
+_FEW_PIECES = 50_000
 
 
 def keep_freed_memory() -> None:
@@ -36,22 +37,24 @@ class _Mallinfo(ctypes.Structure):
     )
 
 
-def hold_fragments(least: int = 50_000) -> int:
+def hold_fragments() -> int:
     """Put the free pieces between live blocks aside and give their pages back. Call it after steps.
 
     Compiling a large program leaves some 200,000 free pieces of all sizes, and glibc sorts every
     buffer that a step frees in among them: a fifth of a step's time. So they are allocated once
-    more and never freed. Does nothing with fewer than `least` pieces, and without glibc.
+    more and never freed. Does nothing with few pieces, and without glibc.
 
     Returns:
         How many pieces were put aside.
     """
+    if not sys.platform.startswith("linux"):
+        return 0
     libc = ctypes.CDLL(None)
-    if not sys.platform.startswith("linux") or not hasattr(libc, "mallinfo2"):
+    if not hasattr(libc, "mallinfo2"):
         return 0
     libc.mallinfo2.restype = _Mallinfo
     found = libc.mallinfo2()
-    if found.pieces < least:
+    if found.pieces < _FEW_PIECES:
         return 0
     for function in (libc.sbrk, libc.malloc, libc.malloc_usable_size):
         function.restype = ctypes.c_size_t
