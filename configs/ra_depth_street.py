@@ -44,10 +44,10 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.evaluate.resolutions = ((128, 48), (192, 64), (304, 96))
     if variant == "demo":
         config.data.name = "street/demo"
-        config.loss.consistency_ramp = (750, 950)
-        config.train.middle_view_steps = 700
-        config.train.steps = 1400
-        config.train.validate_every = 700
-        config.train.picture_every = 1400
+        config.loss.consistency_ramp = (1600, 2200)
+        config.train.middle_view_steps = 1500
+        config.train.steps = 4000
+        config.train.validate_every = 2000
+        config.train.picture_every = 4000
         config.evaluate.resolutions = ((192, 64),)
     return config

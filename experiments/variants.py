@@ -41,25 +41,36 @@ MODES = {"M": (0, -1, 1), "S": (0, "s"), "MS": (0, -1, 1, "s")}
 # Test resolutions by size of network: 0.65 to 1.6 times the training one.
 RESOLUTIONS = {
     "small": ((128, 48), (160, 48), (192, 64), (256, 80), (304, 96)),
+    "resnet": ((208, 64), (256, 80), (320, 96), (416, 128), (512, 160)),
     "full": ((416, 128), (512, 160), (640, 192), (832, 256), (1024, 320)),
 }
 TRAINED_AT = 2  # which of them
 
 
 def configure(
-    name: str, *, size: str, dataset: str, data_dir: str, steps: int, seed: int, mode: str = "M"
+    name: str,
+    *,
+    size: str,
+    dataset: str,
+    data_dir: str,
+    steps: int,
+    seed: int,
+    mode: str = "M",
+    weights: str = "",
 ) -> ConfigDict:
     """The config of a variant's run.
 
     Args:
         name: of `VARIANTS`.
         size: `full`: the published networks and recipe, from ImageNet; `small`: the networks of
-            `presets.tiny` and the recipe of configs/ra_depth_street.py, from random weights.
+            `presets.tiny` and the recipe of configs/ra_depth_street.py, from random weights;
+            `resnet`: every decoder on a ResNet-18 of three stages, at 320x96, from `weights`.
         dataset: a prepared data set.
         data_dir: where it is.
         steps: training steps.
         seed: of weights, order and augmentation.
         mode: of `MODES`.
+        weights: of `resnet`: a file of ImageNet weights, as `config.pretrained.depth_encoder`.
     """
     if name not in VARIANTS:
         raise UserError(f"{name}: no such variant; expected one of {', '.join(VARIANTS)}")
@@ -75,6 +86,8 @@ def configure(
     config.train.validate_every = config.train.picture_every = 0
     config.evaluate.crop = "garg" if dataset == "kitti_raw" else "none"
     config.evaluate.resolutions = RESOLUTIONS[size]
+    if size == "resnet":
+        use_resnet(config, weights)
     if size == "small":
         config.model = ConfigDict(presets.tiny(variant.model))
         config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
@@ -92,3 +105,26 @@ def configure(
         config.loss.consistency = 0.05 * variant.consistency
         config.loss.consistency_ramp = (int(0.55 * steps), int(0.65 * steps))
     return config
+
+
+def use_resnet(config: ConfigDict, weights: str) -> None:
+    """The recipe of `resnet`, for a few thousand steps: the paper's losses and views.
+
+    The encoder starts from ImageNet; the pose network is the small one and starts from nothing, so
+    it learns faster.
+    """
+    decoder = config.model.depth.decoder.to_dict()
+    if decoder["name"] == "attention":
+        raise UserError("diffnet: its decoder needs HRNet, so it is not of the size resnet")
+    if "channels" in decoder:
+        decoder["channels"] = decoder["channels"][:4]
+    config.model.depth = ConfigDict(
+        {"encoder": presets.RESNET18 | {"stages": 3}, "decoder": decoder}
+    )
+    config.model.pose = ConfigDict(presets.CORRELATION_POSE)
+    config.pretrained.depth_encoder, config.pretrained.pose_encoder = weights, ""
+    config.data.batch_size = 8
+    config.optimizer.learning_rate = 1e-4
+    config.optimizer.pose_factor = 5.0
+    config.optimizer.warmup_steps = 100
+    config.train.checkpoint_every = config.train.steps

@@ -4,6 +4,7 @@ Everything here is random access and can be pickled to loader workers, which ope
 """
 
 import logging
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -178,6 +179,8 @@ class TrainingSource:
         *,
         skip_corrupt: bool = False,
         max_corrupt: int = 100,
+        cache_bytes: float = 0,
+        true_poses: bool = False,
     ):
         """Finds each sample's frames; reads no image.
 
@@ -189,6 +192,9 @@ class TrainingSource:
                 and log them, instead of raising.
             max_corrupt: how many samples may be passed over before it raises after all. Each worker
                 process counts those that it met, each once.
+            cache_bytes: memory for decoded frames, which are then decoded once and not once an
+                epoch. Where the split's frames do not all fit, none is kept.
+            true_poses: give each sample its cameras' known motion.
 
         Raises:
             UserError: for bad offsets, an empty split, or no sample that has all the frames.
@@ -205,6 +211,7 @@ class TrainingSource:
         self.frame_offsets = offsets
         self.skip_corrupt = skip_corrupt
         self.max_corrupt = max_corrupt
+        self.true_poses = true_poses
         self._corrupt: set[int] = set()
         targets = dataset.targets(split)
         found = [self._positions(target) for target in targets]
@@ -220,6 +227,9 @@ class TrainingSource:
                 *(dataset.name, len(targets) - len(kept), len(targets), split, offsets),
             )
         self._samples = np.asarray(kept, np.int64)  # [N, F] positions in `frames`
+        decoded = len(np.unique(self._samples)) * 3 * math.prod(dataset.canvas)
+        self._cached = decoded <= cache_bytes
+        self._images: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by position
 
     def _positions(self, target: int) -> list[int] | None:
         index, stereo = self.dataset.metadata.index, self.dataset.metadata.stereo
@@ -265,10 +275,19 @@ class TrainingSource:
             raise UserError(f"no sample of {self.split!r} can be read; the last: {error}")
         raise UserError(f"{error}; config.data.skip_corrupt passes over such samples")
 
+    def _image(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `Dataset.image`, from memory where it is kept there."""
+        found = self._images.get(position)
+        if found is None:
+            found = self.dataset.image(position)
+            if self._cached:
+                self._images[position] = found
+        return found
+
     def _read(self, i: int) -> dict[str, np.ndarray]:
         positions = self._samples[i].tolist()
         frames = np.empty((len(positions), *self.dataset.canvas, 3), np.uint8)
-        target, intrinsics = self.dataset.image(positions[0])
+        target, intrinsics = self._image(positions[0])
         if not np.isfinite(intrinsics).all():
             raise UserError(
                 f"{self.dataset._where(positions[0])}: its intrinsics are not known or not finite; "
@@ -276,7 +295,7 @@ class TrainingSource:
             )
         frames[0] = pad_to_canvas(target, self.dataset.canvas)
         for slot, position in enumerate(positions[1:], 1):
-            image, _ = self.dataset.image(position)
+            image, _ = self._image(position)
             if image.shape != target.shape:
                 raise UserError(
                     f"{self.dataset._where(position)}: {image.shape[1]}x{image.shape[0]}, but its "
@@ -292,7 +311,21 @@ class TrainingSource:
             sequence, camera, _ = self.dataset.metadata.index.locate(positions[0])
             _, transform = self.dataset.metadata.stereo[sequence, camera]
             sample["stereo_T_target"] = transform.astype(np.float32)
+        if self.true_poses:
+            sample["source_T_target"] = self._motion(positions)
         return sample
+
+    def _motion(self, positions: list[int]) -> np.ndarray:
+        """The transforms [F - 1, 4, 4] from the first frame's camera to the others'."""
+        records = [self.dataset.record(schema.FRAMES, position) for position in positions]
+        target, *sources = (record["world_T_camera"] for record in records)
+        source_T_target = np.stack([np.linalg.inv(source) @ target for source in sources])
+        if not np.isfinite(source_T_target).all():
+            raise UserError(
+                f"{self.dataset._where(positions[0])}: the cameras' poses are not known, and "
+                "config.pose.true_scale asks for them; set it to 0"
+            )
+        return source_T_target.astype(np.float32)
 
 
 class EvaluationSource:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from radepth_jax.errors import UserError
 from radepth_jax.models import presets
 from radepth_jax.models.attention_decoder import AttentionDecoder
+from radepth_jax.models.correlation_pose import CorrelationPose
 from radepth_jax.models.depth import DepthNetwork, check_resolution
 from radepth_jax.models.hr_decoder import HRDecoder
 from radepth_jax.models.hrnet import HRNet
@@ -234,6 +235,24 @@ def _conv_pose(config: Mapping[str, Any], *, rematerialise: bool, **shared: Any)
     return ConvPose(widths=widths, scale=config["scale"], **shared)
 
 
+def _correlation_pose(
+    config: Mapping[str, Any], *, rematerialise: bool, **shared: Any
+) -> CorrelationPose:
+    del rematerialise  # it is small
+    _check_fields("model.pose", config, presets.CORRELATION_POSE)
+    lengths = {"features": 2, "reach": 2, "widths": len(config["widths"])}
+    for field, length in lengths.items():
+        values = tuple(config[field])
+        if len(values) != length or not values or min(values) < 1:
+            raise UserError(
+                f"model.pose.{field} is {values}: expected {length or 'some'} numbers of 1 or more"
+            )
+    if not config["scale"] > 0:
+        raise UserError(f"model.pose.scale is {config['scale']}: expected a positive number")
+    fields = {field: tuple(config[field]) for field in lengths}
+    return CorrelationPose(**fields, scale=config["scale"], **shared)
+
+
 _ENCODERS: dict[str, Callable[..., Any]] = {"hrnet": _hrnet, "resnet": _resnet}
 _DECODERS: dict[str, Callable[..., Any]] = {
     "hr": _hr_decoder,
@@ -241,7 +260,7 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "nested": _nested_decoder,
     "attention": _attention_decoder,
 }
-_POSE: dict[str, Callable[..., Any]] = {"resnet18": _resnet_pose, "convs": _conv_pose}
+_POSE: dict[str, Callable[..., Any]] = {"resnet18": _resnet_pose, "convs": _conv_pose, "correlation": _correlation_pose}
 
 
 def _choice(field: str, value: str, choices: Mapping[str, Any]) -> str:

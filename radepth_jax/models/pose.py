@@ -31,7 +31,7 @@ class PoseHead(nn.Module):
         x = nn.relu(Conv(256, dtype=self.dtype, name="layer1")(x))
         x = nn.relu(Conv(256, dtype=self.dtype, name="layer2")(x))
         x = Conv(12, kernel=1, dtype=self.dtype, name="motion")(x)
-        return _pose(x, POSE_SCALE)
+        return scaled_mean(x, POSE_SCALE)
 
 
 class ResNetPose(nn.Module):
@@ -97,10 +97,10 @@ class ConvPose(nn.Module):
         for i, features in enumerate(self.widths):
             kernel = {0: 7, 1: 5}.get(i, 3)
             x = ConvNorm(features, layers, kernel=kernel, stride=2, name=f"layer{i}")(x)
-        return _pose(Conv(6, kernel=1, dtype=self.dtype, name="motion")(x), self.scale)
+        return scaled_mean(Conv(6, kernel=1, dtype=self.dtype, name="motion")(x), self.scale)
 
 
-def _pose(x: Float[Array, "N h w 6*frames"], scale: float) -> Pose:
+def scaled_mean(x: Float[Array, "N h w 6*frames"], scale: float) -> Pose:
     """Spatial mean of the first frame's six numbers, scaled."""
     motion = scale * x[..., :6].astype(jnp.float32).mean(axis=(1, 2))
     return motion[:, :3], motion[:, 3:]

@@ -40,6 +40,13 @@ ATTENTION_DECODER = {
 
 RESNET_POSE = {"name": "resnet18"}
 CONV_POSE = {"name": "convs", "widths": (16, 32, 64, 96, 96), "scale": 0.01}
+CORRELATION_POSE = {
+    "name": "correlation",
+    "features": (16, 32),  # of each frame
+    "reach": (3, 4),  # rows and columns of the window, in each direction, at 1/4 size
+    "widths": (64, 64, 96, 96),
+    "scale": 0.01,
+}
 
 # Small encoders and decoders, of the same structure, for 192x64 images and CPUs.
 _TINY_HRNET = {
@@ -101,7 +108,7 @@ def tiny(name: str = "ra_depth") -> dict[str, Any]:
     decoder = depth["decoder"]
     if "channels" in decoder:
         decoder = decoder | {"channels": (8, 16, 32, 64)}
-    return _model(encoder, _TINY.get(decoder["name"], decoder), CONV_POSE)
+    return _model(encoder, _TINY.get(decoder["name"], decoder), CORRELATION_POSE)
 
 
 def _model(

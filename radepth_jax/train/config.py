@@ -22,8 +22,11 @@ _NATURAL, _POSITIVE = (0, math.inf), (1, math.inf)
 _RANGES = {
     "seed": (0, 2**32 - 1),
     "data.workers": (-1, math.inf),
+    "data.cache": _NATURAL,
     "data.max_corrupt": _NATURAL,
+    "pose.true_scale": _NATURAL,
     "optimizer.learning_rate": _NATURAL,
+    "optimizer.pose_factor": _NATURAL,
     "optimizer.warmup_steps": _NATURAL,
     "optimizer.clip_norm": _NATURAL,
     "train.accumulate": _POSITIVE,
@@ -69,6 +72,8 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.data.frame_offsets = (0, -1, 1)  # target first; "s" is the opposite camera
     config.data.batch_size = 12  # over all devices of all hosts
     config.data.workers = -1  # processes that decode; 0: in this process; -1: as the machine has
+    # GiB of memory, over all workers, for decoded frames: a data set that fits is decoded once.
+    config.data.cache = 1.0
     config.data.skip_corrupt = False  # replace unreadable samples by the next one, and count them
     config.data.max_corrupt = 100  # ... but stop when a worker has met more of them
 
@@ -88,9 +93,15 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.loss.min_depth = 0.1
     config.loss.max_depth = 100.0
 
+    # A diagnosis: is it the pose or the depth that is badly learned? A positive number takes the
+    # data set's own poses, their metres times this, in place of the pose network's.
+    config.pose = ConfigDict()
+    config.pose.true_scale = 0.0
+
     config.optimizer = ConfigDict()
     config.optimizer.name = "adam"  # or "sgd"
     config.optimizer.learning_rate = 1e-4
+    config.optimizer.pose_factor = 1.0  # of the pose network's learning rate
     config.optimizer.schedule = "step"  # x0.1 after 3/4 of the steps; or "cosine" to zero
     config.optimizer.warmup_steps = 0
     config.optimizer.clip_norm = 0.0  # global gradient norm; 0 does not clip
@@ -212,7 +223,7 @@ def to_json(config: ConfigDict) -> dict:
 def from_json(values: dict) -> ConfigDict:
     """The inverse of `to_json`, of earlier versions too.
 
-    Settings of evaluation that came later have their defaults.
+    Settings that came later have their defaults.
     """
     depth = values["model"]["depth"]
     if depth.get("name") == "dual_hrnet":  # one flat dictionary, once
@@ -225,8 +236,11 @@ def from_json(values: dict) -> ConfigDict:
     given = dict(values["evaluate"])
     if not given.pop("median_scaling", True):  # what `scaling` once was
         given["scaling"] = "none"
-    evaluate = default_config().evaluate.to_dict() | given
-    return ConfigDict(_tuples(values | {"evaluate": evaluate}))
+    values = values | {"evaluate": given}
+    for section, defaults in default_config().to_dict().items():
+        if isinstance(defaults, dict) and section != "model":
+            values[section] = defaults | values.get(section, {})
+    return ConfigDict(_tuples(values))
 
 
 def _tuples(value: Any) -> Any:

@@ -123,11 +123,18 @@ def compute_loss(
             mutable=["batch_stats"],
         )
 
-    stereo = None
-    if "s" in offsets:
-        flipped = jnp.asarray(views["middle"].flipped)
-        stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], flipped)
-    source_T_target, pose_stats = predict_poses(apply_pose, views["middle"].images, offsets, stereo)
+    flipped = jnp.asarray(views["middle"].flipped)
+    if config.pose.true_scale:
+        metres = batch["source_T_target"]
+        scaled = metres.at[..., :3, 3].multiply(config.pose.true_scale)
+        mirror_all = jax.vmap(jax.vmap(se3.mirror, (0, None)))
+        source_T_target, pose_stats = mirror_all(scaled, flipped), None
+    else:
+        stereo = None
+        if "s" in offsets:
+            stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], flipped)
+        images = views["middle"].images
+        source_T_target, pose_stats = predict_poses(apply_pose, images, offsets, stereo)
     start, end = config.loss.consistency_ramp
     ramp = jnp.clip((step - start) / max(end - start, 1), 0.0, 1.0) if end else 1.0
     options = loss_options(config.loss)

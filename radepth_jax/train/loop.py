@@ -69,12 +69,17 @@ def train(
     check_config(config)
     check_batch_size(config, jax.device_count())
     dataset = _open_data(config, workdir)
+    workers = config.data.workers
+    if workers < 0:
+        workers = loader_workers(config.data.batch_size // jax.process_count())
     source = TrainingSource(
         dataset,
         config.data.train_split,
         tuple(config.data.frame_offsets),
         skip_corrupt=config.data.skip_corrupt,
         max_corrupt=config.data.max_corrupt,
+        cache_bytes=config.data.cache * 2**30 / max(workers, 1),
+        true_poses=config.pose.true_scale > 0,
     )
     total_steps = config.train.steps or config.train.epochs * math.ceil(
         len(source) / config.data.batch_size
@@ -93,9 +98,6 @@ def train(
             if start_step >= total_steps:
                 _say(f"{workdir}: already trained for {start_step} steps; nothing to do")
                 return state
-            workers = config.data.workers
-            if workers < 0:
-                workers = loader_workers(config.data.batch_size // jax.process_count())
             loader = make_loader(
                 source,
                 global_batch=config.data.batch_size,
@@ -208,7 +210,7 @@ def _open_data(config: ConfigDict, workdir: str | Path) -> Dataset:
 def _fingerprint(config: ConfigDict) -> int:
     """A number below 2**31 of all that processes must have in common."""
     values = to_json(config)
-    values["data"] |= {"data_dir": "", "workers": 0}  # may differ between hosts
+    values["data"] |= {"data_dir": "", "workers": 0, "cache": 0}  # may differ between hosts
     return zlib.crc32(json.dumps(values, sort_keys=True).encode()) >> 1
 
 

@@ -20,7 +20,7 @@ class Progress:
     """
 
     def __init__(self, total: int, done: int = 0, *, show: bool = True):
-        self._total, self._start = total, done
+        self._total, self._first = total, done + 1
         self._console = Console(quiet=not show)
         self._lines = show and not self._console.is_terminal
         self._bar = Bar(
@@ -55,10 +55,14 @@ class Progress:
             figures += f", {values['samples_per_second']:.1f} samples/s"
         self._bar.update(self._task, completed=step, figures=figures)
         now = time.perf_counter()
-        first = step == self._start + 1
+        first = step == self._first
         if self._lines and (
             first or step == self._total or now - self._last_line > SECONDS_BETWEEN_LINES
         ):
             self._last_line = now
-            left = (now - self._begun) / (step - self._start) * (self._total - step)
-            print(f"step {step}/{self._total}, {figures}, {left:.0f} s left", flush=True)
+            if step > self._first:
+                left = (now - self._begun) / (step - self._first) * (self._total - step)
+                figures += f", {left:.0f} s left"
+            print(f"step {step}/{self._total}, {figures}", flush=True)
+        if first:  # The estimate counts the steps, not the compilation.
+            self._begun = now

@@ -42,11 +42,24 @@ def variables_of(state: TrainState) -> dict:
 
 def make_optimizer(config: ConfigDict, total_steps: int) -> optax.GradientTransformation:
     """Adam or SGD with the step schedule (METHOD: x0.1 after 3/4 of the steps) or cosine decay."""
-    return optax.chain(
+    transforms = [
         optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
         optax.scale_by_adam() if config.name == "adam" else optax.identity(),
         optax.scale_by_learning_rate(make_schedule(config, total_steps)),
-    )
+    ]
+    if config.pose_factor != 1.0:  # Only then, so that states saved before there was this fit.
+        transforms.append(_scale_pose(config.pose_factor))
+    return optax.chain(*transforms)
+
+
+def _scale_pose(factor: float) -> optax.GradientTransformation:
+    """The pose network's updates times `factor`."""
+
+    def scale(updates: Any, params: Any) -> Any:
+        del params
+        return updates | {"pose": jax.tree.map(lambda update: factor * update, updates["pose"])}
+
+    return optax.stateless(scale)
 
 
 def make_schedule(config: ConfigDict, total_steps: int) -> optax.Schedule:

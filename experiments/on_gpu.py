@@ -1,0 +1,407 @@
+"""Everything to ask of a GPU that is lent for some minutes, most important first.
+
+    python experiments/on_gpu.py --minutes 10 --output runs/gpu
+
+Asks the device what it is and how fast it copies and multiplies; compares losses, gradients and the
+published network with the CPU's; times training and inference against PyTorch, with memory and the
+first step, cold and from the cache; times the loader; and trains until the time is up: what
+`--jobs` lists, by default RA-Depth and its baseline on the rendered street. It needs no data and no
+network. Results are in `results.json` and `results.md` of the output, written as they come; a stage
+that fails leaves its message there, and the next one goes on.
+
+`--tiny` is a rehearsal: the same stages with tiny sizes, on a CPU too.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import compare_torch
+
+HERE = Path(__file__).parent
+
+
+class Report:
+    """Results by stage, on disk after every one of them."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.start = folder, time.perf_counter()
+        self.results: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.perf_counter() - self.start
+
+    def run(self, name: str, stage: Callable[[], Any]) -> Any:
+        """Do a stage and keep what it returns, or why it failed."""
+        begun = self.seconds()
+        try:
+            result = stage()
+        except (Exception, SystemExit) as error:
+            traceback.print_exc()
+            result = {"failed": f"{type(error).__name__}: {error}"[:2000]}
+        self.add(name, {"at": round(begun), "took": round(self.seconds() - begun, 1)} | result)
+        return result
+
+    def add(self, name: str, result: dict) -> None:
+        """Keep a result under a name."""
+        with self._lock:
+            self.results[name] = result
+            print(f"[{self.seconds():4.0f} s] {name}: {json.dumps(result)[:1500]}", flush=True)
+            text = json.dumps(self.results, indent=1)
+            (self.folder / "results.json").write_text(text + "\n")
+            lines = ["# On a GPU", ""]
+            for title, values in self.results.items():
+                lines += [f"## {title}", "", "| | |", "|---|---|"]
+                lines += [f"| {key} | {_cell(value)} |" for key, value in values.items()] + [""]
+            (self.folder / "results.md").write_text("\n".join(lines))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_cell(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        return " ".join(map(_cell, value))
+    return _number(value)
+
+
+def _number(value: Any) -> str:
+    """Four significant digits for a number."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--output", type=Path, default=Path("runs/gpu"))
+    parser.add_argument("--data_dir", type=Path, default=Path("runs/gpu/data"))
+    parser.add_argument("--jobs", type=Path, help='JSON: [{"name": ..., "command": [...]}, ...]')
+    parser.add_argument("--at_once", type=int, default=5, help="jobs that run beside each other")
+    parser.add_argument("--stages", default="device,compare,parity,loader,train")
+    parser.add_argument("--resolution", default="640x192")
+    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--ours", default="float32,bfloat16", help="compute types to compare")
+    parser.add_argument("--torch", default="eager,compiled,compiled_bf16", help="PyTorch's ways")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tiny", action="store_true")
+    options = parser.parse_args()
+    if options.tiny:
+        options.resolution, options.batch, options.rounds = "64x64", 2, 1
+        options.ours, options.torch = "float32", "eager"
+    stages = options.stages.split(",")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # Processes share the GPU.
+    cache = options.output / "cache"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.absolute()))
+    report = Report(options.output)
+    deadline = options.minutes * 60 - 15
+
+    queue = Jobs(
+        read_jobs(options) if "train" in stages else [], options.output, options.at_once, report
+    )
+    if "device" in stages:
+        report.run("device", measure_device)
+    if "compare" in stages:
+        report.run("compare", lambda: compare(options, queue))
+    queue.begin()
+    if "parity" in stages:
+        report.run("parity", measure_parity)
+    if "loader" in stages:
+        report.run("loader", lambda: loader(options))
+    queue.wait(deadline)
+    report.add("end", {"seconds": round(report.seconds())})
+
+
+def measure_device() -> dict:
+    """What it is, and the two ceilings: copying, and multiplying matrices."""
+    import jax
+    import jax.numpy as jnp
+
+    device = jax.devices()[0]
+    side = 8192 if device.platform == "gpu" else 512
+    key = jax.random.key(0)
+
+    def rate(function: Callable, x: Any, work: float) -> float:
+        jax.block_until_ready(function(x))
+        took = []
+        for _ in range(5):
+            start = time.perf_counter()
+            jax.block_until_ready(function(x))
+            took.append(time.perf_counter() - start)
+        return work / sorted(took)[2]
+
+    x = jax.random.normal(key, (side, side, 8))
+    result = {
+        "kind": device.device_kind,
+        "jax": jax.__version__,
+        "python": sys.version.split()[0],
+        "cores": len(os.sched_getaffinity(0)),
+        "copy_gb_per_s": rate(jax.jit(lambda x: x + 1), x, 2 * x.nbytes) / 1e9,
+    }
+    for dtype in ("float32", "bfloat16"):
+        x = jax.random.normal(key, (side, side), jnp.dtype(dtype))
+        result[f"matmul_{dtype}_tflops"] = rate(jax.jit(lambda x: x @ x), x, 2 * side**3) / 1e12
+    stats = device.memory_stats() or {}
+    result["memory_gib"] = stats.get("bytes_limit", 0) / 2**30
+    return result
+
+
+def measure_parity() -> dict:
+    """Relative differences between the device and the CPU, as programs run and in full float32."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    from ml_collections import ConfigDict
+
+    from radepth_jax import models
+    from radepth_jax.models import presets
+    from radepth_jax.train.config import default_config
+    from radepth_jax.train.forward import compute_loss
+
+    config = default_config()
+    config.model = ConfigDict(presets.tiny())
+    config.views.resolution = (96, 32)
+    config.batch_norm = "joint"
+    networks = models.build(config.model)
+    variables = models.init_variables(networks, jax.random.key(0), (96, 32))
+    rng = np.random.default_rng(0)
+    smooth = np.cumsum(np.cumsum(rng.normal(size=(2, 3, 64, 192, 3)), 2), 3)
+    smooth = (smooth - smooth.min()) / (smooth.max() - smooth.min())
+    batch = {
+        "frames": np.uint8(255 * smooth),
+        "size": np.array([[64, 192]] * 2, np.int32),
+        "intrinsics": np.array([[[110, 0, 96], [0, 110, 32], [0, 0, 1]]] * 2, np.float32),
+    }
+
+    def loss(params: Any, stats: Any, batch: dict) -> Any:
+        index = jnp.arange(2)
+        step = jnp.int32(0)
+        return compute_loss(
+            params, stats, batch, step, 0, networks=networks, config=config, index=index
+        )[0]
+
+    params = {name: value["params"] for name, value in variables.items()}
+    stats = {name: value["batch_stats"] for name, value in variables.items()}
+    full = models.build(presets.ra_depth()).depth
+    full_variables = models.init_variables(
+        models.build(presets.ra_depth()), jax.random.key(1), (128, 64)
+    )["depth"]
+    image = np.float32(rng.random((1, 64, 128, 3)))
+
+    def see(variables: dict, images: Any) -> Any:  # An untrained network needs batch statistics.
+        return full.apply(variables, images, train=True, mutable=["batch_stats"])[0][0]
+
+    def run(device: Any, precision: str | None) -> dict[str, np.ndarray]:
+        with jax.default_device(device), jax.default_matmul_precision(precision or "default"):
+            value, gradient = jax.jit(jax.value_and_grad(loss))(params, stats, batch)
+            disparity = jax.jit(see)(full_variables, image)
+        flat = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(gradient)])
+        return {"loss": np.asarray(value), "gradient": flat, "disparity": np.asarray(disparity)}
+
+    def apart(a: dict, b: dict) -> dict[str, float]:
+        return {
+            name: float(np.linalg.norm(a[name] - b[name]) / np.linalg.norm(b[name])) for name in a
+        }
+
+    cpu = run(jax.local_devices(backend="cpu")[0], "highest")
+    device = jax.devices()[0]
+    return {
+        "as it runs": apart(run(device, None), cpu),
+        "in float32": apart(run(device, "highest"), cpu),
+    }
+
+
+def compare(options: argparse.Namespace, jobs: "Jobs") -> dict:
+    """Training and inference against PyTorch, in turns, each in a process of its own.
+
+    Our programs are compiled with the device to themselves, since XLA picks its kernels by timing
+    them. While PyTorch compiles, the jobs begin; while anything is timed, they rest.
+    """
+    cell = (options.resolution, options.batch)
+    ours = {f"jax {dtype}": ("jax", dtype) for dtype in options.ours.split(",")}
+    theirs = {f"torch {way}": ("torch", way) for way in options.torch.split(",")}
+    sides = {name: compare_torch.Side(*kind, *cell) for name, kind in (ours | theirs).items()}
+    weights = sides[next(iter(ours))].ask("export")
+    losses: dict[str, Any] = {}
+    first_s: dict[str, float] = {}
+
+    def warm(name: str) -> None:
+        begun = time.perf_counter()
+        try:
+            if name in theirs:
+                sides[name].ask(f"import {weights}")
+            losses[name] = sides[name].ask("check")
+            first_s[name] = time.perf_counter() - begun
+            for work in ("train", "infer"):
+                sides[name].ask(f"{work} 2")
+        except (SystemExit, OSError, ValueError) as error:
+            losses[name] = f"failed: {error}"
+            first_s.pop(name, None)
+
+    with ThreadPoolExecutor(len(sides)) as pool:
+        list(pool.map(warm, ours))
+        jobs.begin()
+        list(pool.map(warm, theirs))
+    jobs.rest()
+    result: dict[str, Any] = {"first_loss": losses, "first_step_cold_s": dict(first_s)}
+    for work in ("train", "infer"):
+        times: dict[str, list[float]] = {name: [] for name in first_s}
+        for _ in range(options.rounds):
+            for name in first_s:
+                times[name] += sides[name].ask(f"{work} 5")
+        medians = {name: sorted(values)[len(values) // 2] for name, values in times.items()}
+        result[f"{work}_s"] = medians
+        result[f"{work}_torch_over_ours"] = {
+            f"{b} / {a}": medians[b] / medians[a]
+            for a in medians
+            for b in medians
+            if a in ours and b in theirs
+        }
+    result["peak_gib"] = {name: sides[name].ask("memory") for name in first_s}
+    for side in sides.values():
+        side.process.kill()
+    again = compare_torch.Side(*ours[next(iter(ours))], *cell)
+    again.ask("memory")  # It has started.
+    begun = time.perf_counter()
+    again.ask("check")
+    result["first_step_cached_s"] = time.perf_counter() - begun
+    again.process.kill()
+    jobs.resume()
+    Path(weights).unlink()
+    return result
+
+
+def loader(options: argparse.Namespace) -> dict:
+    """Samples a second of what is prepared, by worker processes."""
+    from radepth_jax.data import TrainingSource, make_loader, open_dataset, prepare
+
+    name = "kitti_raw" if (options.data_dir / "kitti_raw").exists() else "street/tiny"
+    if name == "street/tiny":
+        prepare(name, data_dir=str(options.data_dir))
+    source = TrainingSource(open_dataset(name, options.data_dir), "train", (0, -1, 1))
+    rates = {}
+    for workers in (0, 8):
+        with make_loader(source, global_batch=12, seed=0, workers=workers) as batches:
+            next(batches)
+            start, count = time.perf_counter(), 0
+            while time.perf_counter() - start < 4:
+                count += len(next(batches)["frames"])
+        rates[f"{workers} workers"] = count / (time.perf_counter() - start)
+    return {"data": name, "samples_per_s": rates}
+
+
+def read_jobs(options: argparse.Namespace) -> list[dict]:
+    """The list of `--jobs`, or RA-Depth and its baseline on the street."""
+    if options.jobs:
+        return json.loads(options.jobs.read_text())
+    steps = 2 if options.tiny else 4000
+    command = ["experiments/demo.py", "--steps", str(steps), "--data_dir", str(options.data_dir)]
+    return [
+        {"name": name, "command": [*command, *flags, "--workdir", str(options.output / name)]}
+        for name, flags in (("ra_depth", []), ("baseline", ["--baseline"]))
+    ]
+
+
+class Jobs:
+    """Commands run beside each other, in order, each perhaps `after` another one has ended."""
+
+    def __init__(self, jobs: list[dict], output: Path, at_once: int, report: Report):
+        self.waiting, self.output, self.at_once = list(jobs), output, at_once
+        self.running: dict[str, tuple[subprocess.Popen, float]] = {}
+        self.report, self._stop = report, threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock, self._resting = threading.Lock(), False
+
+    def begin(self) -> None:
+        """Start them, unless they have been."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, daemon=True)
+            self._thread.start()
+
+    def rest(self) -> None:
+        """Stop what runs, where it stands, and begin nothing."""
+        with self._lock:
+            self._resting = True
+            self._signal(signal.SIGSTOP)
+        time.sleep(1)  # What they have given the device ends.
+
+    def resume(self) -> None:
+        """Go on."""
+        with self._lock:
+            self._resting = False
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        for process, _ in self.running.values():
+            if process.poll() is None:
+                os.killpg(process.pid, number)
+
+    def _work(self) -> None:
+        while not self._stop.is_set() and (self.waiting or self.running):
+            with self._lock:
+                if not self._resting:
+                    self._collect()
+                    self._start_more()
+            time.sleep(0.2)
+
+    def _collect(self) -> None:
+        for name, (process, begun) in list(self.running.items()):
+            if process.poll() is not None:
+                del self.running[name]
+                self._report(name, process.returncode, begun)
+
+    def _start_more(self) -> None:
+        unfinished = {job["name"] for job in self.waiting} | set(self.running)
+        for job in list(self.waiting):
+            if len(self.running) >= self.at_once:
+                return
+            if job.get("after") in unfinished:
+                continue
+            self.waiting.remove(job)
+            with (self.output / f"{job['name']}.log").open("w") as log:
+                process = subprocess.Popen(
+                    [sys.executable, *job["command"]],
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    env=os.environ | job.get("env", {}),
+                )
+            self.running[job["name"]] = process, self.report.seconds()
+
+    def _report(self, name: str, code: Any, begun: float) -> None:
+        seconds = round(self.report.seconds() - begun, 1)
+        last = last_lines(self.output / f"{name}.log")
+        self.report.add(f"job {name}", {"code": code, "seconds": seconds, "last": last})
+
+    def wait(self, deadline: float) -> None:
+        """Until all are done or it is `deadline` seconds since the start; then ask them to end."""
+        self.begin()
+        assert self._thread is not None
+        self._thread.join(max(deadline - self.report.seconds(), 0))
+        self._stop.set()
+        self._thread.join()
+        self._signal(signal.SIGTERM)
+        for name, (_, begun) in self.running.items():
+            self._report(name, "out of time", begun)
+        for job in self.waiting:
+            self.report.add(f"job {job['name']}", {"code": "not begun"})
+
+
+def last_lines(path: Path, number: int = 12) -> str:
+    """The end of a log."""
+    return " / ".join(path.read_text(errors="replace").splitlines()[-number:])[-1500:]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""A small pose network that is given the motion of the pixels: it compares the two frames first.
+
+A plain network has to learn from the photometric loss alone that motion is what two frames differ
+by. This one measures for every pixel where in the other frame it went, as FlowNetC does (Dosovitskiy
+et al., FlowNet, ICCV 2015) and PWC-Net at a small window (Sun et al., CVPR 2018), and learns the
+camera's motion from that. From random weights it is right within hundreds of steps where
+`ConvPose` takes thousands (experiments/RESULTS.md).
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from radepth_jax.models.blocks import Conv, ConvNorm, residual_layers
+from radepth_jax.models.pose import POSE_SCALE, Pose, scaled_mean
+from radepth_jax.models.resnet import normalise
+
+# Cosine similarities times this before the softmax: a match of 0.9 then has e^4 times the share of
+# one of 0.7.
+_SHARPNESS = 20.0
+
+
+class CorrelationPose(nn.Module):
+    """Features of each frame, their similarity in a window, and convolutions on the result.
+
+    Attributes:
+        features: channels of the two stride-2 convolutions on each frame.
+        reach: (rows, columns) that the window reaches in each direction, in pixels of 1/4 size.
+        widths: channels of the convolutions on the similarities; all but the first have stride 2.
+        scale: the motion is this times the last convolution's output.
+        axis_name: mapped axis over which BatchNorm is synchronised; `None`: not at all.
+        dtype: compute type; parameters are float32, and so are the similarities.
+    """
+
+    features: tuple[int, ...] = (16, 32)
+    reach: tuple[int, ...] = (3, 4)
+    widths: tuple[int, ...] = (64, 64, 96, 96)
+    scale: float = POSE_SCALE
+    axis_name: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, pairs: Float[Array, "N H W 6"], train: bool = False, groups: int = 1
+    ) -> Pose:
+        """As `ResNetPose`."""
+        pairs = normalise(pairs)
+        # Both frames in one call, so their statistics are apart: those of N pairs, then N more.
+        frames = jnp.concatenate([pairs[..., :3], pairs[..., 3:]])
+        layers = residual_layers(
+            train=train, groups=2 * groups, axis_name=self.axis_name, dtype=self.dtype
+        )
+        x = ConvNorm(self.features[0], layers, kernel=5, stride=2, name="frame0")(frames)
+        x = ConvNorm(self.features[1], layers, stride=2, name="frame1")(x)
+        x = Conv(self.features[1], dtype=self.dtype, name="frame2")(x)
+        first, second = jnp.split(x, 2)
+
+        similar = similarities(first, second, (self.reach[0], self.reach[1]))
+        share = nn.softmax(_SHARPNESS * similar).astype(self.dtype)
+        x = jnp.concatenate([share, _unit(first).astype(self.dtype), _position(first)], axis=-1)
+        layers = residual_layers(
+            train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
+        )
+        for i, width in enumerate(self.widths):
+            x = ConvNorm(width, layers, stride=min(i, 1) + 1, name=f"layer{i}")(x)
+        return scaled_mean(Conv(6, kernel=1, dtype=self.dtype, name="motion")(x), self.scale)
+
+
+def similarities(
+    first: Float[Array, "N h w C"], second: Float[Array, "N h w C"], reach: tuple[int, int]
+) -> Float[Array, "N h w D"]:
+    """Cosine similarity of every pixel's features with those in a window of the other frame.
+
+    Args:
+        first: features of one frame.
+        second: features of the other.
+        reach: (rows, columns) in each direction; D = (2 rows + 1)(2 columns + 1).
+
+    Returns:
+        In [-1, 1], float32, row by row of the window: entry (dy + rows)(2 columns + 1) + dx +
+        columns compares pixel (y, x) of the first with (y + dy, x + dx) of the second. Beyond its
+        border the other frame is like nothing: 0.
+    """
+    rows, columns = reach
+    first, second = _unit(first), _unit(second)
+    height, width = first.shape[1:3]
+    padded = jnp.pad(second, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
+    shifted = (
+        padded[:, y : y + height, x : x + width]
+        for y in range(2 * rows + 1)
+        for x in range(2 * columns + 1)
+    )
+    return jnp.stack([jnp.sum(first * other, axis=-1) for other in shifted], axis=-1)
+
+
+def _unit(features: Float[Array, "N h w C"]) -> Float[Array, "N h w C"]:
+    """Every pixel's features at length 1 (0 where they are 0), float32."""
+    features = features.astype(jnp.float32)
+    return features * jax.lax.rsqrt(1e-4 + jnp.sum(jnp.square(features), -1, keepdims=True))
+
+
+def _position(like: Float[Array, "N h w C"]) -> Float[Array, "N h w 2"]:
+    """Each pixel's (x, y), -1 to 1 from border to border: the same flow means another motion."""
+    number, height, width, _ = like.shape
+    x, y = jnp.meshgrid(jnp.linspace(-1, 1, width), jnp.linspace(-1, 1, height))
+    return jnp.broadcast_to(jnp.stack([x, y], -1).astype(like.dtype), (number, height, width, 2))
