@@ -9,9 +9,9 @@ from radepth_jax.data.street.road import Road, beside
 from radepth_jax.data.street.solids import NONE, Colour, Solid
 
 LEAVES = {
-    "green": ((0.10, 0.19, 0.05), (0.17, 0.27, 0.08)),
-    "dry": ((0.14, 0.18, 0.07), (0.24, 0.25, 0.11)),
-    "autumn": ((0.42, 0.24, 0.07), (0.20, 0.22, 0.07)),
+    "green": ((0.16, 0.26, 0.09), (0.25, 0.36, 0.13)),
+    "dry": ((0.20, 0.25, 0.11), (0.32, 0.33, 0.17)),
+    "autumn": ((0.50, 0.32, 0.12), (0.27, 0.30, 0.11)),
 }
 WALLS = ((0.85, 0.82, 0.76), (0.75, 0.68, 0.52), (0.5, 0.27, 0.2), (0.6, 0.6, 0.6), (0.8, 0.6, 0.45))
 ROOFS = ((0.4, 0.18, 0.12), (0.2, 0.2, 0.22), (0.3, 0.24, 0.2))
@@ -37,9 +37,17 @@ def leaf(rng: np.random.Generator, season: str) -> Colour:
 
 
 def tree(
-    rng: np.random.Generator, at: tuple[float, float], season: str, kind: str, scale: float = 1.0
+    rng: np.random.Generator,
+    at: tuple[float, float],
+    season: str,
+    kind: str,
+    scale: float,
+    low: float,
 ) -> list[Solid]:
-    """A `round`, `tall` or `conifer` tree of a few ellipsoids, or a `bush`."""
+    """A `round`, `tall` or `conifer` tree of a few ellipsoids, or a `bush`.
+
+    The crown begins at `low` metres or higher.
+    """
     colour = leaf(rng, "green" if kind == "conifer" else season)
 
     def crown(size: tuple[float, float, float], lift: float, shift: float = 0.0) -> Solid:
@@ -62,7 +70,8 @@ def tree(
         return [crown((width, scale * float(rng.uniform(0.9, 2.4)), width), -0.3)]
     height = scale * float(rng.uniform(5, 13))
     thick = 0.03 * height + 0.05
-    bare = height * float(rng.uniform(0.15, 0.4))
+    bare = max(low, height * float(rng.uniform(0.15, 0.4)))
+    height = max(height, bare + 2.5)
     bark = _shade(rng, (0.2, 0.16, 0.12))
     stem = (thick, bare + 0.3 * height, thick)
     out = [Solid(at, stem, 0.0, bark, _seed(rng), cell=0.6, contrast=0.3, shape="cylinder")]
@@ -72,11 +81,11 @@ def tree(
     spread = height * float(rng.uniform(0.25, 0.4) if kind == "tall" else rng.uniform(0.5, 0.9))
     tall = height - bare
     out.append(crown((spread, tall, spread), bare))
-    for _ in range(rng.integers(1, 4)):
-        share = float(rng.uniform(0.45, 0.75))
+    for _ in range(rng.integers(1, 5)):
+        share = float(rng.uniform(0.45, 0.8))
         size = (share * spread, 0.6 * tall * share + 0.5, share * spread)
         lift = bare + float(rng.uniform(0.0, 0.5)) * tall
-        out.append(crown(size, lift, 0.35 * spread))
+        out.append(crown(size, lift, 0.42 * spread))
     return out
 
 

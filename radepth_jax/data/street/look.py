@@ -65,16 +65,15 @@ class Look(NamedTuple):
     seed: Any  # [] int32
 
 
-def draw_look(rng: np.random.Generator, variety: Variety, surface: Surface) -> Look:
+def draw_look(rng: np.random.Generator, surface: Surface) -> Look:
     """Draw the weather, the hour and the exposure."""
-    del variety
-    weather = rng.choice(["clear", "cloudy", "overcast", "dusk"], p=(0.4, 0.27, 0.25, 0.08))
+    weather = rng.choice(["clear", "cloudy", "overcast", "dusk"], p=(0.47, 0.25, 0.2, 0.08))
     azimuth = rng.uniform(0, 2 * np.pi)
     elevation = np.radians(rng.uniform(15, 65))
     warm = rng.uniform(0, 1)
     horizon, zenith = np.array([0.78, 0.85, 0.93]), np.array([0.25, 0.45, 0.78])
     zenith = zenith * rng.uniform(0.7, 1.3) * rng.uniform(0.9, 1.1, 3)
-    direct, ambient = rng.uniform(0.55, 0.95), rng.uniform(0.25, 0.5)
+    direct, ambient = rng.uniform(0.55, 0.95), rng.uniform(0.3, 0.55)
     cover = rng.uniform(-1.5, -0.6)
     if weather == "cloudy":
         cover, ambient = rng.uniform(-0.5, 0.7), rng.uniform(0.35, 0.6)
@@ -91,28 +90,31 @@ def draw_look(rng: np.random.Generator, variety: Variety, surface: Surface) -> L
         ambient, warm = rng.uniform(0.15, 0.3), 1.0
     level = np.cos(elevation)
     sun = np.array([level * np.sin(azimuth), -np.sin(elevation), level * np.cos(azimuth)])
-    bright = rng.uniform(0.8, 1.6) if weather != "dusk" else rng.uniform(0.5, 1.0)
+    bright = rng.uniform(0.6, 1.05) if rng.random() < 0.6 else rng.uniform(0.9, 1.8)
     # A haze's length: mostly kilometres, now and then a fog.
     haze = 1.0 / np.exp(rng.uniform(np.log(400), np.log(6000)))
     if rng.random() < 0.08:
         haze = 1.0 / rng.uniform(60, 250)
-    exposure = np.exp(rng.normal(0.15, 0.25)) * np.exp(rng.normal(0, 0.05, 3))
+    # As an automatic exposure does: for the light on the ground, and never exactly.
+    exposure = np.exp(rng.normal(0.0, 0.22)) / (ambient + 0.6 * direct * np.sin(elevation))
+    exposure = exposure * np.exp(rng.normal(0, 0.03, 3))
+    shown = 1.0 / (ambient + 0.6 * direct * np.sin(elevation)) if weather != "dusk" else 1.5
     values = dict(
         sun=sun,
         direct=direct * np.array([1.0, 1.0 - 0.06 * warm, 1.0 - 0.16 * warm]),
         ambient=ambient * np.array([0.95, 1.0, 1.06]),
-        zenith=zenith * bright,
-        horizon=horizon * bright,
+        zenith=zenith * bright / shown,
+        horizon=horizon * bright / shown,
         rise=rng.uniform(0.8, 4.0),
-        cloud=bright * rng.uniform(0.8, 1.2) * np.ones(3),
+        cloud=bright * rng.uniform(0.8, 1.2) * np.ones(3) / shown,
         cover=cover,
         cloud_size=rng.uniform(0.15, 0.7),
-        glow=(rng.uniform(0.0, 0.8) * (weather != "overcast"), rng.uniform(4, 30)),
+        glow=(rng.uniform(0.0, 0.6) * (weather != "overcast"), rng.uniform(4, 30)),
         haze=haze,
         exposure=exposure,
-        gamma=rng.uniform(0.75, 1.25),
+        gamma=rng.uniform(0.65, 1.1),
         contrast=rng.uniform(-0.1, 0.35),
-        saturation=rng.uniform(0.6, 1.4),
+        saturation=rng.uniform(0.7, 1.25),
         vignette=rng.uniform(0, 0.35) if rng.random() < 0.5 else 0.0,
         blur=rng.uniform(0, 0.22) if rng.random() < 0.5 else 0.0,
         noise=rng.uniform(0, 0.02) if rng.random() < 0.7 else 0.0,
@@ -143,13 +145,13 @@ def draw_surface(
     bands = np.full((2, 2), NOWHERE, np.float32)
     bands[: len(lanes)] = lanes
     grey = rng.uniform(0.12, 0.42) if rng.random() < 0.8 else rng.uniform(0.4, 0.62)
-    asphalt = grey * np.array([1.0, 1.0, 1.0]) * rng.uniform(0.93, 1.07, 3)
+    asphalt = grey * np.array([1.0, 1.0, 1.0]) * rng.uniform(0.97, 1.03, 3)
     pale = np.array([0.5, 0.47, 0.42]) * rng.uniform(0.6, 1.3)
     if built:
         edge = rng.uniform(0.3, 0.65) * rng.uniform(0.92, 1.08, 3)
     else:
         edge = asphalt * rng.uniform(0.8, 1.2) if rng.random() < 0.5 else pale
-    grass = np.array(GRASS[variety.season]) * rng.uniform(0.7, 1.3) * rng.uniform(0.85, 1.15, 3)
+    grass = np.array(GRASS[variety.season]) * rng.uniform(0.7, 1.3) * rng.uniform(0.92, 1.08, 3)
     if built and rng.random() < 0.3:
         grass = np.stack([pale, pale * rng.uniform(0.7, 1.1)])
     strokes = np.tile(np.array([NOWHERE, 0.1, 1.0, 1.0], np.float32), (MAX_LINES, 1))
@@ -174,7 +176,7 @@ def draw_surface(
         tracks=rng.normal(0, 0.12),
         track=lane,
         patches=rng.uniform(0, 0.25) if rng.random() < 0.5 else 0.0,
-        contrast=(rng.uniform(0.04, 0.25), rng.uniform(0.1, 0.4)),
+        contrast=(rng.uniform(0.02, 0.14), rng.uniform(0.1, 0.4)),
         cell=(np.exp(rng.uniform(np.log(0.5), np.log(5.0))), rng.uniform(1.5, 6.0)),
     )
     return Surface(**{name: np.asarray(value, np.float32) for name, value in values.items()})

@@ -18,7 +18,7 @@ from radepth_jax.data.street.look import Look
 from radepth_jax.data.street.road import Road
 from radepth_jax.data.street.shade import GROUND, SKY, shade
 from radepth_jax.data.street.solids import Solids
-from radepth_jax.data.street.weather import expose
+from radepth_jax.data.street.weather import expose, ragged_miss
 
 TILE = (32, 32)  # pixels
 UNROLL = 4  # solids a step of the search for the nearest
@@ -161,7 +161,8 @@ def _cast(
     ground = (rays.y > 0) & (to_ground < FAR)
     first = _tag(jnp.where(ground, to_ground, 2 * FAR), jnp.where(ground, GROUND, SKY))
     first = _nearest(first, solids, eye, rays, reach, 0, boxes, _hit_box)
-    first = _nearest(first, solids, eye, rays, reach, boxes, reach.shape[0], _hit_round)
+    hit_round = _hit_round if look is None else _hit_leaves
+    first = _nearest(first, solids, eye, rays, reach, boxes, reach.shape[0], hit_round)
     hit = first & 255
 
     # Only the winner's index is kept: its depth and surface follow once, in full precision.
@@ -230,3 +231,10 @@ def _hit_box(solid: Solids, eye: Array, rays: Rays) -> Array:
 
 def _hit_round(solid: Solids, eye: Array, rays: Rays) -> Array:
     return enter_round(solid.half, solid.ellipsoid, *local(solid, eye, rays))
+
+
+def _hit_leaves(solid: Solids, eye: Array, rays: Rays) -> Array:
+    """As `_hit_round`, but the crowns of trees are seen with a ragged outline."""
+    origin, direction = local(solid, eye, rays)
+    t = enter_round(solid.half, solid.ellipsoid, origin, direction)
+    return jnp.where(ragged_miss(solid, origin, direction), 4 * FAR, t)

@@ -37,7 +37,8 @@ def make_varied_world(seed: tuple[int, ...], frames: int) -> World:
     variety = draw_variety(seed)
     rng = np.random.default_rng((*seed, 0x5A13))
     town = variety.place == "town"
-    parking = (bool(town and rng.random() < 0.6), bool(town and rng.random() < 0.6))
+    share = {"town": 0.65, "suburb": 0.35}.get(variety.place, 0.0)
+    parking = (bool(rng.random() < share), bool(rng.random() < share))
     road = draw_road(rng, parking)
     road, lanes = _lay_out(rng, variety, road)
     along = variety.speed * np.arange(frames) * (1.0 + 0.1 * rng.uniform(-1, 1))
@@ -45,16 +46,17 @@ def make_varied_world(seed: tuple[int, ...], frames: int) -> World:
     low = min(low for low, _ in lanes.bands)
     high = max(high for _, high in lanes.bands)
     furnish = {"town": _town, "suburb": _suburb, "country": _country, "highway": _highway}
-    solids = furnish[variety.place](rng, variety, road, (low, high), parking)
+    solids = furnish[variety.place](rng, variety, road, (low, high))
     solids = _clear(road, solids, lanes)
+    solids += _parked(rng, road, parking)
     if not town or rng.random() < 0.3:
         solids += _horizon(rng, variety)
-    if parking[0] or parking[1] or rng.random() < 0.9:
+    if rng.random() < 0.9:
         solids += _traffic(rng, variety, road, lanes, along)
     shoulder = float(road.pavement) if variety.place in ("town", "suburb") else rng.uniform(0, 3.5)
     track = (lanes.ego, lanes.width)
     surface = draw_surface(rng, variety, list(lanes.bands), list(lanes.lines), track, shoulder)
-    look = draw_look(rng, variety, surface)
+    look = draw_look(rng, surface)
     return World(road, tuple(solids), world_T_camera, variety, look)
 
 
@@ -189,14 +191,19 @@ def _trees(
     while z < end:
         d = side * (nearest + spread * rng.random() ** 1.5)
         at, _ = place._at(road, float(z), float(d))
-        solids += country.tree(rng, at, variety.season, str(rng.choice(kinds)), scale)
+        # Crowns near the road are above it.
+        low = 2.8 if abs(d) < nearest + 4.5 else 0.0
+        kind = str(rng.choice(kinds))
+        if low and kind == "conifer":
+            kind = "round"
+        solids += country.tree(rng, at, variety.season, kind, scale, low)
         z += spacing * rng.uniform(0.3, 1.7) * (4.0 if rng.random() < 0.12 else 1.0)
     return solids
 
 
 def _calm(rng: np.random.Generator, solids: list[Solid]) -> list[Solid]:
     """Facades of less colour and of another coarseness than those of `place`."""
-    grey, contrast = rng.uniform(0.4, 0.95), rng.uniform(0.15, 0.8)
+    grey, contrast = rng.uniform(0.5, 0.95), rng.uniform(0.1, 0.6)
     cell = np.exp(rng.uniform(np.log(0.15), np.log(1.2)))
     out = []
     for solid in solids:
@@ -214,8 +221,8 @@ def _town(
     variety: Variety,
     road: Road,
     edges: tuple[float, float],
-    parking: tuple[bool, bool],
 ) -> list[Solid]:
+    del edges
     solids: list[Solid] = []
     end = float(rng.uniform(40, 130))
     houses: list[Solid] = []
@@ -228,24 +235,24 @@ def _town(
             edge = kerb + 0.7
             solids += _trees(rng, variety, road, side, edge, 0.3, rng.uniform(8, 18), 70.0)
         solids += _poles(rng, road, side, kerb + 0.5, 80.0)
-        if parking[(side + 1) // 2]:
-            density, z = rng.uniform(0.3, 0.95), BEHIND + rng.uniform(0, 6)
-            while z < min(end, 75.0):
-                if rng.random() < density and not place._on_crossing(road, z, 5.0):
-                    d = side * (float(road.half_width) + 1.25)
-                    away = rng.random() < 0.5
-                    turn = float(rng.normal(0, 0.03) + np.pi * away)
-                    # Parked where nothing drives: `_clear` must not take it for an obstacle.
-                    houses += []
-                    solids += [
-                        replace(s, landmark=False)
-                        for s in vehicle(rng, road, z, d, turn=turn, simple=z > 35)
-                    ]
-                z += rng.uniform(5.6, 8.0)
         solids += _people(rng, road, side * (kerb + 1.0), 45.0)
     if rng.random() < 0.6:
         houses += place.end_wall(rng, road, end)
     return solids + _calm(rng, houses)
+
+
+def _parked(rng: np.random.Generator, road: Road, parking: tuple[bool, bool]) -> list[Solid]:
+    """Cars in the parking lanes."""
+    solids: list[Solid] = []
+    for side, lane in zip((-1, 1), parking, strict=True):
+        density, z = rng.uniform(0.3, 0.95) * lane, BEHIND + rng.uniform(0, 6)
+        while z < 75.0:
+            if rng.random() < density and not place._on_crossing(road, z, 5.0):
+                d = side * (float(road.half_width) + 1.25)
+                turn = float(rng.normal(0, 0.03) + np.pi * (rng.random() < 0.5))
+                solids += vehicle(rng, road, z, d, turn=turn, simple=z > 35)
+            z += rng.uniform(5.6, 8.0)
+    return solids
 
 
 def _suburb(
@@ -253,9 +260,7 @@ def _suburb(
     variety: Variety,
     road: Road,
     edges: tuple[float, float],
-    parking: tuple[bool, bool],
 ) -> list[Solid]:
-    del parking
     solids: list[Solid] = []
     for side in (-1, 1):
         edge = (edges[1] if side > 0 else -edges[0]) + float(road.pavement)
@@ -284,9 +289,7 @@ def _country(
     variety: Variety,
     road: Road,
     edges: tuple[float, float],
-    parking: tuple[bool, bool],
 ) -> list[Solid]:
-    del parking
     solids: list[Solid] = []
     for side in (-1, 1):
         edge = edges[1] if side > 0 else -edges[0]
@@ -333,9 +336,7 @@ def _highway(
     variety: Variety,
     road: Road,
     edges: tuple[float, float],
-    parking: tuple[bool, bool],
 ) -> list[Solid]:
-    del parking
     solids: list[Solid] = []
     far = 200.0
     if rng.random() < 0.7:  # in the middle, where there is a middle

@@ -12,9 +12,9 @@ TYRE, GLASS, LAMP, PLATE = (0.03, 0.03, 0.03), (0.06, 0.07, 0.09), (0.5, 0.05, 0
 
 def paint(rng: np.random.Generator) -> Colour:
     """A car's colour: most are white, grey or black."""
-    grey = float(rng.choice([0.04, 0.1, 0.3, 0.5, 0.8]) * rng.uniform(0.7, 1.2))
-    hue = rng.uniform(0, 1, 3) if rng.random() < 0.35 else np.ones(3)
-    colour = np.clip(max(grey, 0.05) * (hue + 0.1) if hue[0] < 1 else grey * hue, 0.02, 0.95)
+    grey = float(rng.choice([0.06, 0.14, 0.3, 0.5, 0.75, 0.85]) * rng.uniform(0.7, 1.15))
+    hue = rng.uniform(0.1, 1.1, 3) if rng.random() < 0.35 else np.ones(3)
+    colour = np.clip(grey * hue, 0.02, 0.95)
     return float(colour[0]), float(colour[1]), float(colour[2])
 
 

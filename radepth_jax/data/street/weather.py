@@ -15,6 +15,7 @@ from radepth_jax.data.street.solids import Solids
 
 SHADOWS_TO = 150.0  # metres: shadows farther than this are not drawn
 UNROLL = 4
+LEAFY = 0.3  # what has a texture of more contrast is leaves
 
 
 def surface_colour(
@@ -115,6 +116,27 @@ def in_sun(
     shadow = search(jnp.zeros(t.shape, bool), 0, boxes, True)
     shadow = search(shadow, boxes, radius.shape[0], False)
     return 1.0 - shadow * near
+
+
+def ragged_miss(solid: Solids, origin: Vector, direction: Vector) -> Array:
+    """Which rays [S] pass between the leaves at the edge of an ellipsoid with a strong texture.
+
+    Where a ray comes nearest to the middle decides, so the outline stays as the camera moves.
+    """
+    o = [origin[i] / solid.half[i] for i in range(3)]
+    d = [direction[i] / solid.half[i] for i in range(3)]
+    t = -(o[0] * d[0] + o[1] * d[1] + o[2] * d[2]) / (d[0] ** 2 + d[1] ** 2 + d[2] ** 2)
+    m = [a + t * b for a, b in zip(o, d, strict=True)]
+    radius = m[0] ** 2 + m[1] ** 2 + m[2] ** 2
+    phase = solid.seed.astype(jnp.float32) * 0.01
+    waves = jnp.zeros_like(t)
+    for k in (1.0, 2.6):
+        step = k * jnp.clip(solid.half / 0.35, 3.0, 9.0)
+        waves += jnp.sin(step[0] * m[0] + 1.7 * m[1] + phase) + jnp.sin(step[1] * m[1] + phase * k)
+        waves += jnp.sin(step[2] * m[2] - 1.3 * m[0] + 2.0 * phase)
+    edge = 0.72 + 0.07 * waves
+    leaves = (solid.ellipsoid > 0) & (solid.contrast > LEAFY) & (solid.half[0] < 15.0)
+    return leaves & (radius > edge)
 
 
 def light(look: Look, normal: Vector, sunlit: Array) -> Array:
