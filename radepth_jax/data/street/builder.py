@@ -19,7 +19,8 @@ from PIL import Image
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.street.film import CHUNK, film
-from radepth_jax.data.street.world import World, make_world
+from radepth_jax.data.street.varied import make_varied_world
+from radepth_jax.data.street.world import make_world
 from radepth_jax.errors import UserError
 
 LEFT, RIGHT = 2, 3  # cameras, numbered as KITTI's colour pair
@@ -37,6 +38,8 @@ class StreetConfig(tfds.core.BuilderConfig):
         width, height: of the images, pixels.
         stereo: whether to add the right camera of a pair 0.54 m apart.
         seed: another seed gives other worlds. The splits never share a world.
+        varied: whether the worlds differ in place, camera, light and weather (see `varied`).
+            In every configuration a depth of 0 is sky: each pixel that shows anything else has one.
     """
 
     train: int
@@ -47,12 +50,14 @@ class StreetConfig(tfds.core.BuilderConfig):
     height: int = 128
     stereo: bool = False
     seed: int = 0
+    varied: bool = False
 
 
 class _Job(NamedTuple):
     """Consecutive frames of one world and one camera."""
 
-    world: World
+    config: StreetConfig
+    seed: tuple[int, int, int]
     sequence: str
     camera: int
     frames: range
@@ -100,12 +105,26 @@ class Street(FrameDatasetBuilder):
             height=32,
             stereo=True,
         ),
+        StreetConfig(
+            # For real footage: towns, country and highways, each world with a camera of its own.
+            name="varied",
+            description="Many kinds of road, camera, light and weather.",
+            train=1200,
+            validation=20,
+            test=20,
+            frames=CHUNK,
+            width=512,
+            height=192,
+            varied=True,
+        ),
     ]
 
     def prepared_from(self) -> dict[str, Any]:
         """All options."""
         own = {f.name for f in dataclasses.fields(StreetConfig)}
         own -= {f.name for f in dataclasses.fields(tfds.core.BuilderConfig)}
+        if not self.builder_config.varied:
+            own -= {"varied"}  # as data sets prepared before there was this option say it
         return {name: getattr(self.builder_config, name) for name in sorted(own)}
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
@@ -169,26 +188,30 @@ def _frames(
     def jobs() -> Iterator[_Job]:
         for split, sequences in worlds.items():
             for index, sequence in enumerate(sequences):
-                world = make_world(world_seed(config, split, index), config.frames)
+                seed = world_seed(config, split, index)
                 for camera in cameras:
                     for start in range(0, config.frames, CHUNK):
                         frames = range(start, min(start + CHUNK, config.frames))
-                        yield _Job(world, sequence, camera, frames)
+                        yield _Job(config, seed, sequence, camera, frames)
 
     workers = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
     ahead: collections.deque[concurrent.futures.Future] = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         for job in jobs():
-            ahead.append(pool.submit(_shoot, job, (config.height, config.width)))
+            ahead.append(pool.submit(_shoot, job))
             if len(ahead) > 2 * (workers or 1):
                 yield from _unpack(ahead.popleft().result(), depths)
         while ahead:
             yield from _unpack(ahead.popleft().result(), depths)
 
 
-def _shoot(job: _Job, size: tuple[int, int]) -> list[tuple[schema.Frame, bytes]]:
+def _shoot(job: _Job) -> list[tuple[schema.Frame, bytes]]:
     """Render and encode the frames of a job, each with its depth."""
-    shot = film(job.world, job.frames, size=size, right=BASELINE * (job.camera == RIGHT))
+    config = job.config
+    # Drawn again for each job: that costs milliseconds, and the reader's thread does none of it.
+    world = (make_varied_world if config.varied else make_world)(job.seed, config.frames)
+    size = (config.height, config.width)
+    shot = film(world, job.frames, size=size, right=BASELINE * (job.camera == RIGHT))
     encoded = []
     for i, frame in enumerate(job.frames):
         buffer = io.BytesIO()

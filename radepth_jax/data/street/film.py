@@ -8,7 +8,7 @@ import numpy as np
 
 from radepth_jax.data.street.render import render
 from radepth_jax.data.street.shade import SKY
-from radepth_jax.data.street.world import MAX_BOXES, World, scene, street_intrinsics
+from radepth_jax.data.street.world import MAX_BOXES, World, intrinsics, scene
 
 CHUNK = 6  # frames a call of the renderer: one compilation serves any number of frames
 
@@ -37,7 +37,7 @@ def film(world: World, frames: Sequence[int], *, size: tuple[int, int], right: f
     """
     poses = world.world_T_camera[list(frames)]
     poses[:, :3, 3] += right * poses[:, :3, 0]
-    K = street_intrinsics(size)
+    K = intrinsics(world, size)
     images, depths, moving = [], [], []
     for start in range(0, len(frames), CHUNK):
         chunk = list(frames[start : start + CHUNK])
@@ -50,6 +50,7 @@ def film(world: World, frames: Sequence[int], *, size: tuple[int, int], right: f
                 solids,
                 poses[start : start + CHUNK][fill].astype(np.float32),
                 K,
+                world.look,
                 size=size,
                 boxes=MAX_BOXES,
             )

@@ -14,9 +14,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from radepth_jax.data.street.intersect import FAR, NEAR, Rays, enter_box, enter_round, local
+from radepth_jax.data.street.look import Look
 from radepth_jax.data.street.road import Road
 from radepth_jax.data.street.shade import GROUND, SKY, shade
 from radepth_jax.data.street.solids import Solids
+from radepth_jax.data.street.weather import expose, ragged_miss
 
 TILE = (32, 32)  # pixels
 UNROLL = 4  # solids a step of the search for the nearest
@@ -36,6 +38,7 @@ def render(
     solids: Solids,
     world_T_camera: Array,
     intrinsics: Array,
+    look: Look | None = None,
     *,
     size: tuple[int, int],
     boxes: int,
@@ -47,6 +50,7 @@ def render(
       solids: arrays with a leading axis T; boxes first, then cylinders and ellipsoids, at most 254.
       world_T_camera: float32 [T, 4, 4].
       intrinsics: float32 [3, 3] in pixels of the rendered size; no skew.
+      look: of a varied world; without one, the street's own light and ground.
       size: (h, w).
       boxes: how many of the solids are boxes.
 
@@ -57,13 +61,19 @@ def render(
         raise ValueError(f"at most {GROUND} solids, got {solids.yaw.shape[1]}")
 
     def frame(args: tuple[Solids, Array]) -> Rendered:
-        return _frame(road, args[0], args[1], intrinsics, size, boxes)
+        return _frame(road, args[0], args[1], intrinsics, look, size, boxes)
 
     return jax.lax.map(frame, (solids, world_T_camera))
 
 
 def _frame(
-    road: Road, solids: Solids, pose: Array, K: Array, size: tuple[int, int], boxes: int
+    road: Road,
+    solids: Solids,
+    pose: Array,
+    K: Array,
+    look: Look | None,
+    size: tuple[int, int],
+    boxes: int,
 ) -> Rendered:
     th, tw = TILE
     rows, columns = -(-size[0] // th), -(-size[1] // tw)
@@ -75,13 +85,15 @@ def _frame(
         u, v = _tile_pixels(u0, v0)
         reach = _reaches(corners, K, u0 - 0.5, v0 - 0.5)
         rays = _rays(pose, K, u, v)
-        colour, depth, hit = _cast(road, solids, pose, K, rays, reach, boxes)
+        colour, depth, hit = _cast(road, solids, pose, K, look, rays, reach, boxes)
         centre, corner = colour[:, : th * tw], colour[:, th * tw :]
         centre = centre.reshape(3, th, tw)
         corner = corner.reshape(3, th + 1, tw + 1)
         around = corner[:, :-1, :-1] + corner[:, 1:, :-1] + corner[:, :-1, 1:] + corner[:, 1:, 1:]
-        image = jnp.clip(0.5 * centre + 0.125 * around, 0.0, 1.0)
-        image = jnp.round(255.0 * image).astype(jnp.uint8).transpose(1, 2, 0)
+        image = 0.5 * centre + 0.125 * around
+        if look is None:
+            image = jnp.round(255.0 * jnp.clip(image, 0.0, 1.0)).astype(jnp.uint8)
+        image = image.transpose(1, 2, 0)
         return image, depth[: th * tw].reshape(th, tw), hit[: th * tw].reshape(th, tw)
 
     def join(tiles: Array) -> Array:
@@ -91,7 +103,10 @@ def _frame(
         return out[: size[0], : size[1]]
 
     image, depth, hit = jax.lax.map(tile, jnp.arange(rows * columns))
-    return Rendered(join(image), join(depth), join(hit))
+    image = join(image)
+    if look is not None:
+        image = expose(look, image, pose)
+    return Rendered(image, join(depth), join(hit))
 
 
 def _tile_pixels(u0: Array, v0: Array) -> tuple[Array, Array]:
@@ -135,6 +150,7 @@ def _cast(
     solids: Solids,
     pose: Array,
     K: Array,
+    look: Look | None,
     rays: Rays,
     reach: Array,
     boxes: int,
@@ -145,7 +161,8 @@ def _cast(
     ground = (rays.y > 0) & (to_ground < FAR)
     first = _tag(jnp.where(ground, to_ground, 2 * FAR), jnp.where(ground, GROUND, SKY))
     first = _nearest(first, solids, eye, rays, reach, 0, boxes, _hit_box)
-    first = _nearest(first, solids, eye, rays, reach, boxes, reach.shape[0], _hit_round)
+    hit_round = _hit_round if look is None else _hit_leaves
+    first = _nearest(first, solids, eye, rays, reach, boxes, reach.shape[0], hit_round)
     hit = first & 255
 
     # Only the winner's index is kept: its depth and surface follow once, in full precision.
@@ -160,7 +177,8 @@ def _cast(
     t = jnp.where(hit == GROUND, to_ground, t)
     depth = jnp.where(hit == SKY, 0.0, t)
     t = jnp.where(hit == SKY, 1.0, t)
-    colour = shade(road, own, pose, K, rays, origin, direction, t, hit, axis, is_round)
+    surfaces = (origin, direction, t, hit, axis, is_round)
+    colour = shade(road, own, pose, K, rays, *surfaces, solids, boxes, look)
     return colour, depth, hit
 
 
@@ -213,3 +231,10 @@ def _hit_box(solid: Solids, eye: Array, rays: Rays) -> Array:
 
 def _hit_round(solid: Solids, eye: Array, rays: Rays) -> Array:
     return enter_round(solid.half, solid.ellipsoid, *local(solid, eye, rays))
+
+
+def _hit_leaves(solid: Solids, eye: Array, rays: Rays) -> Array:
+    """As `_hit_round`, but the crowns of trees are seen with a ragged outline."""
+    origin, direction = local(solid, eye, rays)
+    t = enter_round(solid.half, solid.ellipsoid, origin, direction)
+    return jnp.where(ragged_miss(solid, origin, direction), 4 * FAR, t)

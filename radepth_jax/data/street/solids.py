@@ -56,6 +56,7 @@ class Solid:
     lift: float = 0.0
     shape: str = "box"  # or "cylinder" or "ellipsoid"
     motion: Motion | None = None
+    landmark: bool = False  # drawn however far away it is
 
     def corners(self) -> np.ndarray:
         """Ground points [8, 2] (x, z) of the outline: corners and the middles of the edges."""

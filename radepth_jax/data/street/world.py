@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from radepth_jax.data.street import place
+from radepth_jax.data.street.look import Look
 from radepth_jax.data.street.road import Road, beside, centre_line, clearance, draw_road
 from radepth_jax.data.street.solids import Motion, Solid, Solids, pack
+from radepth_jax.data.street.variety import Variety
 
 CAMERA_HEIGHT = 1.65  # metres, as KITTI's
 CAMERA_PITCH = 0.021  # radians down: puts the horizon at 0.46 H, as KITTI's
 LANE = 0.5  # the ego's and the other cars' lane centre, as a share of the road's half width
 HEADROOM = 2.0  # metres: what hangs higher (crowns of trees) may reach over the road
 MAX_BOXES, MAX_ROUNDS = 160, 64
+VARIED_ROUNDS = 94  # a varied world has hills and more trees
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class World:
     road: Road
     solids: tuple[Solid, ...]
     world_T_camera: np.ndarray  # noqa: N815  float64 [T, 4, 4]
+    variety: Variety | None = None  # of a varied world, and
+    look: Look | None = None  # how it looks
 
 
 def street_intrinsics(size: tuple[int, int]) -> np.ndarray:
@@ -33,6 +38,11 @@ def street_intrinsics(size: tuple[int, int]) -> np.ndarray:
     return np.array(
         [[0.58 * w, 0, 0.5 * w - 0.5], [0, 1.92 * h, 0.5 * h - 0.5], [0, 0, 1]], np.float32
     )
+
+
+def intrinsics(world: World, size: tuple[int, int]) -> np.ndarray:
+    """The intrinsics [3, 3] of a world's camera for images of `size` (h, w)."""
+    return world.variety.intrinsics(size) if world.variety else street_intrinsics(size)
 
 
 def make_world(seed: tuple[int, ...], frames: int) -> World:
@@ -70,18 +80,28 @@ def scene(world: World, frame: int) -> tuple[Solids, np.ndarray]:
     """The solids at `frame` with moving ones in their places, and which of them move.
 
     Returns:
-      Solids padded to MAX_BOXES boxes followed by MAX_ROUNDS cylinders and ellipsoids, and
-      bool [MAX_BOXES + MAX_ROUNDS]. Where there are more, the farthest are left out.
+      Solids padded to MAX_BOXES boxes followed by MAX_ROUNDS cylinders and ellipsoids (a varied
+      world: VARIED_ROUNDS), and bool [N]. Where there are more, the farthest are left out, but
+      no landmark.
     """
     eye = world.world_T_camera[frame][[0, 2], 3]
     placed = [_moved(world.road, s, s.motion, frame) if s.motion else s for s in world.solids]
     placed.sort(key=lambda s: float(np.hypot(*(np.array(s.position) - eye))))
-    boxes = [s for s in placed if s.shape == "box"][:MAX_BOXES]
-    rounds = [s for s in placed if s.shape != "box"][:MAX_ROUNDS]
-    moving = np.zeros(MAX_BOXES + MAX_ROUNDS, bool)
+    most = VARIED_ROUNDS if world.variety else MAX_ROUNDS
+    boxes = _nearest([s for s in placed if s.shape == "box"], MAX_BOXES)
+    rounds = _nearest([s for s in placed if s.shape != "box"], most)
+    moving = np.zeros(MAX_BOXES + most, bool)
     moving[: len(boxes)] = [s.motion is not None for s in boxes]
-    packed = zip(pack(boxes, MAX_BOXES), pack(rounds, MAX_ROUNDS), strict=True)
+    moving[MAX_BOXES : MAX_BOXES + len(rounds)] = [s.motion is not None for s in rounds]
+    packed = zip(pack(boxes, MAX_BOXES), pack(rounds, most), strict=True)
     return Solids(*(np.concatenate(pair) for pair in packed)), moving
+
+
+def _nearest(ordered: list[Solid], count: int) -> list[Solid]:
+    """The first `count`, landmarks before others."""
+    landmarks = [s for s in ordered if s.landmark]
+    others = [s for s in ordered if not s.landmark]
+    return (others[: max(count - len(landmarks), 0)] + landmarks)[:count]
 
 
 def _moved(road: Road, solid: Solid, motion: Motion, frame: int) -> Solid:
@@ -122,9 +142,14 @@ def _drive(rng: np.random.Generator, road: Road, along: np.ndarray) -> np.ndarra
     pitch, roll, lift = CAMERA_PITCH + bounce(0.004), bounce(0.004), bounce(0.015)
     poses = np.tile(np.eye(4), (len(along), 1, 1))
     for i in range(len(along)):
-        poses[i, :3, :3] = _about_y(yaw[i]) @ _about_x(-pitch[i]) @ _about_z(roll[i])
+        poses[i, :3, :3] = camera_rotation(yaw[i], pitch[i], roll[i])
     poses[:, :3, 3] = np.stack([path(along), -CAMERA_HEIGHT + lift, along], -1)
     return poses
+
+
+def camera_rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """The rotation world_R_camera [3, 3]: turned right, nodded down, rolled; radians."""
+    return _about_y(yaw) @ _about_x(-pitch) @ _about_z(roll)
 
 
 def _about_x(a: float) -> np.ndarray:
