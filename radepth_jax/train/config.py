@@ -97,7 +97,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
 
     config.pretrained = ConfigDict()
     config.pretrained.checkpoint = ""  # start from the weights of this run's --workdir, or else
-    # from ImageNet: a .safetensors file, "hf:REPO", or "" for random encoders.
+    # from ImageNet: a .safetensors or .npz file, "hf:REPO", or "" for random encoders.
     config.pretrained.depth_encoder = "hf:timm/hrnet_w18.ms_in1k"
     config.pretrained.pose_encoder = "hf:timm/resnet18.tv_in1k"
 
@@ -212,7 +212,7 @@ def to_json(config: ConfigDict) -> dict:
 def from_json(values: dict) -> ConfigDict:
     """The inverse of `to_json`, of earlier versions too.
 
-    Settings of evaluation that came later have their defaults.
+    Settings of evaluation and of the pose network that came later have their defaults.
     """
     depth = values["model"]["depth"]
     if depth.get("name") == "dual_hrnet":  # one flat dictionary, once
@@ -221,7 +221,10 @@ def from_json(values: dict) -> ConfigDict:
         depth = {"encoder": encoder, "decoder": decoder}
     start = depth["decoder"]["initial_disparity"] or 0.0  # None, once
     depth = depth | {"decoder": depth["decoder"] | {"initial_disparity": start}}
-    values = values | {"model": values["model"] | {"depth": depth}}
+    pose = values["model"]["pose"]
+    if pose["name"] == presets.RESNET_POSE["name"]:
+        pose = presets.RESNET_POSE | pose
+    values = values | {"model": values["model"] | {"depth": depth, "pose": pose}}
     given = dict(values["evaluate"])
     if not given.pop("median_scaling", True):  # what `scaling` once was
         given["scaling"] = "none"
