@@ -1,10 +1,13 @@
-"""ImageNet weights for both encoders, from a safetensors file or the Hugging Face hub.
+"""ImageNet weights for both encoders, from a file or the Hugging Face hub.
 
 The published results start from ImageNet classifiers. timm names their weights as the authors of
-HRNet and ResNet did, so the PyTorch keys of `torch_keys` serve here too.
+HRNet and ResNet did, so the PyTorch keys of `torch_keys` serve here too. Files of ResNets may have
+BatchNorm folded into the convolutions (`folded`).
 """
 
-from collections.abc import Mapping
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,18 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from radepth_jax.errors import UserError
+from radepth_jax.interop.folded import for_our_input, is_folded, without_norms
 from radepth_jax.interop.torch_keys import Entry, depth_entries, pose_entries
-from radepth_jax.models import Variables
+from radepth_jax.interop.torch_layouts import Path as LeafPath
+from radepth_jax.models import Variables, build
+from radepth_jax.models.recalibrate import recalibrate
 
 # What a classifier has after its features; none of it is in our encoders.
 _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.", "fc.")
+_UNREADABLE = (SafetensorError, OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+_COUNTER = ".num_batches_tracked"
+# Absent from a ResNet of three stages.
+_FOURTH_STAGE = "layer4."
 
 
 def load_imagenet(
@@ -29,17 +39,22 @@ def load_imagenet(
     *,
     depth_encoder: str = "",
     pose_encoder: str = "",
+    images: Callable[[], Mapping[str, jax.Array]] | None = None,
 ) -> Variables:
     """Replace encoder weights and BatchNorm statistics by those of ImageNet classifiers.
 
     Args:
         variables: as from `init_variables`.
         config: the `config.model` they belong to.
-        depth_encoder: an HRNet: a path to a .safetensors file, or `hf:` and the name of a
-            repository on the Hugging Face hub that has a `model.safetensors`, such as
-            `hf:timm/hrnet_w18.ms_in1k`. Empty leaves the encoder as it is.
+        depth_encoder: an HRNet or a ResNet: a path to a .safetensors or .npz file, or `hf:` and the
+            name of a repository on the Hugging Face hub that has a `model.safetensors`, such as
+            `hf:timm/hrnet_w18.ms_in1k`. Empty leaves the encoder as it is. A ResNet of three stages
+            has no use for the fourth one's weights, and they may be absent.
         pose_encoder: a ResNet-18, given likewise, such as `hf:timm/resnet18.tv_in1k`. The three
             input channels of its first convolution are repeated for the second frame and halved.
+        images: gives each network's inputs for `recalibrate`, "depth" [N, H, W, 3] and "pose"
+            [N, H, W, 6] in [0, 1]. It is called if a file turns out to be folded; None leaves norms
+            that training cannot use.
 
     Returns:
         New variables; the decoders are the given ones.
@@ -47,27 +62,52 @@ def load_imagenet(
     Raises:
         UserError: a file cannot be found, fetched or read, or does not fit the encoder.
     """
-    for source, entries in ((depth_encoder, depth_entries), (pose_encoder, pose_entries)):
-        if source:
-            wanted = [entry for entry in entries(config) if "encoder" in entry.part]
-            variables = _replace(variables, wanted, _read(source), source)
+    inputs: Mapping[str, jax.Array] = {}
+    for name, source, entries in (
+        ("depth", depth_encoder, depth_entries),
+        ("pose", pose_encoder, pose_entries),
+    ):
+        if not source:
+            continue
+        wanted = [
+            entry._replace(key=entry.key.removeprefix("encoder."))
+            for entry in entries(config)
+            if "encoder" in entry.part
+        ]
+        weights, fixed = _read(source), {}
+        folded = _is_resnet(wanted) and is_folded(weights, wanted)
+        if folded:
+            wanted, fixed = without_norms(wanted)
+            weights = for_our_input(weights)
+        variables = _replace(variables, wanted, weights, fixed, source)
+        if folded and images:
+            inputs = inputs or images()
+            network = getattr(build({**config, "dtype": "float32"}), name)
+            variables = variables | {name: recalibrate(network, variables[name], inputs[name])}
     return variables
 
 
+def _is_resnet(wanted: list[Entry]) -> bool:
+    return any(entry.key.startswith("layer2.") for entry in wanted)
+
+
 def _replace(
-    variables: Variables, wanted: list[Entry], weights: dict[str, np.ndarray], source: str
+    variables: Variables,
+    wanted: list[Entry],
+    weights: Mapping[str, np.ndarray],
+    fixed: Mapping[LeafPath, np.ndarray],
+    source: str,
 ) -> Variables:
-    """`variables` with the leaves of `wanted` from `weights`."""
-    values = {}
+    """`variables` with the leaves of `wanted` from `weights`, and with those of `fixed`."""
+    values = dict(fixed)
     problems = []
     for entry in wanted:
-        key = entry.key.removeprefix("encoder.")
-        value = weights.get(key)
+        value = weights.get(entry.key)
         if value is None:
-            problems.append(f"missing {key}")
+            problems.append(f"missing {entry.key}")
             continue
         if value.ndim == 4:
-            if entry.part == "pose_encoder" and key == "conv1.weight":
+            if entry.part == "pose_encoder" and entry.key == "conv1.weight":
                 # Two equal frames then excite the first layer as one image did.
                 value = np.concatenate([value, value], axis=1) / 2
             if value.shape == entry.shape:
@@ -75,12 +115,17 @@ def _replace(
         elif value.shape == entry.shape:
             values[entry.path] = value
         if entry.path not in values:
-            problems.append(f"{key} has shape {value.shape}, expected {entry.shape}")
-    known = {entry.key.removeprefix("encoder.") for entry in wanted}
+            problems.append(f"{entry.key} has shape {value.shape}, expected {entry.shape}")
+    known = {entry.key for entry in wanted}
+    unused = _CLASSIFIER
+    if _is_resnet(wanted) and not any(key.startswith(_FOURTH_STAGE) for key in known):
+        unused += (_FOURTH_STAGE,)
     for key in weights:
-        unused = key.startswith(_CLASSIFIER) or key.endswith(".num_batches_tracked")
-        if key not in known and not unused:
+        if key not in known and not key.startswith(unused) and not key.endswith(_COUNTER):
             problems.append(f"unknown {key}")
+    if problems and all(problem.startswith(f"missing {_FOURTH_STAGE}") for problem in problems):
+        field = "depth.encoder" if wanted[0].part == "encoder" else "pose"
+        problems.append(f"config.model.{field}.stages=3 does without layer4")
     if problems:
         raise UserError(f"{source} does not fit the {wanted[0].part}: {'; '.join(problems)}")
 
@@ -99,13 +144,23 @@ def _read(source: str) -> dict[str, np.ndarray]:
         path = Path(source)
         if not path.is_file():
             raise UserError(
-                f"no ImageNet weights at {source}: give a .safetensors file, or a repository as "
-                "hf:timm/hrnet_w18.ms_in1k"
+                f"no ImageNet weights at {source}: give a .safetensors or .npz file, or a "
+                "repository as hf:timm/hrnet_w18.ms_in1k"
             )
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{source} is not a readable safetensors file: {error}") from error
+        return _read_npz(path) if path.suffix == ".npz" else load_file(path)
+    except _UNREADABLE as error:
+        kind = ".npz" if path.suffix == ".npz" else "safetensors"
+        raise UserError(f"{source} is not a readable {kind} file: {error}") from error
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    # NumPy leaves a damaged archive open if it opened it by itself.
+    with path.open("rb") as file:
+        archive = np.load(file)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("it holds a single array without a name")
+        return dict(archive)
 
 
 def _download(source: str) -> Path:

@@ -52,7 +52,7 @@ def unused_shapes(config: Mapping[str, Any]) -> dict[tuple[str, str], tuple[int,
     if encoder["name"] == "resnet":
         expansion = 4 if encoder["layers"] == 50 else 1
         classifier("encoder", expansion * encoder["width"] * 2 ** (encoder["stages"] - 1))
-    classifier("pose_encoder", 512)
+    classifier("pose_encoder", 64 * 2 ** (config["pose"].get("stages", 4) - 1))
     if decoder["name"] == "nested" and encoder["name"] == "resnet":
         for index, (name, _, again) in enumerate(_nested_layers(encoder["stages"] + 1)):
             if name is None:

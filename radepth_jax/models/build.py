@@ -220,8 +220,10 @@ def _initial_disparity(config: Mapping[str, Any]) -> float | None:
 
 
 def _resnet_pose(config: Mapping[str, Any], **shared: Any) -> ResNetPose:
-    _check_fields("model.pose", config, ("name",))
-    return ResNetPose(**shared)
+    _check_fields("model.pose", config, presets.RESNET_POSE)
+    if config["stages"] not in (3, 4):
+        raise UserError(f"model.pose.stages is {config['stages']!r}: expected 3 or 4")
+    return ResNetPose(stages=config["stages"], **shared)
 
 
 def _conv_pose(config: Mapping[str, Any], *, rematerialise: bool, **shared: Any) -> ConvPose:

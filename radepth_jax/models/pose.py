@@ -35,8 +35,9 @@ class PoseHead(nn.Module):
 
 
 class ResNetPose(nn.Module):
-    """ResNet-18 on two frames and the head: 12,500,492 parameters."""
+    """ResNet-18 on two frames and the head: 12,500,492 parameters with all four stages."""
 
+    stages: int = 4  # as of `ResNet`
     rematerialise: bool = False  # as of `ResNet`
     axis_name: str | None = None
     dtype: Any = jnp.float32
@@ -57,6 +58,7 @@ class ResNetPose(nn.Module):
             coordinates from the first's.
         """
         encoder = ResNet(
+            stages=self.stages,
             rematerialise=self.rematerialise,
             axis_name=self.axis_name,
             dtype=self.dtype,

@@ -38,7 +38,7 @@ ATTENTION_DECODER = {
     "initial_disparity": 0.0,
 }
 
-RESNET_POSE = {"name": "resnet18"}
+RESNET_POSE = {"name": "resnet18", "stages": 4}  # 3 | 4: down to 1/16 | 1/32
 CONV_POSE = {"name": "convs", "widths": (16, 32, 64, 96, 96), "scale": 0.01}
 CORRELATION_POSE = {
     "name": "correlation",

@@ -11,6 +11,9 @@ from radepth_jax.models.blocks import BasicBlock, Bottleneck, ConvNorm, residual
 # Layers -> (block, blocks of each stage).
 LAYERS = {18: (BasicBlock, (2, 2, 2, 2)), 50: (Bottleneck, (3, 4, 6, 3))}
 
+# What `normalise` subtracts and divides by.
+MEAN, DEVIATION = 0.45, 0.225
+
 
 class ResNet(nn.Module):
     """Features at every size, of images with any number of channels.
@@ -70,4 +73,4 @@ class ResNet(nn.Module):
 
 def normalise(images: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
     """ImageNet's mean and standard deviation, one value for all channels."""
-    return (images - 0.45) / 0.225
+    return (images - MEAN) / DEVIATION

@@ -108,7 +108,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
 
     config.pretrained = ConfigDict()
     config.pretrained.checkpoint = ""  # start from the weights of this run's --workdir, or else
-    # from ImageNet: a .safetensors file, "hf:REPO", or "" for random encoders.
+    # from ImageNet: a .safetensors or .npz file, "hf:REPO", or "" for random encoders.
     config.pretrained.depth_encoder = "hf:timm/hrnet_w18.ms_in1k"
     config.pretrained.pose_encoder = "hf:timm/resnet18.tv_in1k"
 
@@ -232,7 +232,10 @@ def from_json(values: dict) -> ConfigDict:
         depth = {"encoder": encoder, "decoder": decoder}
     start = depth["decoder"]["initial_disparity"] or 0.0  # None, once
     depth = depth | {"decoder": depth["decoder"] | {"initial_disparity": start}}
-    values = values | {"model": values["model"] | {"depth": depth}}
+    pose = values["model"]["pose"]
+    if pose["name"] == presets.RESNET_POSE["name"]:
+        pose = presets.RESNET_POSE | pose
+    values = values | {"model": values["model"] | {"depth": depth, "pose": pose}}
     given = dict(values["evaluate"])
     if not given.pop("median_scaling", True):  # what `scaling` once was
         given["scaling"] = "none"

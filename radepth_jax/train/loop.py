@@ -27,6 +27,7 @@ from radepth_jax.evaluate.evaluator import Row, evaluate
 from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.processes import check_same, gather
+from radepth_jax.train.calibration import calibration_images
 from radepth_jax.train.checkpoint import Checkpoints, load_checkpoint
 from radepth_jax.train.config import check_batch_size, check_config, to_json
 from radepth_jax.train.metric_log import MetricLog
@@ -88,7 +89,7 @@ def train(
     with writing_to(workdir), Preemption() as preemption:
         workdir.mkdir(parents=True, exist_ok=True)
         with Checkpoints(workdir, keep=config.train.keep_checkpoints) as checkpoints:
-            state = _first_state(config, total_steps, checkpoints)
+            state = _first_state(config, total_steps, checkpoints, source)
             start_step = int(state.step)
             check_same(
                 "their config, data or checkpoint",
@@ -219,7 +220,9 @@ def _say(message: str) -> None:
         print(message)
 
 
-def _first_state(config: ConfigDict, total_steps: int, checkpoints: Checkpoints) -> TrainState:
+def _first_state(
+    config: ConfigDict, total_steps: int, checkpoints: Checkpoints, source: TrainingSource
+) -> TrainState:
     """Where the run stands: its newest checkpoint, other weights to start from, or nothing."""
     if checkpoints.latest_step is not None:
         state, saved, _ = checkpoints.restore()
@@ -239,6 +242,7 @@ def _first_state(config: ConfigDict, total_steps: int, checkpoints: Checkpoints)
             config.model,
             depth_encoder=pretrained.depth_encoder,
             pose_encoder=pretrained.pose_encoder,
+            images=lambda: calibration_images(source, tuple(config.views.resolution)),
         )
         state = create_state(variables, optimizer)
     return state

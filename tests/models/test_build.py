@@ -180,7 +180,7 @@ def test_initial_disparity_is_where_training_starts():
 
 def test_pose_is_scaled_and_of_the_first_frame():
     config = presets.tiny()
-    config["pose"] = {"name": "resnet18"}
+    config["pose"] = presets.RESNET_POSE
     networks = models.build(config)
     variables = jax.tree.map(
         jnp.zeros_like, models.init_variables(networks, jax.random.key(0), (64, 32))["pose"]
@@ -242,6 +242,17 @@ def test_a_wrong_configuration_is_named(change, message):
         else:
             config[field] = value
     with pytest.raises(UserError, match=message):
+        models.build(config)
+
+
+def test_the_pose_network_has_three_or_four_stages():
+    config = presets.tiny()
+    config["pose"] = presets.RESNET_POSE | {"stages": 3}
+    shapes = models.variable_shapes(models.build(config), (64, 32))["pose"]
+    assert "stage3_block1" in shapes["params"]["encoder"]
+    assert "stage4_block0" not in shapes["params"]["encoder"]
+    config["pose"]["stages"] = 2
+    with pytest.raises(UserError, match=r"model\.pose\.stages is 2: expected 3 or 4"):
         models.build(config)
 
 

@@ -41,6 +41,13 @@ def test_a_checkpoint_of_the_time_of_one_flat_depth_network_is_read():
     assert from_json(values) == config
 
 
+def test_a_checkpoint_from_before_the_pose_network_had_stages_is_read():
+    config = default_config()
+    values = to_json(config)
+    del values["model"]["pose"]["stages"]
+    assert from_json(values) == config
+
+
 @pytest.mark.parametrize("name", presets.MODELS)
 def test_only_ra_depth_has_the_views_and_the_consistency(name):
     config = default_config(name)

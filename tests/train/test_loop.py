@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from radepth_jax.errors import PreemptedError, UserError
+from radepth_jax.interop.torch_keys import depth_entries
+from radepth_jax.models import presets
 from radepth_jax.train import loop
 from radepth_jax.train.checkpoint import FOLDER, load_checkpoint
 from radepth_jax.train.config import to_json
@@ -251,3 +253,29 @@ def test_the_first_steps_can_train_on_the_middle_view_alone(micro_config, tmp_pa
         False, False, True, True,
     ]  # fmt: skip
     assert all("train/photometric_middle" in record for record in steps)
+
+
+def test_a_run_starts_from_folded_weights(micro_config, tmp_path):
+    random = np.random.default_rng(0)
+    micro_config.model.depth.encoder = presets.RESNET18 | {"width": 4, "stages": 3}
+    micro_config.train.middle_view_steps = 0
+    micro_config.views.names = ("middle",)
+    micro_config.train.steps = 1
+    shapes = {
+        entry.key.removeprefix("encoder."): entry.shape
+        for entry in depth_entries(micro_config.model)
+        if entry.part == "encoder" and len(entry.shape) == 4
+    }
+    weights = {key: random.normal(0, 0.1, shape) for key, shape in shapes.items()}
+    weights |= {key[:-6] + "bias": np.zeros(shape[0]) for key, shape in shapes.items()}
+    np.savez(tmp_path / "folded.npz", **weights)
+    micro_config.pretrained.depth_encoder = str(tmp_path / "folded.npz")
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = loop.create_state
+        patch.setattr(loop, "create_state", lambda *a: seen.append(a[0]) or real(*a))
+        state = train(micro_config, tmp_path / "run")
+    assert int(state.step) == 1 and int(state.nonfinite) == 0
+    (variables,) = seen
+    norm = variables["depth"]["batch_stats"]["encoder"]["stage3_block1"]["layer2"]["bn"]
+    assert 0 < np.min(norm["var"]) and np.abs(norm["mean"]).min() > 0

@@ -1,0 +1,265 @@
+"""Train the network in the box: a small one, on varied rendered streets alone.
+
+    radepth prepare street/varied --data_dir runs/box/data
+    python experiments/box.py --data_dir runs/box/data --output runs/box
+
+The network that `radepth predict` uses where no checkpoint is named must be right on footage that it
+never saw. So it learns from what only a rendered street has, and every camera there differs: the
+depth of every pixel, up to one factor an image, and the motion of the camera. It sees random
+windows of the frames, resized to one of several canvases, so that it works at any resolution, in
+changed colours, blurred and with noise. On a GPU it takes minutes (`--steps 24000`).
+
+The result is a run's folder, as `radepth train` leaves one.
+"""
+
+import argparse
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from radepth_jax import models
+from radepth_jax.data import Dataset, open_dataset, schema
+from radepth_jax.geometry import se3
+from radepth_jax.geometry.camera import depth_from_disparity
+from radepth_jax.models import presets
+from radepth_jax.train.config import default_config
+from radepth_jax.train.model import save_model
+from radepth_jax.views.augment import colour_jitter
+
+# (width, height) of what the network sees, and how many images a step has.
+CANVASES = (((320, 96), 16), ((208, 64), 24), ((224, 128), 16), ((512, 160), 8))
+SCALE = 0.03  # units of depth a metre, about what self-supervised training arrives at
+FAR = 300.0  # metres: nearer than this the sky must not be
+RANGE = (0.1, 100.0)  # units of depth that disparities stand for
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", default="street/varied")
+    parser.add_argument("--data_dir", type=Path, required=True)
+    parser.add_argument("--output", type=Path, default=Path("runs/box"))
+    parser.add_argument("--steps", type=int, default=24_000)
+    parser.add_argument("--learning_rate", type=float, default=1e-3)
+    parser.add_argument("--seconds", type=float, default=1e9, help="decay to zero by then, and end")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    start = time.perf_counter()
+    worlds = {
+        k: jax.device_put(v)
+        for k, v in load(open_dataset(options.dataset, options.data_dir)).items()
+    }
+    print(f"[{time.perf_counter() - start:.0f} s] {len(worlds['images'])} frames", flush=True)
+
+    config = box_config()
+    networks = models.build(config.model)
+    variables = models.init_variables(networks, jax.random.key(options.seed), CANVASES[0][0])
+    params = {name: value["params"] for name, value in variables.items()}
+    stats = {name: value["batch_stats"] for name, value in variables.items()}
+    optimizer = optax.inject_hyperparams(
+        lambda learning_rate: optax.chain(
+            optax.clip_by_global_norm(1.0),
+            optax.adamw(
+                learning_rate,
+                weight_decay=1e-4,
+                mask=lambda p: jax.tree.map(lambda x: x.ndim > 1, p),
+            ),
+        )
+    )(learning_rate=0.0)
+    state = optimizer.init(params)
+    average = params
+
+    @partial(jax.jit, static_argnames=("canvas", "batch"), donate_argnums=(0, 1, 2, 3))
+    def train_step(params, stats, state, average, key, rate, *, canvas, batch):
+        sample_key, key = jax.random.split(key)
+        index = jax.random.randint(sample_key, (batch,), 0, len(worlds["pairs"]))
+        chosen = {"pair": worlds["pairs"][index], "second_T_first": worlds["motion"][index]}
+        keys = jax.random.split(key, batch)
+        views = jax.vmap(partial(look, worlds=worlds, canvas=canvas))(keys, chosen)
+        (_, (terms, stats)), gradients = jax.value_and_grad(loss, has_aux=True)(
+            params, stats, views, networks
+        )
+        state.hyperparams["learning_rate"] = rate
+        updates, state = optimizer.update(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+        average = jax.tree.map(lambda a, p: 0.999 * a + 0.001 * p, average, params)
+        return params, stats, state, average, terms
+
+    average = jax.tree.map(jnp.copy, params)
+    shapes = jax.eval_shape(
+        lambda: (params, stats, state, average, jax.random.key(0), jnp.float32(0))
+    )
+
+    def compile_for(canvas: tuple[int, int], batch: int) -> Any:
+        return train_step.lower(*shapes, canvas=canvas, batch=batch).compile()
+
+    with ThreadPoolExecutor(len(CANVASES)) as pool:  # XLA compiles outside Python's lock.
+        steps = list(pool.map(lambda each: compile_for(*each), CANVASES))
+    begun = time.perf_counter()
+    print(f"[{begun - start:.0f} s] compiled", flush=True)
+    for step in range(options.steps):
+        done = max(step / options.steps, (time.perf_counter() - begun) / options.seconds)
+        if done >= 1:
+            break
+        rate = options.learning_rate * min(step / 500, 1) * 0.5 * (1 + np.cos(np.pi * done))
+        key = jax.random.fold_in(jax.random.key(options.seed), step)
+        params, stats, state, average, terms = steps[step % len(steps)](
+            params, stats, state, average, key, np.float32(rate)
+        )
+        if step % 50 == 0:  # The clock is to be the device's.
+            jax.block_until_ready(terms)
+        if step % 500 == 0:
+            shown = {name: round(float(value), 4) for name, value in terms.items()}
+            print(f"[{time.perf_counter() - start:.0f} s] step {step} {shown}", flush=True)
+    # The running statistics belong to the average's neighbourhood: its last few thousand steps.
+    variables = {name: {"params": average[name], "batch_stats": stats[name]} for name in params}
+    save_model(jax.device_get(variables), config, options.output)
+    print(f"[{time.perf_counter() - start:.0f} s] {options.output}", flush=True)
+
+
+def box_config() -> ConfigDict:
+    """The network's config; the rest is the small recipe's, for whoever trains on from it."""
+    config = default_config()
+    config.model = ConfigDict(presets.tiny())
+    config.model.depth.encoder.update({"width": 20, "modules": (1, 2), "stem_width": 24})
+    config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
+    config.views.resolution = (320, 96)
+    config.batch_norm = "joint"
+    return config
+
+
+def load(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Frames with depth, and pairs of neighbours: all of it in memory.
+
+    Returns:
+        `images` uint8 [N, H, W, 3]; `inverse` float16 [N, H, W], 1 / metres, 0 in the sky;
+        `pairs` int32 [P, 2] of images; `motion` float32 [P, 4, 4], second_T_first in metres.
+    """
+    images, inverse, pairs, motion = [], [], [], []
+    positions: dict[int, int] = {}
+    targets = dataset.targets("train")
+    for i, target in enumerate(targets):
+        depth = schema.decode_depth(dataset.record("train", i)["depth"])
+        positions[target] = len(images)
+        images.append(dataset.image(target)[0])
+        inverse.append(np.where(depth > 0, 1 / np.maximum(depth, 1e-3), 0).astype(np.float16))
+        poses = [dataset.record(schema.FRAMES, target + k)["world_T_camera"] for k in (0, 1)]
+        if i + 1 < len(targets) and targets[i + 1] == target + 1:
+            pairs.append((len(images) - 1, len(images)))
+            motion.append(np.linalg.inv(poses[1]) @ poses[0])
+    return {
+        "images": np.stack(images),
+        "inverse": np.stack(inverse),
+        "pairs": np.array(pairs, np.int32),
+        "motion": np.stack(motion).astype(np.float32),
+    }
+
+
+def look(key: Any, chosen: dict, *, worlds: dict, canvas: tuple[int, int]) -> dict[str, jax.Array]:
+    """A random window of two neighbouring frames on the canvas, with the first one's truth."""
+    width, height = canvas
+    frames, inverse = worlds["images"][chosen["pair"]], worlds["inverse"][chosen["pair"][0]]
+    native = frames.shape[1:3]
+    keys = jax.random.split(key, 7)
+    # As wide as fits for the canvas's shape, give or take; then a part of that.
+    shape = height / width * jnp.exp(jax.random.uniform(keys[0], minval=-0.2, maxval=0.2))
+    widest = jnp.minimum(native[1], native[0] / shape)
+    wide = widest * jax.random.uniform(keys[1], minval=0.55, maxval=1.0)
+    size = jnp.stack([jnp.minimum(wide * shape, native[0]), wide])
+    whole = jnp.array(native, jnp.float32)
+    corner = jax.random.uniform(keys[2], (2,)) * (whole - size)
+    zoom = jnp.array([height, width]) / size
+    flipped = jax.random.bernoulli(keys[3])
+
+    resized = jax.vmap(
+        lambda frame: jax.image.scale_and_translate(
+            frame.astype(jnp.float32) / 255,
+            (height, width, 3),
+            (0, 1),
+            zoom,
+            -corner * zoom,
+            method="linear",
+            antialias=True,
+        )
+    )(frames)
+    rows, columns = (
+        jnp.floor(corner[i] + (jnp.arange((height, width)[i]) + 0.5) / zoom[i]).astype(jnp.int32)
+        for i in range(2)
+    )
+    truth = inverse[jnp.clip(rows, 0, native[0] - 1)][:, jnp.clip(columns, 0, native[1] - 1)]
+    coloured = colour_jitter(
+        keys[4], jnp.clip(resized, 0, 1), brightness=0.4, contrast=0.4, saturation=0.6, hue=0.1
+    )
+    noise = jax.random.uniform(keys[5], maxval=0.03) * jax.random.normal(keys[6], resized.shape)
+    seen = jnp.clip(coloured + noise, 0, 1)
+    seen = jnp.where(flipped, seen[:, :, ::-1], seen)
+    truth = jnp.where(flipped, truth[:, ::-1], truth).astype(jnp.float32)
+    motion = se3.mirror(chosen["second_T_first"], flipped)
+    # Of a window off the centre the motion is that of the whole frame: no pose is learned from it.
+    return {"seen": seen, "inverse": truth, "second_T_first": motion}
+
+
+def loss(params: Any, stats: Any, views: dict, networks: models.Networks) -> Any:
+    """Errors of log depth up to a factor an image, of its edges, of the sky, and of the motion."""
+
+    def call(name: str, images: jax.Array) -> Any:
+        network = getattr(networks, name)
+        variables = {"params": params[name], "batch_stats": stats[name]}
+        return network.apply(variables, images, train=True, mutable=["batch_stats"])
+
+    (disparity, *_), depth_stats = call("depth", views["seen"][:, 0])
+    pairs = jnp.concatenate([views["seen"][:, 0], views["seen"][:, 1]], -1)
+    (axisangle, translation), pose_stats = call("pose", pairs)
+
+    depth = depth_from_disparity(disparity, min_depth=RANGE[0], max_depth=RANGE[1])[..., 0]
+    inverse = views["inverse"]
+    solid = inverse > 1 / 200
+    wanted = -jnp.log(jnp.maximum(inverse, 1 / 200)) + np.log(SCALE)
+    error = jnp.where(solid, jnp.log(depth) - wanted, 0)
+    count = jnp.maximum(solid.sum((1, 2), keepdims=True), 1)
+    shift = error.sum((1, 2), keepdims=True) / count
+    apart = jnp.where(solid, jnp.abs(error - shift), 0).sum((1, 2)) / count[:, 0, 0]
+    nearer = jnp.maximum(np.log(FAR * SCALE) - jnp.log(depth) + jax.lax.stop_gradient(shift), 0)
+    sky = jnp.where(inverse == 0, nearer, 0).mean((1, 2))
+
+    edges = jnp.zeros(len(inverse))
+    for step in (1, 2, 4, 8):
+        for axis in (1, 2):
+            a, b = (
+                jax.lax.slice_in_dim(error, *ends, axis=axis) for ends in ((step, None), (0, -step))
+            )
+            both = jnp.logical_and(
+                *(
+                    jax.lax.slice_in_dim(solid, *ends, axis=axis)
+                    for ends in ((step, None), (0, -step))
+                )
+            )
+            edges += jnp.where(both, jnp.abs(a - b), 0).mean((1, 2)) / 4
+
+    motion = views["second_T_first"]
+    predicted = jax.vmap(se3.transform_from_pose)(axisangle, translation)
+    turn = jnp.abs(predicted[:, :3, :3] - motion[:, :3, :3]).sum((1, 2))
+    move = jnp.abs(predicted[:, :3, 3] - SCALE * motion[:, :3, 3]).sum(1)
+    terms = {
+        "depth": apart.mean(),
+        "absolute": jnp.abs(shift).mean(),
+        "edges": edges.mean(),
+        "sky": sky.mean(),
+        "turn": turn.mean(),
+        "move": move.mean(),
+    }
+    total = terms["depth"] + 0.1 * terms["absolute"] + 0.5 * terms["edges"] + 0.5 * terms["sky"]
+    total += 2 * terms["turn"] + 5 * terms["move"]
+    new = {"depth": depth_stats["batch_stats"], "pose": pose_stats["batch_stats"]}
+    return total, (terms, new)
+
+
+if __name__ == "__main__":
+    main()
