@@ -3,7 +3,7 @@
     radepth prepare street/varied --data_dir runs/box/data
     python experiments/box.py --data_dir runs/box/data --output runs/box
 
-The network that `radepth predict` uses where no checkpoint is named must be right on footage that it
+The network that `radepth predict` uses where no checkpoint is named must be right on footage that
 never saw. So it learns from what only a rendered street has, and every camera there differs: the
 depth of every pixel, up to one factor an image, and the motion of the camera. It sees random
 windows of the frames, resized to one of several canvases, so that it works at any resolution, in

@@ -1,6 +1,7 @@
 """Train and evaluate variants over seeds; every run resumes, and finished ones are not repeated."""
 
 import argparse
+import ast
 import json
 import os
 import platform
@@ -53,6 +54,11 @@ def parse(description: str, name: str, argv: Sequence[str] | None = None) -> arg
         "--start", type=Path, help="another experiment's workdir: start from its runs' weights"
     )
     parser.add_argument("--output", type=Path, default=HERE / "results" / name)
+    parser.add_argument("--variants", help="some of the table's, comma separated")
+    parser.add_argument("--weights", default="", help="ImageNet weights for --size resnet")
+    parser.add_argument(
+        "--set", default="", help="other settings, as optimizer.learning_rate=2e-4,data.cache=2"
+    )
     options = parser.parse_args(argv)
     options.workdir = options.workdir or Path("runs") / f"{options.dataset}_{options.size}"
     options.seeds = [int(seed) for seed in options.seeds.split(",")]
@@ -75,6 +81,8 @@ def main(run: Callable[[], None]) -> None:
 
 def run_variants(names: Sequence[str], options: argparse.Namespace) -> dict[str, list[Rows]]:
     """Variant -> for every seed, its rows; trains what has no result yet."""
+    if options.variants:
+        names = options.variants.split(",")
     # Those of the middle view alone first: the others go on from their half-time checkpoints.
     order = sorted(names, key=lambda name: len(VARIANTS[name].views))
     results: dict[str, list[Rows]] = {name: [] for name in names}
@@ -94,7 +102,11 @@ def run_variant(name: str, seed: int, options: argparse.Namespace) -> Rows:
         steps=options.budget,
         seed=seed,
         mode=options.mode,
+        weights=options.weights,
     )
+    overrides = dict(item.split("=", 1) for item in options.set.split(",") if item)
+    for field, value in overrides.items():
+        config.update_from_flattened_dict({field: ast.literal_eval(value)})
     if options.start:
         start = next(iter(sorted(options.start.glob(f"{name}_M_*_seed{seed}"))), None)
         if start is None:
@@ -103,7 +115,8 @@ def run_variant(name: str, seed: int, options: argparse.Namespace) -> Rows:
         config.train.middle_view_steps = 0
         config.loss.consistency_ramp = (0, 0)
         config.optimizer.learning_rate *= 0.3
-    workdir = options.workdir / f"{name}_{options.mode}_{options.budget}_seed{seed}"
+    changed = "".join(f"_{field.split('.')[-1]}{value}" for field, value in overrides.items())
+    workdir = options.workdir / f"{name}_{options.mode}_{options.budget}{changed}_seed{seed}"
     path = workdir / RESULT
     if not path.exists():
         print(f"== {workdir}", flush=True)
@@ -113,6 +126,7 @@ def run_variant(name: str, seed: int, options: argparse.Namespace) -> Rows:
         minutes = (time.perf_counter() - begun) / 60
         rows = test(config, workdir)
         record = {"minutes": minutes, "machine": machine(), "rows": rows}
+        print(workdir.name, [round(row["abs_rel"], 4) for row in rows], f"{minutes:.1f} min")
         path.write_text(json.dumps(record, indent=1) + "\n")
     return json.loads(path.read_text())["rows"]
 

@@ -262,7 +262,11 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "nested": _nested_decoder,
     "attention": _attention_decoder,
 }
-_POSE: dict[str, Callable[..., Any]] = {"resnet18": _resnet_pose, "convs": _conv_pose, "correlation": _correlation_pose}
+_POSE: dict[str, Callable[..., Any]] = {
+    "resnet18": _resnet_pose,
+    "convs": _conv_pose,
+    "correlation": _correlation_pose,
+}
 
 
 def _choice(field: str, value: str, choices: Mapping[str, Any]) -> str:

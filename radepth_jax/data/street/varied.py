@@ -76,9 +76,7 @@ def _lay_out(rng: np.random.Generator, variety: Variety, road: Road) -> tuple[Ro
     road = road._replace(crossings=none, amplitude=road.amplitude * bends)
     if variety.place == "highway":
         longer = np.float32(rng.uniform(2, 5))
-        road = road._replace(
-            amplitude=road.amplitude * longer, wavenumber=road.wavenumber / longer
-        )
+        road = road._replace(amplitude=road.amplitude * longer, wavenumber=road.wavenumber / longer)
     width = float(rng.uniform(2.7, 3.6) if variety.place == "country" else rng.uniform(3.3, 3.8))
     count = 1 if variety.place == "country" else int(rng.integers(2, 5))
     divided = variety.place == "highway" and rng.random() < 0.8
@@ -324,9 +322,7 @@ def _banks(
     z, away = -15.0, edge + float(rng.uniform(11.5, 14))
     while z < 140:
         length = float(rng.uniform(40, 80))
-        solids.append(
-            country.bank(rng, road, variety.season, z + length / 2, side * away, length)
-        )
+        solids.append(country.bank(rng, road, variety.season, z + length / 2, side * away, length))
         z += 0.6 * length
     return solids
 
@@ -419,9 +415,7 @@ def _traffic(
             at = z + closing + 8.0 if ours and first else z
             if rng.random() < 0.3 + 0.6 * dense:
                 d = lane + float(rng.normal(0, 0.15))
-                solids += vehicle(
-                    rng, road, at, d, speed=rate, lorries=lorries, simple=at > 45
-                )
+                solids += vehicle(rng, road, at, d, speed=rate, lorries=lorries, simple=at > 45)
             z = at + float(rng.uniform(14, 30 + 50 * (1 - dense)))
             first = False
     if variety.place != "highway" and rng.random() < 0.3:

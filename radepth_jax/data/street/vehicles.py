@@ -7,7 +7,12 @@ import numpy as np
 from radepth_jax.data.street.road import Road, beside
 from radepth_jax.data.street.solids import Colour, Motion, Solid
 
-TYRE, GLASS, LAMP, PLATE = (0.03, 0.03, 0.03), (0.06, 0.07, 0.09), (0.5, 0.05, 0.04), (0.7, 0.7, 0.6)
+TYRE, GLASS, LAMP, PLATE = (
+    (0.03, 0.03, 0.03),
+    (0.06, 0.07, 0.09),
+    (0.5, 0.05, 0.04),
+    (0.7, 0.7, 0.6),
+)
 
 
 def paint(rng: np.random.Generator) -> Colour:
@@ -49,7 +54,9 @@ def vehicle(
         parts = [
             _part((width, height - 0.9, length - 2.6), 0.9, -1.3, load),
             _part((width - 0.1, 0.5, length - 1.0), 0.45, -0.2, (0.08, 0.08, 0.08)),
-            _part((width - 0.05, 2.2, 2.2), 0.5, length / 2 - 1.1, colour, (1.2, 100.0, 1.0, 0.8, 1)),
+            _part(
+                (width - 0.05, 2.2, 2.2), 0.5, length / 2 - 1.1, colour, (1.2, 100.0, 1.0, 0.8, 1)
+            ),
         ]
         axles = [-length / 2 + 1.5, length / 2 - 1.3]
     else:
