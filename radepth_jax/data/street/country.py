@@ -13,7 +13,13 @@ LEAVES = {
     "dry": ((0.20, 0.25, 0.11), (0.32, 0.33, 0.17)),
     "autumn": ((0.50, 0.32, 0.12), (0.27, 0.30, 0.11)),
 }
-WALLS = ((0.85, 0.82, 0.76), (0.75, 0.68, 0.52), (0.5, 0.27, 0.2), (0.6, 0.6, 0.6), (0.8, 0.6, 0.45))
+WALLS = (
+    (0.85, 0.82, 0.76),
+    (0.75, 0.68, 0.52),
+    (0.5, 0.27, 0.2),
+    (0.6, 0.6, 0.6),
+    (0.8, 0.6, 0.45),
+)
 ROOFS = ((0.4, 0.18, 0.12), (0.2, 0.2, 0.22), (0.3, 0.24, 0.2))
 
 
@@ -67,7 +73,12 @@ def tree(
 
     if kind == "bush":
         width = scale * float(rng.uniform(1.2, 3.5))
-        return [crown((width, scale * float(rng.uniform(0.9, 2.4)), width), -0.3)]
+        tall = scale * float(rng.uniform(0.9, 2.4))
+        out = [crown((width, tall, width), -0.3)]
+        for _ in range(rng.integers(0, 3)):
+            share = float(rng.uniform(0.5, 0.9))
+            out.append(crown((share * width, share * tall, share * width), -0.2, 0.45 * width))
+        return out
     height = scale * float(rng.uniform(5, 13))
     thick = 0.03 * height + 0.05
     bare = max(low, height * float(rng.uniform(0.15, 0.4)))

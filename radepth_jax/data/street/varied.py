@@ -10,7 +10,13 @@ from radepth_jax.data.street.road import NOWHERE, Road, centre_line, draw_road
 from radepth_jax.data.street.solids import Solid
 from radepth_jax.data.street.variety import Variety, draw_variety
 from radepth_jax.data.street.vehicles import person, vehicle
-from radepth_jax.data.street.world import World, camera_rotation
+from radepth_jax.data.street.world import (
+    MAX_BOXES,
+    VARIED_ROUNDS,
+    World,
+    camera_rotation,
+    keep_nearest,
+)
 
 BEHIND = -8.0  # z from which a varied world is furnished
 
@@ -53,6 +59,7 @@ def make_varied_world(seed: tuple[int, ...], frames: int) -> World:
         solids += _horizon(rng, variety)
     if rng.random() < 0.9:
         solids += _traffic(rng, variety, road, lanes, along)
+    solids = _fitting(solids, world_T_camera[0, [0, 2], 3])
     shoulder = float(road.pavement) if variety.place in ("town", "suburb") else rng.uniform(0, 3.5)
     track = (lanes.ego, lanes.width)
     surface = draw_surface(rng, variety, list(lanes.bands), list(lanes.lines), track, shoulder)
@@ -76,9 +83,7 @@ def _lay_out(rng: np.random.Generator, variety: Variety, road: Road) -> tuple[Ro
     road = road._replace(crossings=none, amplitude=road.amplitude * bends)
     if variety.place == "highway":
         longer = np.float32(rng.uniform(2, 5))
-        road = road._replace(
-            amplitude=road.amplitude * longer, wavenumber=road.wavenumber / longer
-        )
+        road = road._replace(amplitude=road.amplitude * longer, wavenumber=road.wavenumber / longer)
     width = float(rng.uniform(2.7, 3.6) if variety.place == "country" else rng.uniform(3.3, 3.8))
     count = 1 if variety.place == "country" else int(rng.integers(2, 5))
     divided = variety.place == "highway" and rng.random() < 0.8
@@ -94,7 +99,7 @@ def _lay_out(rng: np.random.Generator, variety: Variety, road: Road) -> tuple[Ro
         lines += [(-near, False), (near, False)]
     else:
         lines += [(0.0, True)] if rng.random() < 0.6 else [(-0.12, False), (0.12, False)]
-    bands = ((-far - verge, far + verge),)
+    bands: tuple[tuple[float, float], ...] = ((-far - verge, far + verge),)
     if divided:
         bands = ((-far - verge, -inner), (inner, far + verge))
     road = road._replace(
@@ -143,6 +148,13 @@ def _clear(road: Road, solids: list[Solid], lanes: Lanes) -> list[Solid]:
         on |= ((d > low - 0.05) & (d < high + 0.05)).any(1)
         on |= (d.min(1) < low) & (d.max(1) > high)
     return [s for s, bad in zip(solids, on, strict=True) if s.lift > 2.6 or not bad]
+
+
+def _fitting(solids: list[Solid], eye: np.ndarray) -> list[Solid]:
+    """As many as the renderer takes, the nearest first: which ones never changes on the way."""
+    nearest = sorted(solids, key=lambda s: float(np.hypot(*(np.array(s.position) - eye))))
+    boxes = keep_nearest([s for s in nearest if s.shape == "box"], MAX_BOXES)
+    return boxes + keep_nearest([s for s in nearest if s.shape != "box"], VARIED_ROUNDS)
 
 
 def _horizon(rng: np.random.Generator, variety: Variety) -> list[Solid]:
@@ -208,10 +220,10 @@ def _calm(rng: np.random.Generator, solids: list[Solid]) -> list[Solid]:
     out = []
     for solid in solids:
         mean = sum(solid.base) / 3
-        base = tuple(float(c + grey * (mean - c)) for c in solid.base)
+        r, g, b = (float(c + grey * (mean - c)) for c in solid.base)
         share = contrast * rng.uniform(0.5, 1.3)
         out.append(
-            replace(solid, base=base, contrast=solid.contrast * share, cell=solid.cell * cell)
+            replace(solid, base=(r, g, b), contrast=solid.contrast * share, cell=solid.cell * cell)
         )
     return out
 
@@ -324,9 +336,7 @@ def _banks(
     z, away = -15.0, edge + float(rng.uniform(11.5, 14))
     while z < 140:
         length = float(rng.uniform(40, 80))
-        solids.append(
-            country.bank(rng, road, variety.season, z + length / 2, side * away, length)
-        )
+        solids.append(country.bank(rng, road, variety.season, z + length / 2, side * away, length))
         z += 0.6 * length
     return solids
 
@@ -419,9 +429,7 @@ def _traffic(
             at = z + closing + 8.0 if ours and first else z
             if rng.random() < 0.3 + 0.6 * dense:
                 d = lane + float(rng.normal(0, 0.15))
-                solids += vehicle(
-                    rng, road, at, d, speed=rate, lorries=lorries, simple=at > 45
-                )
+                solids += vehicle(rng, road, at, d, speed=rate, lorries=lorries, simple=at > 45)
             z = at + float(rng.uniform(14, 30 + 50 * (1 - dense)))
             first = False
     if variety.place != "highway" and rng.random() < 0.3:
