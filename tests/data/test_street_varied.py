@@ -137,6 +137,23 @@ def test_depth_is_positive_where_it_is_not_sky(shots):
     assert 0.05 < np.median(sky) < 0.45
 
 
+def test_depth_agrees_from_frame_to_frame(shots):
+    for shot in shots:
+        h, w = SIZE
+        v, u = np.mgrid[:h, :w]
+        K = shot.intrinsics.astype(np.float64)
+        rays = np.stack([u, v, np.ones_like(u)], -1) @ np.linalg.inv(K).T
+        points = rays * shot.depth[1][..., None]
+        next_T_this = np.linalg.inv(shot.world_T_camera[2]) @ shot.world_T_camera[1]
+        points = points @ next_T_this[:3, :3].T + next_T_this[:3, 3]
+        z = np.maximum(points[..., 2], 1e-3)
+        x, y = np.rint((points @ K.T)[..., :2] / z[..., None]).astype(int).transpose(2, 0, 1)
+        seen = (shot.depth[1] > 0) & ~shot.moving[1] & (x >= 0) & (x < w) & (y >= 0) & (y < h)
+        found = shot.depth[2][y[seen], x[seen]]
+        # Less what is now hidden or seen across an edge.
+        assert np.median(np.abs(found / z[seen] - 1)) < 0.03
+
+
 def test_worlds_look_different(shots):
     means = np.array([shot.image.reshape(-1, 3).mean(0) for shot in shots])
     assert means.std(0).min() > 10
