@@ -98,9 +98,9 @@ def configure(
         config.optimizer.warmup_steps = 100
         # From random weights, all variants begin with the middle view alone, and those of one model
         # part at that checkpoint.
-        config.train.middle_view_steps = 3 * steps // 8
-        config.train.checkpoint_every = max(steps // 10, 1)
-        config.train.keep_checkpoints = 11
+        config.train.middle_view_steps = max(3 * steps // 8, 1)
+        config.train.checkpoint_every = max(steps // 8, 1)
+        config.train.keep_checkpoints = 9
         config.loss.mask_low_filler = True
         config.loss.consistency = 0.05 * variant.consistency
         config.loss.consistency_ramp = (int(0.4 * steps), int(0.55 * steps))

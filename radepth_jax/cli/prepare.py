@@ -96,7 +96,7 @@ def main(argv: list[str]) -> None:
     rgbd.add_argument("--validation_share", type=float, default=0.1, help="of a single folder")
     rgbd.add_argument("--test_share", type=float, default=0.2, help="of a single folder, its end")
 
-    names.add_parser("street", help="the rendered street: street/demo, street/full, street/tiny")
+    names.add_parser("street", help="the rendered street: street/demo, street/full, street/varied")
     for sub_parser in names.choices.values():
         sub_parser.add_argument("--data_dir", default="data", help="the folder of all data sets")
 

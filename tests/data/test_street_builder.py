@@ -71,6 +71,29 @@ def test_every_target_has_its_neighbours_and_its_partner(data_dir):
     assert {dataset.metadata.index.locate(i)[1] for i in dataset.targets("train")} == {LEFT, RIGHT}
 
 
+@pytest.mark.parametrize(
+    ("split", "index", "image", "depth", "poses", "solids"),
+    [
+        ("train", 0, 102.8023655, 21.419931, 32.124857665698386, 21),
+        ("train", 1, 81.7194444, 22.418640, 27.769355495441364, 94),
+        ("validation", 0, 90.5128906, 17.364779, 26.766579732874682, 35),
+        ("test", 0, 99.8822698, 17.609846, 29.536844067113762, 75),
+    ],
+)
+def test_worlds_that_were_published_stay_as_they_are(split, index, image, depth, poses, solids):
+    # Means of the images and depths and the sum of the poses, from before there were varied worlds.
+    world = make_world(world_seed(TINY, split, index), TINY.frames)
+    shot = film(world, range(TINY.frames), size=(TINY.height, TINY.width))
+    assert len(world.solids) == solids
+    assert world.world_T_camera.sum() == pytest.approx(poses, rel=1e-12)
+    assert shot.image.mean() == pytest.approx(image, rel=1e-4)
+    assert shot.depth.mean() == pytest.approx(depth, rel=1e-4)
+
+
+def test_data_sets_from_before_varied_are_still_recognised(tmp_path):
+    assert "varied" not in Street(config="tiny", data_dir=tmp_path).prepared_from()
+
+
 def test_no_world_is_in_two_splits():
     for config in Street.BUILDER_CONFIGS:
         seeds = [

@@ -32,7 +32,8 @@ def _shade(rng: np.random.Generator, colour: Colour, spread: float = 0.25) -> Co
     return float(r), float(g), float(b)
 
 
-def _at(road: Road, z: float, d: float) -> tuple[tuple[float, float], float]:
+def spot(road: Road, z: float, d: float) -> tuple[tuple[float, float], float]:
+    """The ground point `d` metres right of the centre line at `z`, and the heading there."""
     position, heading = beside(road, z, d)
     return (float(position[0]), float(position[1])), heading
 
@@ -73,7 +74,12 @@ def tree(
 
     if kind == "bush":
         width = scale * float(rng.uniform(1.2, 3.5))
-        return [crown((width, scale * float(rng.uniform(0.9, 2.4)), width), -0.3)]
+        tall = scale * float(rng.uniform(0.9, 2.4))
+        out = [crown((width, tall, width), -0.3)]
+        for _ in range(rng.integers(0, 3)):
+            share = float(rng.uniform(0.5, 0.9))
+            out.append(crown((share * width, share * tall, share * width), -0.2, 0.45 * width))
+        return out
     height = scale * float(rng.uniform(5, 13))
     thick = 0.03 * height + 0.05
     bare = max(low, height * float(rng.uniform(0.15, 0.4)))
@@ -99,7 +105,7 @@ def house(
     rng: np.random.Generator, road: Road, z: float, d: float, size: tuple[float, float, float]
 ) -> list[Solid]:
     """A house of (depth across, height, length along the road) with a roof."""
-    at, heading = _at(road, z, d)
+    at, heading = spot(road, z, d)
     heading += float(rng.normal(0, 0.06))
     storey, bay = rng.uniform(2.6, 3.4), rng.uniform(1.8, 4.5)
     pane = (float(rng.uniform(0.05, 0.2)),) * 3
@@ -122,7 +128,7 @@ def house(
 
 def border(rng: np.random.Generator, road: Road, z: float, d: float, length: float) -> Solid:
     """A hedge, a wall, a fence or a noise barrier along the road."""
-    at, heading = _at(road, z, d)
+    at, heading = spot(road, z, d)
     kind = rng.integers(4)
     if kind == 0:
         size = (1.0, float(rng.uniform(0.8, 2.6)), length)
@@ -151,14 +157,14 @@ def rail(
     grey = (0.5, 0.5, 0.47) if concrete else (0.42, 0.44, 0.46)
     colour = _shade(rng, grey)
     while z < end:
-        at, heading = _at(road, z + length / 2, d)
+        at, heading = spot(road, z + length / 2, d)
         size = (0.4, 0.85, length) if concrete else (0.08, 0.32, length)
         lift = 0.0 if concrete else 0.45
         solids.append(
             Solid(at, size, heading, colour, _seed(rng), cell=1.5, contrast=0.12, lift=lift)
         )
         if not concrete and z < start + 50:
-            post, _ = _at(road, z, d)
+            post, _ = spot(road, z, d)
             solids.append(Solid(post, (0.1, 0.7, 0.1), heading, colour, _seed(rng), contrast=0.1))
         z += length
         length = 8.0 if z < start + 60 else 20.0
@@ -167,7 +173,7 @@ def rail(
 
 def pole(rng: np.random.Generator, road: Road, z: float, d: float, side: int) -> list[Solid]:
     """A lamp post, a mast or a road sign."""
-    at, heading = _at(road, z, d)
+    at, heading = spot(road, z, d)
     kind = rng.random()
     colour = _shade(rng, (0.3, 0.3, 0.3), 0.7)
     if kind < 0.35:
@@ -184,7 +190,7 @@ def pole(rng: np.random.Generator, road: Road, z: float, d: float, side: int) ->
     size = (thick, height, thick)
     out = [Solid(at, size, heading, colour, _seed(rng), cell=0.8, contrast=0.2, shape="cylinder")]
     if kind < 0.75:
-        arm, _ = _at(road, z, d - side * 0.9)
+        arm, _ = spot(road, z, d - side * 0.9)
         lamp = (2.0, 0.12, 0.3)
         out.append(Solid(arm, lamp, heading, colour, _seed(rng), contrast=0.1, lift=height - 0.15))
     return out
@@ -193,7 +199,7 @@ def pole(rng: np.random.Generator, road: Road, z: float, d: float, side: int) ->
 def gantry(rng: np.random.Generator, road: Road, z: float, low: float, high: float) -> list[Solid]:
     """Signs on a beam across the road from `low` to `high`; now and then a bridge."""
     middle = 0.5 * (low + high)
-    at, heading = _at(road, z, middle)
+    at, heading = spot(road, z, middle)
     steel = _shade(rng, (0.4, 0.42, 0.43))
     lift = float(rng.uniform(4.8, 6.0))
     if rng.random() < 0.3:
@@ -201,20 +207,20 @@ def gantry(rng: np.random.Generator, road: Road, z: float, low: float, high: flo
         stone = _shade(rng, (0.55, 0.53, 0.5))
         out = [Solid(at, deck, heading, stone, _seed(rng), contrast=0.15, lift=lift)]
         for d in (low - 1.5, high + 1.5):
-            pier, _ = _at(road, z, d)
+            pier, _ = spot(road, z, d)
             size = (1.0, lift, 4.0)
             out.append(Solid(pier, size, heading, stone, _seed(rng), contrast=0.15))
         return out
     beam = (high - low + 2.0, 0.5, 0.4)
     out = [Solid(at, beam, heading, steel, _seed(rng), contrast=0.1, lift=lift)]
     for d in (low - 1.0, high + 1.0):
-        post, _ = _at(road, z, d)
+        post, _ = spot(road, z, d)
         size = (0.4, lift + 0.5, 0.4)
         out.append(Solid(post, size, heading, steel, _seed(rng), contrast=0.1, shape="cylinder"))
     colour = ((0.02, 0.25, 0.12), (0.05, 0.15, 0.45), (0.8, 0.8, 0.8))[rng.integers(3)]
     for d in np.linspace(low, high, 5)[1:-1]:
         if rng.random() < 0.6:
-            board, _ = _at(road, z - 0.3, float(d))
+            board, _ = spot(road, z - 0.3, float(d))
             size = (float(rng.uniform(2, 3.5)), float(rng.uniform(1.4, 2.4)), 0.15)
             words = (0.5, 0.5, 0.3, 0.2, 0.2)
             white = (0.75, 0.75, 0.75)
@@ -261,7 +267,7 @@ def bank(
     rng: np.random.Generator, road: Road, season: str, z: float, d: float, length: float
 ) -> Solid:
     """A grassy or wooded slope along the road, its middle `d` from the centre line."""
-    at, heading = _at(road, z, d)
+    at, heading = spot(road, z, d)
     height, width = float(rng.uniform(1.5, 6.0)), float(rng.uniform(12, 20))
     colour = _shade(rng, GRASS[season][int(rng.random() < 0.5)])
     return Solid(

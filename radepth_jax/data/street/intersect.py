@@ -20,7 +20,7 @@ class Rays(NamedTuple):
     z: Array
 
 
-def local(solid: Solids, eye: Array, rays: Rays) -> tuple[Vector, Vector]:
+def local(solid: Solids, eye: Array | Vector, rays: Rays) -> tuple[Vector, Vector]:
     """Origin and direction of the rays in the solid's own axes."""
     c, s = jnp.cos(solid.yaw), jnp.sin(solid.yaw)
     x, y, z = (eye[i] - solid.centre[i] for i in range(3))

@@ -34,7 +34,8 @@ def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(1 << 20))
 
 
-def _on_crossing(road: Road, z: float, half: float) -> bool:
+def on_crossing(road: Road, z: float, half: float) -> bool:
+    """Whether a crossing street comes within `half` metres of `z`."""
     return bool(np.any(np.abs(road.crossings[:, 0] - z) < road.crossings[:, 1] + half))
 
 
@@ -74,7 +75,7 @@ def frontage(
     while z < end:
         length = float(rng.uniform(5, 18))
         middle = z + length / 2
-        if _on_crossing(road, middle, length / 2 + 0.5):
+        if on_crossing(road, middle, length / 2 + 0.5):
             z += 1.0
             continue
         depth, height = float(rng.uniform(6, 14)), float(rng.uniform(3.5, 16))
@@ -153,7 +154,7 @@ def pavement(
     while z < end:
         at, heading = _at(road, z, side * (kerb + 0.55))
         kind = rng.random()
-        if not _on_crossing(road, z, 0.5):
+        if not on_crossing(road, z, 0.5):
             if trees and kind < 0.7:
                 solids += _tree(rng, at)
             elif kind < 0.85:
@@ -230,7 +231,7 @@ def parked(rng: np.random.Generator, road: Road, side: int, end: float) -> list[
     z = START + rng.uniform(0, 6)
     density = rng.uniform(0.3, 0.85)
     while z < end:
-        if rng.random() < density and not _on_crossing(road, z, 5.0):
+        if rng.random() < density and not on_crossing(road, z, 5.0):
             d = side * (float(road.half_width) + 1.15 + rng.normal(0, 0.08))
             solids += _car(rng, road, z, d, turn=float(rng.normal(0, 0.02)))
         z += rng.uniform(5.6, 7.5)

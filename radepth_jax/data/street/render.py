@@ -174,6 +174,9 @@ def _cast(
     t_round = enter_round(own.half, own.ellipsoid, origin, direction)
     is_round = hit >= boxes
     t = jnp.where(is_round, t_round, t_box)
+    if look is not None:
+        # What grazes a hill may, compiled anew, just miss it: then the search's depth is kept.
+        t = jnp.where(t > 2 * FAR, jax.lax.bitcast_convert_type(first & ~255, jnp.float32), t)
     t = jnp.where(hit == GROUND, to_ground, t)
     depth = jnp.where(hit == SKY, 0.0, t)
     t = jnp.where(hit == SKY, 1.0, t)

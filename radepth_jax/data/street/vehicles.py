@@ -39,7 +39,8 @@ def vehicle(
     Args:
       rng: a generator.
       road: the road.
-      z, d: its place.
+      z: where along the road, and
+      d: metres right of the centre line.
       speed: metres a frame along the road, 0 if it is parked.
       turn: radians that it stands askew.
       lorries: share of lorries and buses.
@@ -48,32 +49,9 @@ def vehicle(
     kind = rng.random()
     colour = paint(rng)
     if kind < lorries:
-        width, length = float(rng.uniform(2.3, 2.55)), float(rng.uniform(7, 14))
-        height = float(rng.uniform(2.6, 3.7))
-        load = colour if rng.random() < 0.5 else (0.75, 0.75, 0.73)
-        parts = [
-            _part((width, height - 0.9, length - 2.6), 0.9, -1.3, load),
-            _part((width - 0.1, 0.5, length - 1.0), 0.45, -0.2, (0.08, 0.08, 0.08)),
-            _part(
-                (width - 0.05, 2.2, 2.2), 0.5, length / 2 - 1.1, colour, (1.2, 100.0, 1.0, 0.8, 1)
-            ),
-        ]
-        axles = [-length / 2 + 1.5, length / 2 - 1.3]
+        parts, axles, width, length = _lorry(rng, colour)
     else:
-        van = kind > 0.85
-        width = float(rng.uniform(1.65, 1.95))
-        length = float(rng.uniform(3.6, 4.9) + 0.6 * van)
-        body = float(rng.uniform(0.55, 0.75) + 0.2 * van)
-        top = float(rng.uniform(0.5, 0.75) + 0.4 * van)
-        share = 0.86 if van else float(rng.uniform(0.45, 0.7))
-        windows = (1.3, 100.0, 1.16, 0.72 * min(top, 0.65), 0.12 + 0.3 * van)
-        cabin = (0.88 * width, top, share * length)
-        back = -0.5 * (0.95 - share) * length * float(rng.uniform(0.3, 1.0))
-        parts = [
-            _part((width, body, length), 0.22, 0.0, colour),
-            _part(cabin, 0.22 + body, back, colour, windows),
-        ]
-        axles = [-0.31 * length, 0.31 * length]
+        parts, axles, width, length = _car(rng, colour, kind > 0.85)
     if not simple:
         parts += [_part((width + 0.02, 0.55, 0.55), 0.0, at, TYRE) for at in axles]
         low = 0.22 + 0.45
@@ -82,21 +60,57 @@ def vehicle(
         rear = replace(_part(lamps, low, -0.5 * length - 0.01, LAMP, gap), second=colour)
         plate = _part((0.5, 0.12, 0.08), low - 0.15, -0.5 * length - 0.01, PLATE)
         parts += [rear, plate]
-    if speed < 0:
-        turn += np.pi
-    position, heading = beside(road, z, d)
+    forward = -1.0 if speed < 0 else 1.0
     out = []
     for part in parts:
-        along = part.position[1] * (-1.0 if speed < 0 else 1.0)
+        along = forward * part.position[1]
+        position, heading = beside(road, z + along if speed else z, d)
+        yaw = heading + turn
         if speed:
             # All parts move at one rate, each from its own start.
             motion = Motion(z + along, d, speed)
-            out.append(replace(part, seed=_seed(rng), motion=motion))
-            continue
-        yaw = heading + turn
-        at = (position[0] + along * np.sin(yaw), position[1] + along * np.cos(yaw))
-        out.append(replace(part, position=(float(at[0]), float(at[1])), yaw=yaw, seed=_seed(rng)))
+        else:
+            motion = None
+            position = position + along * np.array([np.sin(yaw), np.cos(yaw)])
+        at = (float(position[0]), float(position[1]))
+        out.append(replace(part, position=at, yaw=yaw, seed=_seed(rng), motion=motion))
     return out
+
+
+def _lorry(
+    rng: np.random.Generator, colour: Colour
+) -> tuple[list[Solid], list[float], float, float]:
+    """Parts, places of the axles along it, width and length."""
+    width, length = float(rng.uniform(2.3, 2.55)), float(rng.uniform(7, 14))
+    height = float(rng.uniform(2.6, 3.7))
+    load = colour if rng.random() < 0.5 else (0.75, 0.75, 0.73)
+    parts = [
+        _part((width, height - 0.9, length - 2.6), 0.9, -1.3, load),
+        _part((width - 0.1, 0.5, length - 1.0), 0.45, -0.2, (0.08, 0.08, 0.08)),
+        _part((width - 0.05, 2.2, 2.2), 0.5, length / 2 - 1.1, colour, (1.2, 100.0, 1.0, 0.8, 1)),
+    ]
+    axles = [-length / 2 + 1.5, length / 2 - 1.3]
+    return parts, axles, width, length
+
+
+def _car(
+    rng: np.random.Generator, colour: Colour, van: bool
+) -> tuple[list[Solid], list[float], float, float]:
+    """Parts, places of the axles along it, width and length."""
+    width = float(rng.uniform(1.65, 1.95))
+    length = float(rng.uniform(3.6, 4.9) + 0.6 * van)
+    body = float(rng.uniform(0.55, 0.75) + 0.2 * van)
+    top = float(rng.uniform(0.5, 0.75) + 0.4 * van)
+    share = 0.86 if van else float(rng.uniform(0.45, 0.7))
+    windows = (1.3, 100.0, 1.16, 0.72 * min(top, 0.65), 0.12 + 0.3 * van)
+    cabin = (0.88 * width, top, share * length)
+    back = -0.5 * (0.95 - share) * length * float(rng.uniform(0.3, 1.0))
+    parts = [
+        _part((width, body, length), 0.22, 0.0, colour),
+        _part(cabin, 0.22 + body, back, colour, windows),
+    ]
+    axles = [-0.31 * length, 0.31 * length]
+    return parts, axles, width, length
 
 
 def _seed(rng: np.random.Generator) -> int:

@@ -81,7 +81,7 @@ def in_sun(
 ) -> Array:
     """Whether the sun reaches surface points of a tile, [S] of 0 and 1."""
     off = 0.02 + 0.002 * t
-    eye = tuple(p + off * n for p, n in zip(point, normal, strict=True))
+    eye = (point[0] + off * normal[0], point[1] + off * normal[1], point[2] + off * normal[2])
     sun = Rays(*(jnp.broadcast_to(look.sun[i], t.shape) for i in range(3)))
     # Seen from the sun: which solids' circles overlap the tile's points?
     right = jnp.cross(look.sun, jnp.array([0.0, 0.0, 1.0]))
@@ -173,7 +173,8 @@ def expose(look: Look, image: Array, pose: Array) -> Array:
     """The camera's picture, uint8 [H, W, 3], of light [H, W, 3]."""
     h, w = image.shape[:2]
     v, u = jnp.meshgrid(jnp.linspace(-1, 1, h), jnp.linspace(-1, 1, w), indexing="ij")
-    image = image * look.exposure * (1.0 - look.vignette * 0.5 * (u**2 + v**2))[..., None]
+    fall = 1.0 - look.vignette * 0.5 * (u**2 + v**2)
+    image = image * look.exposure[None, None] * fall[..., None]
     for axis in (0, 1):
         pad = [(1, 1) if i == axis else (0, 0) for i in range(3)]
         wide = jnp.pad(image, pad, mode="edge")

@@ -88,8 +88,8 @@ def scene(world: World, frame: int) -> tuple[Solids, np.ndarray]:
     placed = [_moved(world.road, s, s.motion, frame) if s.motion else s for s in world.solids]
     placed.sort(key=lambda s: float(np.hypot(*(np.array(s.position) - eye))))
     most = VARIED_ROUNDS if world.variety else MAX_ROUNDS
-    boxes = _nearest([s for s in placed if s.shape == "box"], MAX_BOXES)
-    rounds = _nearest([s for s in placed if s.shape != "box"], most)
+    boxes = keep_nearest([s for s in placed if s.shape == "box"], MAX_BOXES)
+    rounds = keep_nearest([s for s in placed if s.shape != "box"], most)
     moving = np.zeros(MAX_BOXES + most, bool)
     moving[: len(boxes)] = [s.motion is not None for s in boxes]
     moving[MAX_BOXES : MAX_BOXES + len(rounds)] = [s.motion is not None for s in rounds]
@@ -97,7 +97,7 @@ def scene(world: World, frame: int) -> tuple[Solids, np.ndarray]:
     return Solids(*(np.concatenate(pair) for pair in packed)), moving
 
 
-def _nearest(ordered: list[Solid], count: int) -> list[Solid]:
+def keep_nearest(ordered: list[Solid], count: int) -> list[Solid]:
     """The first `count`, landmarks before others."""
     landmarks = [s for s in ordered if s.landmark]
     others = [s for s in ordered if not s.landmark]
