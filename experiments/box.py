@@ -1,7 +1,6 @@
 """Train the network in the box: a small one, on varied rendered streets alone.
 
-    radepth prepare street/varied --data_dir runs/box/data
-    python experiments/box.py --data_dir runs/box/data --output runs/box
+    python experiments/box.py --output runs/box
 
 The network that `radepth predict` uses where no checkpoint is named must be right on footage that
 never saw. So it learns from what only a rendered street has, and every camera there differs: the
@@ -26,7 +25,9 @@ import optax
 from ml_collections import ConfigDict
 
 from radepth_jax import models
-from radepth_jax.data import Dataset, open_dataset, schema
+from radepth_jax.data.street.builder import Street, world_seed
+from radepth_jax.data.street.film import film
+from radepth_jax.data.street.varied import make_varied_world
 from radepth_jax.geometry import se3
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models import presets
@@ -37,14 +38,14 @@ from radepth_jax.views.augment import colour_jitter
 # (width, height) of what the network sees, and how many images a step has.
 CANVASES = (((320, 96), 16), ((208, 64), 24), ((224, 128), 16), ((512, 160), 8))
 SCALE = 0.03  # units of depth a metre, about what self-supervised training arrives at
+FRAMES = range(1, 5)  # of each world
 FAR = 300.0  # metres: nearer than this the sky must not be
 RANGE = (0.1, 100.0)  # units of depth that disparities stand for
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", default="street/varied")
-    parser.add_argument("--data_dir", type=Path, required=True)
+    parser.add_argument("--worlds", type=int, default=1200, help="to render, of street/varied")
     parser.add_argument("--output", type=Path, default=Path("runs/box"))
     parser.add_argument("--steps", type=int, default=24_000)
     parser.add_argument("--learning_rate", type=float, default=1e-3)
@@ -52,10 +53,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     start = time.perf_counter()
-    worlds = {
-        k: jax.device_put(v)
-        for k, v in load(open_dataset(options.dataset, options.data_dir)).items()
-    }
+    worlds = jax.device_put(film_worlds(options.worlds))
     print(f"[{time.perf_counter() - start:.0f} s] {len(worlds['images'])} frames", flush=True)
 
     config = box_config()
@@ -135,30 +133,35 @@ def box_config() -> ConfigDict:
     return config
 
 
-def load(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Frames with depth, and pairs of neighbours: all of it in memory.
+def film_worlds(number: int) -> dict[str, np.ndarray]:
+    """Render the first worlds of `street/varied`: all of it in memory.
 
     Returns:
         `images` uint8 [N, H, W, 3]; `inverse` float16 [N, H, W], 1 / metres, 0 in the sky;
-        `pairs` int32 [P, 2] of images; `motion` float32 [P, 4, 4], second_T_first in metres.
+        `pairs` int32 [P, 2] of neighbouring images; `motion` float32 [P, 4, 4], second_T_first in
+        metres.
     """
-    images, inverse, pairs, motion = [], [], [], []
-    positions: dict[int, int] = {}
-    targets = dataset.targets("train")
-    for i, target in enumerate(targets):
-        depth = schema.decode_depth(dataset.record("train", i)["depth"])
-        positions[target] = len(images)
-        images.append(dataset.image(target)[0])
-        inverse.append(np.where(depth > 0, 1 / np.maximum(depth, 1e-3), 0).astype(np.float16))
-        poses = [dataset.record(schema.FRAMES, target + k)["world_T_camera"] for k in (0, 1)]
-        if i + 1 < len(targets) and targets[i + 1] == target + 1:
-            pairs.append((len(images) - 1, len(images)))
-            motion.append(np.linalg.inv(poses[1]) @ poses[0])
-    return {
-        "images": np.stack(images),
-        "inverse": np.stack(inverse),
-        "pairs": np.array(pairs, np.int32),
-        "motion": np.stack(motion).astype(np.float32),
+    config = next(c for c in Street.BUILDER_CONFIGS if c.name == "varied")
+    size, device = (config.height, config.width), jax.devices()[0]
+
+    def shoot(index: int) -> dict[str, np.ndarray]:
+        world = make_varied_world(world_seed(config, "train", index), config.frames)
+        shot = film(world, FRAMES, size=size, device=device)
+        T = shot.world_T_camera
+        inverse = np.where(shot.depth > 0, 1 / np.maximum(shot.depth, 1e-3), 0)
+        return {
+            "images": shot.image,
+            "inverse": inverse.astype(np.float16),
+            "pairs": np.stack([np.arange(len(FRAMES) - 1)] * 2, 1) + [0, 1] + index * len(FRAMES),
+            "motion": np.linalg.inv(T[1:]) @ T[:-1],
+        }
+
+    with ThreadPoolExecutor() as pool:
+        shots = list(pool.map(shoot, range(number)))
+    films = {name: np.concatenate([shot[name] for shot in shots]) for name in shots[0]}
+    return films | {
+        "pairs": films["pairs"].astype(np.int32),
+        "motion": films["motion"].astype(np.float32),
     }
 
 
@@ -202,7 +205,6 @@ def look(key: Any, chosen: dict, *, worlds: dict, canvas: tuple[int, int]) -> di
     seen = jnp.where(flipped, seen[:, :, ::-1], seen)
     truth = jnp.where(flipped, truth[:, ::-1], truth).astype(jnp.float32)
     motion = se3.mirror(chosen["second_T_first"], flipped)
-    # Of a window off the centre the motion is that of the whole frame: no pose is learned from it.
     return {"seen": seen, "inverse": truth, "second_T_first": motion}
 
 

@@ -1,10 +1,10 @@
 """A small pose network that is given the motion of the pixels: it compares the two frames first.
 
-A plain network has to learn from the photometric loss alone that motion is what two frames differ
-by. This one measures for every pixel where in the other frame it went, as FlowNetC does (Dosovitskiy
-et al., FlowNet, ICCV 2015) and PWC-Net at a small window (Sun et al., CVPR 2018), and learns the
-camera's motion from that. From random weights it is right within hundreds of steps where
-`ConvPose` takes thousands (experiments/RESULTS.md).
+A plain network has to learn from the photometric loss alone that motion is what two frames
+differ by. This one measures for every pixel where in the other frame it went, as FlowNetC does
+(Dosovitskiy et al., FlowNet, ICCV 2015) and PWC-Net at a small window (Sun et al., CVPR 2018),
+and learns the camera's motion from that. From random weights it is right within hundreds of
+steps where `ConvPose` takes thousands (experiments/RESULTS.md).
 """
 
 from typing import Any

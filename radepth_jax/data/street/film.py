@@ -23,14 +23,22 @@ class Film(NamedTuple):
     intrinsics: np.ndarray  # float32 [3, 3]
 
 
-def film(world: World, frames: Sequence[int], *, size: tuple[int, int], right: float = 0.0) -> Film:
-    """Render frames of a world on the CPU.
+def film(
+    world: World,
+    frames: Sequence[int],
+    *,
+    size: tuple[int, int],
+    right: float = 0.0,
+    device: jax.Device | None = None,
+) -> Film:
+    """Render frames of a world.
 
     Args:
       world: from `make_world`.
       frames: which frames.
       size: (h, w) of the images; compiled once for each size.
       right: metres that the camera sits right of the drive's poses (a stereo partner).
+      device: that renders; the CPU by default. Another one is faster and rounds otherwise.
 
     Returns:
       `Film`; the same arguments give the same bytes on the same machine.
@@ -44,7 +52,7 @@ def film(world: World, frames: Sequence[int], *, size: tuple[int, int], right: f
         fill = [*range(len(chunk)), *[len(chunk) - 1] * (CHUNK - len(chunk))]
         scenes, movers = zip(*(scene(world, frame) for frame in chunk), strict=True)
         solids = jax.tree.map(lambda *leaves, fill=fill: np.stack(leaves)[fill], *scenes)
-        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+        with jax.default_device(device or jax.local_devices(backend="cpu")[0]):
             rendered = render(
                 world.road,
                 solids,
