@@ -80,7 +80,9 @@ def compare(
 class Side:
     """A process that works when asked."""
 
-    def __init__(self, kind: str, way: str, resolution: str, batch: int):
+    def __init__(
+        self, kind: str, way: str, resolution: str, batch: int, env: dict[str, str] | None = None
+    ):
         cell = {"way": way, "resolution": resolution, "batch": batch}
         self.name = f"{kind} {way}"
         self.process = subprocess.Popen(
@@ -88,7 +90,8 @@ class Side:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"},  # they share a GPU
+            # They share a GPU.
+            env=os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | (env or {}),
         )
 
     def ask(self, request: str):
