@@ -36,9 +36,10 @@ from radepth_jax.train.model import save_model
 from radepth_jax.views.augment import colour_jitter
 
 # (width, height) of what the network sees, and how many images a step has.
-CANVASES = (((320, 96), 16), ((208, 64), 24), ((224, 128), 16), ((512, 160), 8))
+CANVASES = (((192, 64), 8), ((160, 96), 8), ((320, 96), 4))
+SIZE = (144, 384)  # (h, w) of the frames
 SCALE = 0.03  # units of depth a metre, about what self-supervised training arrives at
-FRAMES = range(1, 5)  # of each world
+FRAMES = range(2, 4)  # of each world: how many worlds matters more than how long they are
 FAR = 300.0  # metres: nearer than this the sky must not be
 RANGE = (0.1, 100.0)  # units of depth that disparities stand for
 
@@ -72,7 +73,6 @@ def main() -> None:
         )
     )(learning_rate=0.0)
     state = optimizer.init(params)
-    average = params
 
     @partial(jax.jit, static_argnames=("canvas", "batch"), donate_argnums=(0, 1, 2, 3))
     def train_step(params, stats, state, average, key, rate, *, canvas, batch):
@@ -113,7 +113,7 @@ def main() -> None:
         )
         if step % 50 == 0:  # The clock is to be the device's.
             jax.block_until_ready(terms)
-        if step % 500 == 0:
+        if step % 200 == 0:
             shown = {name: round(float(value), 4) for name, value in terms.items()}
             print(f"[{time.perf_counter() - start:.0f} s] step {step} {shown}", flush=True)
     # The running statistics belong to the average's neighbourhood: its last few thousand steps.
@@ -142,11 +142,10 @@ def film_worlds(number: int) -> dict[str, np.ndarray]:
         metres.
     """
     config = next(c for c in Street.BUILDER_CONFIGS if c.name == "varied")
-    size, device = (config.height, config.width), jax.devices()[0]
 
     def shoot(index: int) -> dict[str, np.ndarray]:
         world = make_varied_world(world_seed(config, "train", index), config.frames)
-        shot = film(world, FRAMES, size=size, device=device)
+        shot = film(world, FRAMES, size=SIZE, device=jax.devices()[0], chunk=len(FRAMES))
         T = shot.world_T_camera
         inverse = np.where(shot.depth > 0, 1 / np.maximum(shot.depth, 1e-3), 0)
         return {

@@ -10,7 +10,7 @@ from radepth_jax.data.street.render import render
 from radepth_jax.data.street.shade import SKY
 from radepth_jax.data.street.world import MAX_BOXES, World, intrinsics, scene
 
-CHUNK = 6  # frames a call of the renderer: one compilation serves any number of frames
+CHUNK = 6  # frames a call of the renderer, unless told: one compilation serves any number
 
 
 class Film(NamedTuple):
@@ -30,6 +30,7 @@ def film(
     size: tuple[int, int],
     right: float = 0.0,
     device: jax.Device | None = None,
+    chunk: int = CHUNK,
 ) -> Film:
     """Render frames of a world.
 
@@ -47,22 +48,22 @@ def film(
     poses[:, :3, 3] += right * poses[:, :3, 0]
     K = intrinsics(world, size)
     images, depths, moving = [], [], []
-    for start in range(0, len(frames), CHUNK):
-        chunk = list(frames[start : start + CHUNK])
-        fill = [*range(len(chunk)), *[len(chunk) - 1] * (CHUNK - len(chunk))]
-        scenes, movers = zip(*(scene(world, frame) for frame in chunk), strict=True)
+    for start in range(0, len(frames), chunk):
+        some = list(frames[start : start + chunk])
+        fill = [*range(len(some)), *[len(some) - 1] * (chunk - len(some))]
+        scenes, movers = zip(*(scene(world, frame) for frame in some), strict=True)
         solids = jax.tree.map(lambda *leaves, fill=fill: np.stack(leaves)[fill], *scenes)
         with jax.default_device(device or jax.local_devices(backend="cpu")[0]):
             rendered = render(
                 world.road,
                 solids,
-                poses[start : start + CHUNK][fill].astype(np.float32),
+                poses[start : start + chunk][fill].astype(np.float32),
                 K,
                 world.look,
                 size=size,
                 boxes=MAX_BOXES,
             )
-        count = len(chunk)
+        count = len(some)
         images.append(np.asarray(rendered.image)[:count])
         depths.append(np.asarray(rendered.depth)[:count])
         hit = np.asarray(rendered.hit)[:count].reshape(count, -1)
