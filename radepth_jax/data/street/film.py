@@ -40,6 +40,7 @@ def film(
       size: (h, w) of the images; compiled once for each size.
       right: metres that the camera sits right of the drive's poses (a stereo partner).
       device: that renders; the CPU by default. Another one is faster and rounds otherwise.
+      chunk: frames a call of the renderer, where there are few.
 
     Returns:
       `Film`; the same arguments give the same bytes on the same machine.
