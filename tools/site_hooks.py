@@ -55,7 +55,12 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: object) -> str:
-    """Point a file's links to where the linked files are in the site."""
+    """Point a file's links to where the linked files are in the site.
+
+    A page that is its tab's only one has no navigation beside it, and more room.
+    """
+    if page.parent is None:
+        page.meta["hide"] = ["navigation"]
     uri = page.file.src_uri
     in_docs = not (ROOT / uri).exists()
     folder = posixpath.dirname(posixpath.join("docs", uri) if in_docs else uri)
