@@ -82,12 +82,18 @@ def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: object) ->
 
 
 def reference_page(package: str) -> str:
-    """A page that mkdocstrings fills with the docstrings of each module of a package."""
+    """A page that mkdocstrings fills with the docstrings of each module of a package.
+
+    Modules that the package's `__init__` imports from come first: most readers look for those.
+    """
+    folder = ROOT / "radepth_jax" / package
     modules = [
         ".".join(file.relative_to(ROOT).with_suffix("").parts)
-        for file in sorted((ROOT / "radepth_jax" / package).rglob("*.py"))
+        for file in sorted(folder.rglob("*.py"))
         if not file.name.startswith("_")
     ]
+    offered = re.findall(r"^from (\S+) import", (folder / "__init__.py").read_text(), re.MULTILINE)
+    modules.sort(key=lambda module: module not in offered)
     blocks = "".join(f"::: {module}\n\n" for module in modules)
     return f"# radepth_jax.{package}\n\n{blocks}"
 
