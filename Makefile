@@ -40,8 +40,9 @@ check: $(ALL)
 	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(SCHEMA) vendor.citation-file-format CITATION.cff
 
+# Not --quiet: warnings that are not shown do not count as strict either.
 docs: $(DOCS)
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 	$(BIN)/python tools/check_links.py site README.md CHANGELOG.md CONTRIBUTING.md
 
 dist: $(ALL)
