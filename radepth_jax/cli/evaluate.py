@@ -1,11 +1,13 @@
 """`radepth evaluate --checkpoint DIR[,DIR...] [--dataset NAME --data_dir DIR] --resolutions ...`.
 
 One table for all checkpoints and resolutions: printed, and written to --output as CSV, JSON, a plot
-over resolution, per-image figures, depth maps and error maps.
+over resolution, per-image figures, depth maps and error maps; `report.html` shows all of it on one
+page that needs no network.
 """
 
 import argparse
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,7 @@ def main(argv: list[str]) -> None:
         return
 
     from radepth_jax.evaluate.evaluator import evaluate
+    from radepth_jax.evaluate.page import write_page
     from radepth_jax.evaluate.sheets import choose_images
 
     show = choose_images(source, options.pictures) if options.output else []
@@ -48,7 +51,7 @@ def main(argv: list[str]) -> None:
         train_split = models[0][1].config.data.train_split
         prior = priors.row_prior(EvaluationSource(dataset, train_split), protocol)
         prior_rows = [priors.evaluate_constant(prior, source, protocol=protocol, model="row prior")]
-    rows = []
+    rows: "list[Row]" = []
     for checkpoint, model in models:
         rows += evaluate(
             model.variables,
@@ -61,7 +64,9 @@ def main(argv: list[str]) -> None:
             flip=options.flip,
             batch_size=options.batch_size or model.config.evaluate.batch_size,
             model=model.name,
-            show=show,
+            # What the first checkpoint is worst at is kept of the others too.
+            show=list(rows[0].depths) if rows else show,
+            show_worst=0 if rows or not options.output else options.pictures,
         )
     rows += prior_rows
     title = f"{dataset.name}, {options.split}"
@@ -81,6 +86,17 @@ def main(argv: list[str]) -> None:
                 rows, options.output, about=about, confidence=options.confidence or 0.95
             )
             paths += write_sheets(source, show, rows, protocol, Path(options.output))
+            command = shlex.join(["radepth", "evaluate", *argv])
+            paths.append(
+                write_page(
+                    rows,
+                    source,
+                    options.output,
+                    about=about,
+                    command=command,
+                    confidence=options.confidence,
+                )
+            )
         for path in paths:
             print(path)
 
@@ -123,7 +139,12 @@ def make_parser() -> Parser:
     add("--batch_size", type=int, help="images a step, over all devices")
     add("--confidence", type=float, default=0.95, help="of the bootstrap intervals; 0: none")
     add("--row-prior", action="store_true", help="add the constant-per-row prior")
-    add("--pictures", type=int, default=4, help="images on the contact sheets")
+    add(
+        "--pictures",
+        type=int,
+        default=4,
+        help="images on the contact sheets; report.html has as many more, the worst",
+    )
     add(
         "--store_scale",
         action="store_true",

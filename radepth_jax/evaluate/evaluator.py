@@ -1,7 +1,7 @@
 """Evaluate a depth network at a list of resolutions: everything on the devices."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import lru_cache, partial
 from typing import Any
 
@@ -138,6 +138,7 @@ def evaluate(
     batch_size: int = 8,
     model: str = "model",
     show: Sequence[int] = (),
+    show_worst: int = 0,
     devices: Sequence[jax.Device] | None = None,
 ) -> list[Row]:
     """Evaluate at every resolution; per-image metrics, averaged over images.
@@ -159,6 +160,8 @@ def evaluate(
             number.
         model: name for the table.
         show: images whose predicted depth is kept in the rows.
+        show_worst: of how many other images it is kept: those of the largest AbsRel, averaged over
+            the resolutions.
         devices: local devices; all by default.
 
     Returns:
@@ -184,10 +187,11 @@ def evaluate(
         return place_batch(item[0], list(devices)), item[1]
 
     names: list[str] = []
+    worst: dict[int, float] = {}  # the `show_worst` so far, and their AbsRel
     with device_prefetch(batches(source, indices, batch_size), place) as placed:
         for batch, real in placed:
             here = indices[len(names) : len(names) + len(real)]
-            shown = {i: position for position, i in enumerate(here) if i in show}
+            depths = []
             for step, result in zip(steps, results, strict=True):
                 start = time.perf_counter()
                 metrics, depth = step(variables, batch, factor)
@@ -195,7 +199,19 @@ def evaluate(
                 if names:  # the first batch compiles
                     result.seconds += time.perf_counter() - start
                     result.timed += len(real)
+                depths.append(depth)
+            errors = np.mean([result.latest_abs_rel() for result in results], axis=0)
+            worst |= {
+                i: float(error)
+                for i, error in zip(here, errors, strict=True)
+                if np.isfinite(error) and i not in show
+            }
+            worst = dict(sorted(worst.items(), key=lambda item: -item[1])[:show_worst])
+            kept = {*show, *worst}
+            shown = {i: position for position, i in enumerate(here) if i in kept}
+            for result, depth in zip(results, depths, strict=True):
                 result.keep(depth, batch["depth_size"], shown)
+                result.drop_all_but(kept)
             names += real
             width = batch["image"].shape[3]
     if processes > 1:
@@ -245,6 +261,15 @@ class _Result:
             at = divmod(position, depth.shape[1])
             h, w = np.asarray(sizes[at])
             self.depths[image] = np.asarray(depth[at])[:h, :w]
+
+    def drop_all_but(self, images: Set[int]) -> None:
+        """Forget the depths of other images."""
+        self.depths = {i: depth for i, depth in self.depths.items() if i in images}
+
+    def latest_abs_rel(self) -> np.ndarray:
+        """AbsRel of the images added last, by the first scaling; NaN without ground truth."""
+        latest = next(iter(self.parts.values()))[-1]
+        return np.where(latest["pixels"] > 0, latest["abs_rel"], np.nan)
 
     def per_image(self, scaling: str) -> dict[str, np.ndarray]:
         """Everything collected, by name [N]."""
