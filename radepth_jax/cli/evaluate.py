@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
         train_split = models[0][1].config.data.train_split
         prior = priors.row_prior(EvaluationSource(dataset, train_split), protocol)
         prior_rows = [priors.evaluate_constant(prior, source, protocol=protocol, model="row prior")]
-    rows: "list[Row]" = []
+    rows: list[Row] = []
     for checkpoint, model in models:
         rows += evaluate(
             model.variables,
