@@ -31,8 +31,8 @@ from radepth_jax.data.street.varied import make_varied_world
 from radepth_jax.geometry import se3
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models import presets
-from radepth_jax.train.config import default_config
-from radepth_jax.train.model import save_model
+from radepth_jax.runs.config import default_config
+from radepth_jax.runs.saved_model import save_model
 from radepth_jax.views.augment import colour_jitter
 
 # (width, height) of what the network sees, and how many images a step has.

@@ -12,12 +12,12 @@ import numpy as np
 
 from radepth_jax.errors import UserError
 from radepth_jax.geometry.camera import depth_from_disparity
+from radepth_jax.inference.disparity import Resolution, predict_disparity
 from radepth_jax.models import Networks
 from radepth_jax.models.depth import check_resolution
-from radepth_jax.predict.disparity import Resolution, predict_disparity
 from radepth_jax.predict.inputs import as_picture, read_image
-from radepth_jax.train.config import parse_resolution
-from radepth_jax.train.model import Model, load_model
+from radepth_jax.runs.config import parse_resolution
+from radepth_jax.runs.saved_model import Model, load_model
 
 Size = tuple[int, int]  # (h, w)
 Tag = TypeVar("Tag")

@@ -11,8 +11,8 @@ from radepth_jax import models
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.files import whole
 from radepth_jax.models import Networks
-from radepth_jax.train.checkpoint import FOLDER, Checkpoints, load_checkpoint
-from radepth_jax.train.state import create_state, make_optimizer, variables_of
+from radepth_jax.runs.checkpoint import FOLDER, Checkpoints, load_checkpoint
+from radepth_jax.runs.state import create_state, make_optimizer, variables_of
 
 SCALE_FILE = "metric_scale.json"
 
