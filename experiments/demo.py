@@ -25,9 +25,9 @@ from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate import priors, report
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.sheets import choose_images, depth_sheet
+from radepth_jax.runs.state import variables_of
 from radepth_jax.train.loop import protocol_of, train
 from radepth_jax.train.metric_log import read_metrics
-from radepth_jax.train.state import variables_of
 
 HERE = Path(__file__).parent
 RESOLUTIONS = [(128, 48), (160, 48), (192, 64), (256, 80), (304, 96)]

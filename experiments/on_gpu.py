@@ -168,7 +168,7 @@ def measure_parity() -> dict:
 
     from radepth_jax import models
     from radepth_jax.models import presets
-    from radepth_jax.train.config import default_config
+    from radepth_jax.runs.config import default_config
     from radepth_jax.train.forward import compute_loss
 
     config = default_config()

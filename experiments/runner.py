@@ -24,9 +24,9 @@ from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import METRICS
-from radepth_jax.train.checkpoint import FOLDER
+from radepth_jax.runs.checkpoint import FOLDER
+from radepth_jax.runs.saved_model import load_model
 from radepth_jax.train.loop import protocol_of, train
-from radepth_jax.train.model import load_model
 
 HERE = Path(__file__).parent
 RESULT = "result.json"

@@ -65,7 +65,7 @@ def reference_config(street_dir: Path):
     from ml_collections import ConfigDict
 
     from radepth_jax.models import presets
-    from radepth_jax.train.config import default_config
+    from radepth_jax.runs.config import default_config
 
     config = default_config()
     model = presets.tiny()

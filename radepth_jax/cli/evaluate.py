@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from radepth_jax.data import EvaluationSource
     from radepth_jax.evaluate.metrics import Protocol
     from radepth_jax.evaluate.row import Row
-    from radepth_jax.predict.disparity import Resolution
-    from radepth_jax.train.model import Model
+    from radepth_jax.inference.disparity import Resolution
+    from radepth_jax.runs.saved_model import Model
 
 
 def main(argv: list[str]) -> None:
@@ -136,7 +136,7 @@ def make_parser() -> Parser:
 
 def load_named(text: str) -> "tuple[str, Model]":
     """`DIR` or `NAME=DIR` -> (DIR, its model, so named)."""
-    from radepth_jax.train.model import load_model
+    from radepth_jax.runs.saved_model import load_model
 
     name, equals, folder = text.strip().partition("=")
     if not equals or Path(text).exists():
@@ -193,7 +193,7 @@ def resolutions_from(
 ) -> "list[Resolution | None]":
     """The resolutions to evaluate at, checked for every model; None stands for "native"."""
     from radepth_jax.models.depth import check_resolution
-    from radepth_jax.train.config import parse_resolution
+    from radepth_jax.runs.config import parse_resolution
 
     text = text or "{}x{}".format(*models[0][1].config.views.resolution)
     resolutions = [
@@ -236,7 +236,7 @@ def store_scales(
 ) -> None:
     """Measure each model's metric scale and store it in its checkpoint."""
     from radepth_jax.evaluate.evaluator import evaluate
-    from radepth_jax.train.model import store_metric_scale
+    from radepth_jax.runs.saved_model import store_metric_scale
 
     if len(resolutions) > 1:
         raise UserError("--store_scale: expected one of --resolutions, the one to measure at")

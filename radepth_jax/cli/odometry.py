@@ -32,8 +32,8 @@ def main(argv: list[str]) -> None:
     from radepth_jax.data.recordings import find_recordings, read_poses
     from radepth_jax.errors import UserError, writing_to
     from radepth_jax.evaluate import odometry, trajectory_report
-    from radepth_jax.predict.motion import check_pose_network, motions_along
-    from radepth_jax.train.model import load_model
+    from radepth_jax.inference.motion import check_pose_network, motions_along
+    from radepth_jax.runs.saved_model import load_model
 
     model = load_model(options.checkpoint)
     check_pose_network(model, options.checkpoint)

@@ -152,7 +152,7 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
         lines = [line.strip() for line in text.splitlines()]
         raise UserError(
             f"{_blamed(argv, text)}: {'; '.join(lines)}; see the config file and "
-            "radepth_jax/train/config.py for the fields and their types"
+            "radepth_jax/runs/config.py for the fields and their types"
         ) from e
     if len(rest) > 1:
         raise UserError(f"{rest[1]}: expected only flags, such as --config.FIELD=VALUE")

@@ -15,8 +15,8 @@ from radepth_jax.evaluate.ground import ground_scale
 from radepth_jax.evaluate.metrics import Protocol, depth_metrics
 from radepth_jax.evaluate.row import Row, make_row
 from radepth_jax.geometry.camera import depth_from_disparity, resize_intrinsics
+from radepth_jax.inference.disparity import Resolution, predict_disparity
 from radepth_jax.models import Networks
-from radepth_jax.predict.disparity import Resolution, predict_disparity
 from radepth_jax.processes import gather
 
 # What a batch has of each sample.

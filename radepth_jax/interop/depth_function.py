@@ -13,7 +13,7 @@ from radepth_jax.files import whole
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models import portable
 from radepth_jax.models.depth import check_resolution
-from radepth_jax.train.model import Model
+from radepth_jax.runs.saved_model import Model
 
 Outputs = dict[str, jax.Array]
 

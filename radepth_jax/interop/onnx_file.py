@@ -11,7 +11,7 @@ import jax
 
 from radepth_jax.errors import UserError
 from radepth_jax.interop.depth_function import depth_function, write_whole
-from radepth_jax.train.model import Model
+from radepth_jax.runs.saved_model import Model
 
 INSTALL = "pip install 'radepth-jax[onnx]'"
 

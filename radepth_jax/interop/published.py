@@ -12,9 +12,9 @@ from radepth_jax import models
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.interop.torch_files import read_folder, write_folder
 from radepth_jax.interop.torch_keys import is_unused, torch_from_variables, variables_from_torch
-from radepth_jax.train.checkpoint import FOLDER
-from radepth_jax.train.config import check_config, default_config
-from radepth_jax.train.model import load_model, save_model
+from radepth_jax.runs.checkpoint import FOLDER
+from radepth_jax.runs.config import check_config, default_config
+from radepth_jax.runs.saved_model import load_model, save_model
 
 # Inside a converted checkpoint: what its PyTorch files held and the networks have no place for.
 EXTRAS_FILE = "torch_extras.safetensors"

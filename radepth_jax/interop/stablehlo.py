@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from radepth_jax.errors import UserError
 from radepth_jax.interop.depth_function import Outputs, depth_function, write_whole
-from radepth_jax.train.model import Model
+from radepth_jax.runs.saved_model import Model
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 

@@ -12,8 +12,8 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.pictures import color_limits
 from radepth_jax.files import whole
+from radepth_jax.pictures import color_limits
 
 MEMORY = 0.95  # of the running colour limits, a frame: about a second at 25 frames/s
 _MPEG4_FINEST = Fraction(1, 60000)  # that codec counts time in 16 bits

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from radepth_jax.evaluate.pictures import colorize, to_uint8
 from radepth_jax.files import whole
+from radepth_jax.pictures import colorize, to_uint8
 
 SUFFIXES = {
     "color": "_color.png",

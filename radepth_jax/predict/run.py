@@ -12,7 +12,7 @@ import numpy as np
 
 from radepth_jax.data.video import Picture, parse_intrinsics, read_footage
 from radepth_jax.errors import UserError, writing_to
-from radepth_jax.evaluate.pictures import colorize
+from radepth_jax.pictures import colorize
 from radepth_jax.predict import outputs
 from radepth_jax.predict.film import Film, RunningLimits, filming, footage_of, side_by_side
 from radepth_jax.predict.inputs import Input, image_size, read_image

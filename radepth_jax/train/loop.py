@@ -27,21 +27,21 @@ from radepth_jax.evaluate.evaluator import Row, evaluate
 from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.processes import check_same, gather
-from radepth_jax.train.calibration import calibration_images
-from radepth_jax.train.checkpoint import Checkpoints, load_checkpoint
-from radepth_jax.train.config import check_batch_size, check_config, to_json
-from radepth_jax.train.metric_log import MetricLog
-from radepth_jax.train.monitor import Monitor
-from radepth_jax.train.pictures import make_forward, training_picture
-from radepth_jax.train.preemption import Preemption
-from radepth_jax.train.progress import Progress
-from radepth_jax.train.state import (
+from radepth_jax.runs.checkpoint import Checkpoints
+from radepth_jax.runs.config import check_batch_size, check_config, to_json
+from radepth_jax.runs.state import (
     TrainState,
     create_state,
     init_state,
     make_optimizer,
     variables_of,
 )
+from radepth_jax.train.calibration import calibration_images
+from radepth_jax.train.metric_log import MetricLog
+from radepth_jax.train.monitor import Monitor
+from radepth_jax.train.preemption import Preemption
+from radepth_jax.train.preview import make_forward, training_picture
+from radepth_jax.train.progress import Progress
 from radepth_jax.train.step import make_train_step, pmap_step
 
 
@@ -232,9 +232,9 @@ def _first_state(
     optimizer = make_optimizer(config.optimizer, total_steps)
     pretrained = config.pretrained
     if pretrained.checkpoint:
-        state, saved = load_checkpoint(pretrained.checkpoint)
-        _check_same_model(saved, config, "config.pretrained.checkpoint", "name another one")
-        return create_state(variables_of(state), optimizer)
+        model = load_model(pretrained.checkpoint)
+        _check_same_model(model.config, config, "config.pretrained.checkpoint", "name another one")
+        return create_state(model.variables, optimizer)
     state = init_state(config, total_steps)
     if pretrained.depth_encoder or pretrained.pose_encoder:
         variables = load_imagenet(

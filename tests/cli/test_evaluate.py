@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from radepth_jax.cli.evaluate import make_parser, protocol_from
-from radepth_jax.train.model import load_model, save_model
-from radepth_jax.train.state import init_state, variables_of
+from radepth_jax.runs.saved_model import load_model, save_model
+from radepth_jax.runs.state import init_state, variables_of
 
 
 @pytest.fixture(scope="module")

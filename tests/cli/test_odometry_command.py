@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from radepth_jax.data import open_dataset, prepare
-from radepth_jax.train.model import save_model
-from radepth_jax.train.state import init_state, variables_of
+from radepth_jax.runs.saved_model import save_model
+from radepth_jax.runs.state import init_state, variables_of
 
 
 @pytest.fixture

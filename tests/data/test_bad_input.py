@@ -19,9 +19,9 @@ import pytest
 import safetensors.numpy
 from small_data_sets import encode, write_drive
 
-from radepth_jax.train.checkpoint import FOLDER
-from radepth_jax.train.model import save_model
-from radepth_jax.train.state import init_state, variables_of
+from radepth_jax.runs.checkpoint import FOLDER
+from radepth_jax.runs.saved_model import save_model
+from radepth_jax.runs.state import init_state, variables_of
 
 ROOT = Path(__file__).parents[2]
 DRIVE = "2011_09_26/2011_09_26_drive_0001_sync"
@@ -506,7 +506,7 @@ def sound(reference_config, street_dir, tmp_path_factory):
     config = reference_config.to_json()
     (inputs / "config.py").write_text(
         "import json\nfrom ml_collections import ConfigDict\n\n\ndef get_config():\n"
-        "    from radepth_jax.train.config import from_json\n"
+        "    from radepth_jax.runs.config import from_json\n"
         f"    return from_json(json.loads({config!r}))\n"
     )
     return inputs

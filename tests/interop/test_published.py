@@ -17,11 +17,11 @@ from radepth_jax.interop.published import checkpoint_from_torch, checkpoint_to_t
 from radepth_jax.interop.torch_files import read_folder, write_folder
 from radepth_jax.interop.torch_keys import torch_from_variables, variables_from_torch
 from radepth_jax.models import presets
-from radepth_jax.train.checkpoint import Checkpoints
-from radepth_jax.train.config import default_config
+from radepth_jax.runs.checkpoint import Checkpoints
+from radepth_jax.runs.config import default_config
+from radepth_jax.runs.saved_model import load_model, save_model
+from radepth_jax.runs.state import init_state, variables_of
 from radepth_jax.train.loop import _first_state
-from radepth_jax.train.model import load_model, save_model
-from radepth_jax.train.state import init_state, variables_of
 
 ROOT = Path(__file__).parents[2]
 NEEDS_TORCH = "needs the torch extra: pip install 'radepth-jax[torch]'"

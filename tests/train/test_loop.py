@@ -14,9 +14,9 @@ import pytest
 from radepth_jax.errors import PreemptedError, UserError
 from radepth_jax.interop.torch_keys import depth_entries
 from radepth_jax.models import presets
+from radepth_jax.runs.checkpoint import FOLDER, load_checkpoint
+from radepth_jax.runs.config import to_json
 from radepth_jax.train import loop
-from radepth_jax.train.checkpoint import FOLDER, load_checkpoint
-from radepth_jax.train.config import to_json
 from radepth_jax.train.loop import train
 
 
