@@ -1,6 +1,7 @@
 """The `radepth` command: one sub-command per module of `radepth_jax.cli`."""
 
 import importlib
+import io
 import sys
 
 from radepth_jax.cli.memory import keep_freed_memory
@@ -22,6 +23,9 @@ def main() -> None:
 
     A user's error is one line and exit code 2; a run that was asked to end, one line and 75.
     """
+    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show should end no run
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     usage = "usage: radepth COMMAND ...\n" + "\n".join(
         f"  {name:10} {text}" for name, text in COMMANDS.items()
     )

@@ -19,6 +19,7 @@ from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from radepth_jax.data import schema
 from radepth_jax.data.ahead import Reading
 from radepth_jax.errors import UserError
+from radepth_jax.names import shown
 
 SHARD_BYTES = 256 * 2**20
 
@@ -147,8 +148,8 @@ class FrameDatasetBuilder(FileReaderBuilder):
         )
         self.info.metadata.update(metadata.to_json())
         self.info.set_splits(tfds.core.splits.SplitDict(split_infos))
-        problems = "".join(f"{line}\n" for line in contents.problems)
-        (Path(self.data_dir) / schema.PROBLEMS_FILE).write_text(problems)
+        problems = "".join(f"{shown(line)}\n" for line in contents.problems)
+        (Path(self.data_dir) / schema.PROBLEMS_FILE).write_text(problems, encoding="utf-8")
 
     def _write_split(
         self,

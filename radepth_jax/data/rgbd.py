@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.depth_png import read_depth_png
-from radepth_jax.data.video import parse_intrinsics
+from radepth_jax.data.intrinsics import parse_intrinsics
 from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
 

@@ -2,27 +2,23 @@
 
 import dataclasses
 import functools
-import io
-import math
-import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
-import PIL.Image
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.data.films import Picture, read_film
+from radepth_jax.data.folder import THUMBNAIL, list_folder, read_listing, thumbnail
+from radepth_jax.data.intrinsics import parse_intrinsics
 from radepth_jax.errors import UserError
+from radepth_jax.names import counted, shown
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-JPEG_QUALITY = 95
 MIN_FRAMES = 3  # a target between two neighbours
-_THUMBNAIL = (64, 36)  # (width, height); averages away noise, keeps motion
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -33,7 +29,8 @@ class VideoConfig(tfds.core.BuilderConfig):
         source: a video file, or a folder of images whose names sort in time (`2.png` before
             `10.png`).
         intrinsics: `fx,fy,cx,cy` in pixels of the footage; integer coordinates are pixel centres.
-        fov: horizontal field of view in degrees; square pixels, principal point in the middle.
+        fov: horizontal field of view in degrees; principal point in the middle, pixels square
+            unless a video says otherwise.
         stride: keep every n-th frame.
         min_change: a frame is skipped while its 64x36 grey version differs by less than this from
             that of the last frame kept (mean absolute difference, of 255); 0 keeps all.
@@ -52,10 +49,11 @@ class Video(FrameDatasetBuilder):
     """A video or a folder of images, one camera (0), without depth or poses.
 
     Frames of a video are stored as JPEG of quality 95, turned upright if the file says so; files of
-    a folder are stored as they are. Frames that cannot be decoded, or are of another size than the
-    first, are left out and listed in `problems.txt`; so is the number of near-static frames. The
-    training and the held-out frames are two sequences, `train` and `validation`, so no neighbour
-    crosses over; a gap of unreadable frames also parts neighbours.
+    a folder are stored as they are, and turned when they are read. Frames that cannot be decoded,
+    or are of another size than most, are left out and listed in `problems.txt`; so is the number of
+    near-static frames. The training and the held-out frames are two sequences, `train` and
+    `validation`, so no neighbour crosses over; a gap of unreadable frames, or in a folder's frame
+    numbers, also parts neighbours.
     """
 
     CONFIG_CLASS = VideoConfig
@@ -80,10 +78,14 @@ class Video(FrameDatasetBuilder):
         _check_options(config)
         source = Path(config.source).expanduser()
         if not source.exists():
-            raise UserError(f"{source}: no such file or folder")
+            raise UserError(f"{shown(source)}: no such file or folder")
         problems: list[str] = []
-        chosen, size = self._choose(source, problems)
-        intrinsics = parse_intrinsics(config.intrinsics, config.fov, size)
+        read = _reader(source, problems)
+        selection = self._choose(source, read, problems)
+        chosen = selection.chosen
+        intrinsics = parse_intrinsics(
+            config.intrinsics, config.fov, selection.size, selection.aspect
+        )
         numbers = list(chosen.values())
         held_out = min(round(config.validation_share * len(numbers)), len(numbers) - MIN_FRAMES)
         first_held_out = numbers[-held_out] if held_out else numbers[-1] + 1
@@ -103,8 +105,9 @@ class Video(FrameDatasetBuilder):
                     frame=chosen[picture.number],
                     intrinsics=intrinsics,
                     origin=picture.origin,
+                    time=None if picture.time is None else float(picture.time),
                 )
-                for picture in read_footage(source)
+                for picture in read()
                 if picture.number in chosen
             ),
             samples=samples,
@@ -112,47 +115,117 @@ class Video(FrameDatasetBuilder):
             problems=problems,
         )
 
-    def _choose(self, source: Path, problems: list[str]) -> tuple[dict[int, int], tuple[int, int]]:
-        """Picks the frames to keep.
-
-        Returns:
-            Number in the source -> number in the data set, where consecutive means neighbours; and
-            the (h, w) of all of them.
-        """
+    def _choose(
+        self, source: Path, read: Callable[[], Iterator[Picture]], problems: list[str]
+    ) -> "_Selection":
+        """Picks the frames to keep: of the commonest size, far enough from one another."""
         config = self.builder_config
-        chosen: dict[int, int] = {}
-        size: tuple[int, int] | None = None
-        last = np.full(_THUMBNAIL[::-1], np.inf)
-        number = static = 0
-        for picture in read_footage(source):
+        selections: dict[tuple[int, int], _Selection] = {}
+        damaged = 0
+        for picture in read():
+            if not picture.follows:
+                for selection in selections.values():
+                    selection.part()
             if picture.number % config.stride:
                 continue
+            size = None
             try:
                 image = picture.decode()
-                if size not in (None, image.shape[:2]):
-                    raise ValueError(f"{image.shape[1]}x{image.shape[0]}, unlike the first frame")
+                size = image.shape[:2]
+                if size not in selections:
+                    selections[size] = _Selection(size, picture.aspect)
+                selections[size].offer(picture, thumbnail(image), config.min_change)
             except ValueError as error:
                 problems.append(f"{picture.origin}: {error}; left out")
-                number += 1  # what is before and what is after are no neighbours
-                continue
-            size = image.shape[:2]
-            thumbnail = _thumbnail(image)
-            if np.abs(thumbnail - last).mean() < config.min_change:
-                static += 1
-                continue
-            chosen[picture.number] = number
-            number += 1
-            last = thumbnail
-            self._progress("choosing", len(chosen), None)
-        if size is None or len(chosen) < MIN_FRAMES:
+                damaged += 1
+            for other in selections.values():
+                if other.size != size:  # what is before and what is after are no neighbours
+                    other.part()
+            self._progress("choosing", max((len(s.chosen) for s in selections.values()), default=0),
+                           None)  # fmt: skip
+        best = max(selections.values(), key=lambda s: s.seen, default=None)
+        others = [s for s in selections.values() if s is not best]
+        if best is not None and others:
+            _leave_out(source, best, others, problems)
+        if best is None or len(best.chosen) < MIN_FRAMES:
+            static = best.static if best else 0
             raise UserError(
-                f"{source}: {len(chosen)} usable frames, at least {MIN_FRAMES} are needed"
+                f"{shown(source)}: {len(best.chosen) if best else 0} usable frames, at least "
+                f"{MIN_FRAMES} are needed"
                 + (f"; {static} hardly change, a lower min_change keeps them" if static else "")
                 + (f" ({len(problems)} problems, the first: {problems[0]})" if problems else "")
             )
-        if static:
-            problems.append(f"{source}: {static} near-static frames skipped")
-        return chosen, size
+        if best.static:
+            problems.append(f"{source}: {best.static} near-static frames skipped")
+        return best
+
+
+class _Selection:
+    """The frames of one size that are kept.
+
+    Attributes:
+        size: (h, w).
+        aspect: a pixel's width over its height, of the first.
+        chosen: number in the source -> number in the data set, where consecutive means neighbours.
+        seen: how many there are.
+        static: how many of them hardly differ from the last one kept.
+        first: what the first is called.
+    """
+
+    def __init__(self, size: tuple[int, int], aspect: Fraction) -> None:
+        self.size, self.aspect = size, aspect
+        self.chosen: dict[int, int] = {}
+        self.seen = self.static = 0
+        self.first = ""
+        self._number = 0
+        self._last = np.full(THUMBNAIL[::-1], np.inf)
+
+    def part(self) -> None:
+        """What comes next is no neighbour of what came before."""
+        self._number += 1
+
+    def offer(self, picture: Picture, grey: np.ndarray, min_change: float) -> None:
+        """Take the next picture unless its thumbnail is that of the last one kept."""
+        self.seen += 1
+        self.first = self.first or picture.origin
+        if np.abs(grey - self._last).mean() < min_change:
+            self.static += 1
+            return
+        self.chosen[picture.number] = self._number
+        self._number += 1
+        self._last = grey
+
+
+def _reader(source: Path, problems: list[str]) -> Callable[[], Iterator[Picture]]:
+    """Reads the footage as often as it is called; notes go to `problems`."""
+    if not source.is_dir():
+        return functools.partial(read_film, source)
+    listing = list_folder(source)
+    problems += listing.notes
+    return functools.partial(read_listing, listing)
+
+
+def _leave_out(
+    source: Path, best: _Selection, others: list[_Selection], problems: list[str]
+) -> None:
+    """Note the frames of other sizes. UserError if they are the most."""
+
+    def said(selection: _Selection) -> str:
+        h, w = selection.size
+        return f"{w}x{h}"
+
+    total = best.seen + sum(other.seen for other in others)
+    if 2 * best.seen < total:
+        sizes = ", ".join(f"{said(s)} ({s.seen})" for s in [best, *others][:4])
+        raise UserError(
+            f"{shown(source)}: the frames are of {len(others) + 1} sizes, none of them most: "
+            f"{sizes}; give footage of one size, or prepare each by itself"
+        )
+    for other in others:
+        problems.append(
+            f"{other.first}: {said(other)}, unlike most frames' {said(best)}; "
+            f"{counted(other.seen, 'frame')} of that size left out"
+        )
 
 
 def _check_options(config: VideoConfig) -> None:
@@ -171,148 +244,3 @@ def _check_options(config: VideoConfig) -> None:
         raise UserError(
             f"video: validation_share {config.validation_share!r}: expected 0 to less than 1"
         )
-
-
-def parse_intrinsics(text: str | None, fov: float | None, size: tuple[int, int]) -> np.ndarray:
-    """[3, 3] in pixels from `fx,fy,cx,cy`, or from a horizontal field of view.
-
-    Args:
-        text: the four numbers, or None.
-        fov: degrees; the image covers [-0.5, w - 0.5], so fx = (w / 2) / tan(fov / 2).
-        size: (h, w).
-
-    Raises:
-        UserError: for anything that is not a camera of this size.
-    """
-    h, w = size
-    if text is None:
-        if fov is None or not 0 < fov < 180:
-            raise UserError(f"fov {fov!r}: expected degrees between 0 and 180")
-        focal = w / 2 / math.tan(math.radians(fov) / 2)
-        fx, fy, cx, cy = focal, focal, (w - 1) / 2, (h - 1) / 2
-    else:
-        try:
-            fx, fy, cx, cy = (float(word) for word in text.split(","))
-        except ValueError:
-            raise UserError(f"intrinsics {text!r}: expected four numbers 'fx,fy,cx,cy'") from None
-        if not (0 < fx < math.inf and 0 < fy < math.inf and 0 <= cx < w and 0 <= cy < h):
-            raise UserError(
-                f"intrinsics {text!r}: expected positive fx, fy and cx, cy inside the footage's "
-                f"{w}x{h} pixels"
-            )
-    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-
-
-def _thumbnail(image: np.ndarray) -> np.ndarray:
-    grey = PIL.Image.fromarray(image).convert("L").resize(_THUMBNAIL, PIL.Image.Resampling.BOX)
-    return np.asarray(grey, np.float64)
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """One frame of the source.
-
-    Attributes:
-        number: counting from 0, unreadable ones included.
-        origin: what it is called in messages.
-        decode: gives uint8 [h, w, 3], or raises ValueError.
-        encode: gives the bytes to store.
-        time: when it is shown, in seconds; None where unknown.
-    """
-
-    number: int
-    origin: str
-    decode: Callable[[], np.ndarray]
-    encode: Callable[[], bytes]
-    time: Fraction | None = None
-
-
-def read_footage(source: Path) -> Iterator[Picture]:
-    """The frames of a video file, or the images of a folder, in order.
-
-    Raises:
-        UserError: if it is neither.
-    """
-    return _read_folder(source) if source.is_dir() else _read_video(source)
-
-
-def _read_folder(folder: Path) -> Iterator[Picture]:
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not paths:
-        raise UserError(f"{folder}: no images in it; expected {', '.join(IMAGE_SUFFIXES)} files")
-    paths.sort(key=lambda path: natural(path.name))
-    for number, path in enumerate(paths):
-        yield Picture(number, str(path), functools.partial(_decode_file, path), path.read_bytes)
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """Sorts `2.png` before `10.png`."""
-    return [(int(n or -1), text) for n, text in re.findall(r"(\d*)(\D*)", name)]
-
-
-def _decode_file(path: Path) -> np.ndarray:
-    try:
-        return schema.decode_image(path.read_bytes())
-    except OSError as error:
-        raise ValueError(error.strerror) from None
-
-
-def _read_video(path: Path) -> Iterator[Picture]:
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path}: not a video that FFmpeg can read ({reason})") from None
-    with container:
-        if not container.streams.video:
-            raise UserError(f"{path}: no video stream in it")
-        number = 0
-        try:
-            for packet in container.demux(container.streams.video[0]):
-                try:
-                    frames = packet.decode()
-                except av.FFmpegError as error:
-                    yield _unreadable(path, number, error)
-                    number += 1
-                    continue
-                for frame in frames:
-                    if frame.is_corrupt:
-                        yield _unreadable(path, number, "damaged")
-                    else:
-                        yield Picture(
-                            number,
-                            f"{path} frame {number}",
-                            functools.partial(_upright, frame),
-                            functools.partial(_encode_jpeg, frame),
-                            _time_of(frame),
-                        )
-                    number += 1
-        except av.FFmpegError as error:  # the file ends too early
-            yield _unreadable(path, number, error)
-
-
-def _time_of(frame: av.VideoFrame) -> Fraction | None:
-    if frame.pts is None or frame.time_base is None:
-        return None
-    return frame.pts * Fraction(frame.time_base)
-
-
-def _unreadable(path: Path, number: int, reason: Any) -> Picture:
-    message = getattr(reason, "strerror", None) or str(reason)
-
-    def fail() -> Any:
-        raise ValueError(message)
-
-    return Picture(number, f"{path} frame {number}", fail, fail)
-
-
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """uint8 [h, w, 3], turned as the file says (phones store portrait video on its side)."""
-    image = frame.to_ndarray(format="rgb24")
-    return np.rot90(image, round(frame.rotation / 90))  # both count anticlockwise
-
-
-def _encode_jpeg(frame: av.VideoFrame) -> bytes:
-    data = io.BytesIO()
-    PIL.Image.fromarray(_upright(frame)).save(data, "JPEG", quality=JPEG_QUALITY)
-    return data.getvalue()
