@@ -64,8 +64,23 @@ def main(argv: list[str]) -> None:
             show=show,
         )
     rows += prior_rows
+    paths: list[Path] = []
+    if options.output:
+        about = {"dataset": dataset.name, "split": options.split, "flip": options.flip}
+        about |= {k: v for k, v in dataclasses.asdict(protocol).items() if k != "scaling"}
+        with writing_to(options.output):
+            paths += report.write_report(
+                rows, options.output, about=about, confidence=options.confidence or 0.95
+            )
+            paths += write_sheets(source, show, rows, protocol, Path(options.output))
     title = f"{dataset.name}, {options.split}"
     report.print_table(rows, title, confidence=options.confidence)
+    lacking = len(rows[0].names) - int((rows[0].per_image["median_ratio"] > 0).sum())
+    if lacking:
+        print(
+            f"no ground truth in range in {lacking} of {len(rows[0].names)} images; they are left "
+            "out of every row"
+        )
     for row in rows:
         with_truth = int((row.per_image["median_ratio"] > 0).sum())
         if row.images < with_truth:
@@ -73,16 +88,8 @@ def main(argv: list[str]) -> None:
                 f"{row.label} at {row.resolution}: no ground plane in {with_truth - row.images} of "
                 f"{with_truth} images; they are left out of its row"
             )
-    if options.output:
-        about = {"dataset": dataset.name, "split": options.split, "flip": options.flip}
-        about |= {k: v for k, v in dataclasses.asdict(protocol).items() if k != "scaling"}
-        with writing_to(options.output):
-            paths = report.write_report(
-                rows, options.output, about=about, confidence=options.confidence or 0.95
-            )
-            paths += write_sheets(source, show, rows, protocol, Path(options.output))
-        for path in paths:
-            print(path)
+    for path in paths:
+        print(path)
 
 
 def make_parser() -> Parser:

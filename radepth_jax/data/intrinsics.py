@@ -8,6 +8,7 @@ import numpy as np
 from radepth_jax.errors import UserError
 
 NARROWEST, WIDEST = 5.0, 170.0  # fields of view, degrees
+_ONE_CORNER = 4  # pixels; in larger images, a centre within one pixel of the corner is normalised
 _SQUAREST = 3.0  # fx / fy of stranger pixels than any camera's
 
 
@@ -69,6 +70,8 @@ def check_intrinsics(K: np.ndarray, size: tuple[int, int]) -> None:
         raise ValueError(f"expected positive fx, fy; {pixels}")
     if not (-0.5 <= cx <= w - 0.5 and -0.5 <= cy <= h - 0.5):
         raise ValueError(f"expected cx, cy inside the footage's {w}x{h} pixels; {pixels}")
+    if cx <= 1 and cy <= 1 and min(size) > _ONE_CORNER:
+        raise ValueError(f"expected cx, cy near the middle of {w}x{h} pixels; {pixels}")
     fields = [math.degrees(2 * math.atan(side / 2 / f)) for side, f in ((w, fx), (h, fy))]
     if max(fields) > WIDEST or max(fields) < NARROWEST or not 1 / _SQUAREST < fx / fy < _SQUAREST:
         raise ValueError(

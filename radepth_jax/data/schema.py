@@ -171,6 +171,13 @@ def encode_depth(depth: np.ndarray) -> bytes:
     return _DEPTH_HEADER.pack(_DEPTH_MAGIC, *depth.shape) + zlib.compress(planes, 6)
 
 
+def encode_truth(depth: np.ndarray) -> bytes:
+    """`encode_depth` of a map that has a value; ValueError for one that says nothing at all."""
+    if not (np.isfinite(depth) & (depth > 0)).any():
+        raise ValueError("no pixel has a value (all 0)")
+    return encode_depth(depth)
+
+
 def decode_depth(data: bytes) -> np.ndarray:
     """The inverse of `encode_depth`: float32 [h, w]. Raises ValueError for anything else."""
     if len(data) < _DEPTH_HEADER.size or data[:4] != _DEPTH_MAGIC:

@@ -15,6 +15,7 @@ from radepth_jax.names import counted, examples, shortened, shown, visible
 
 ARRAY_SUFFIX = ".npy"
 PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ARRAY_SUFFIX)
+_PICTURES_IN_A_ROW = (".mjpeg", ".mjpg")  # films that begin as a picture does
 _NPY = b"\x93NUMPY"
 _ENDING = 20  # bytes that outputs' names have room for after the input's
 
@@ -109,7 +110,7 @@ def find_inputs(given: Sequence[str | Path], output: str | Path) -> Found:
 
 def kind_of(path: Path) -> bool | None:
     """Whether a file is a video: False for a picture, None for neither."""
-    if is_picture(path) or _is_array(path):
+    if path.suffix.lower() not in _PICTURES_IN_A_ROW and (is_picture(path) or _is_array(path)):
         return False
     if is_film(path):
         return True
