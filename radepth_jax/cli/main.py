@@ -6,6 +6,7 @@ import sys
 
 from radepth_jax.cli.memory import keep_freed_memory
 from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
+from radepth_jax.names import shown
 
 COMMANDS = {
     "prepare": "build a data set from KITTI, your video, or the rendered street",
@@ -40,7 +41,7 @@ def main() -> None:
     try:
         importlib.import_module(f"radepth_jax.cli.{name}").main(sys.argv[2:])
     except UserError as error:
-        print(f"radepth {name}: error: {error}", file=sys.stderr)
+        print(f"radepth {name}: error: {shown(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except PreemptedError as end:
         print(f"radepth {name}: {end}", file=sys.stderr)

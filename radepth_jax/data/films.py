@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -95,7 +95,7 @@ def read_film(path: Path) -> Iterator[Picture]:
         UserError: if it is no video.
     """
     with _opened(path) as (container, stream):
-        jumps = bool(container.format.flags & av.format.Flags.ts_discont.value)
+        jumps = bool(container.format.flags & cast(int, av.format.Flags.ts_discont.value))
         clock = Clock(1 / _rate(stream), _LONGEST_PAUSE if jumps else None)
         number = 0
         try:

@@ -49,9 +49,9 @@ def list_folder(folder: Path) -> Listing:
     files = [path for path in inside if path.is_file() or path in named]
     paths = [path for path in files if path in named or is_picture(path)]
     if not paths:
-        others = f" ({counted(len(files), 'other file')})" if files else ""
+        other = f" ({counted(len(files), 'other file')})" if files else ""
         raise UserError(
-            f"{shown(folder)}: no images in it{others}; expected {', '.join(IMAGE_SUFFIXES)} files"
+            f"{shown(folder)}: no images in it{other}; expected {', '.join(IMAGE_SUFFIXES)} files"
         )
     notes = []
     others = sorted(set(files) - set(paths))

@@ -150,9 +150,9 @@ def _find_parts(source: Path, config: RgbdConfig) -> list[_Part]:
                     f"{split} sequence {name!r}: no frames in {source / name}; there are "
                     f"{', '.join(present[:8])}"
                 )
-            if any(part.sequence == name for part in parts):
+            if any(part.sequence == shown(name) for part in parts):
                 raise UserError(f"sequence {name!r} is named twice; it can be in one split only")
-            parts.append(_Part(name, split, source / name, _list_frames(source / name)))
+            parts.append(_Part(shown(name), split, source / name, _list_frames(source / name)))
     return parts
 
 
@@ -174,7 +174,9 @@ def _split_in_time(
         "test": numbers[train + validation :],
     }
     return [
-        _Part(f"{source.resolve().name}-{split}", split, source, {n: images[n] for n in part})
+        _Part(
+            f"{shown(source.resolve().name)}-{split}", split, source, {n: images[n] for n in part}
+        )
         for split, part in bounds.items()
         if part
     ]

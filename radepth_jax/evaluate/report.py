@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,9 @@ def write_report(
     columns = list(dict.fromkeys(name for record in records for name in record))
     _write_csv(paths[0], columns, records)
     paths[1].write_text(json.dumps(records, indent=1) + "\n")
-    plot_resolutions(rows).savefig(paths[2], dpi=120)
+    with warnings.catch_warnings():  # a name's character that the font lacks is shown as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        plot_resolutions(rows).savefig(paths[2], dpi=120)
     images = [
         {"model": row.model, "resolution": row.resolution, "scaling": row.scaling, "image": image}
         | {name: row.per_image[name][i].item() for name in PER_IMAGE}

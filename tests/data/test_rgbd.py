@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -145,6 +146,12 @@ def test_transposed_and_empty_ground_truth_is_no_ground_truth(room, tmp_path):
         )
     with pytest.raises(UserError, match=r"no sample is left \(10 problems, .* transposed"):
         make(room, tmp_path / "all")
+
+
+def test_folders_names_may_be_of_any_bytes(room, tmp_path):
+    odd = room.rename(os.fsdecode(os.fsencode(tmp_path) + b"/sal\xe9 2"))
+    dataset = make(odd, tmp_path)
+    assert dataset.metadata.index.locate(0)[0] == r"sal\xe9 2-train"
 
 
 def test_a_normalised_camera_is_refused_whoever_gives_it(room, tmp_path):
