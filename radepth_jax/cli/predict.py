@@ -19,6 +19,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--save", help="comma-separated: color,png,npy,ply; by default all that can be"
     )
+    parser.add_argument(
+        "--colors", default="magma", help="a colour map of Matplotlib, or grey; NAME_r is backwards"
+    )
     parser.add_argument("--frames", action="store_true", help="save every frame of a video, too")
     parser.add_argument("--intrinsics", help="fx,fy,cx,cy in pixels of the pictures: for ply")
     parser.add_argument("--fov", type=float, help="or the horizontal field of view in degrees")
@@ -41,7 +44,8 @@ def main(argv: list[str]) -> None:
     from radepth_jax.predict import load
     from radepth_jax.predict.inputs import find_inputs
     from radepth_jax.predict.outputs import PNG_LEVELS
-    from radepth_jax.predict.run import SAVE, Request, predict_files
+    from radepth_jax.predict.request import SAVE, Request
+    from radepth_jax.predict.run import predict_files
 
     if options.save is None:
         save = SAVE if options.intrinsics is None and options.fov is None else (*SAVE, "ply")
@@ -53,6 +57,7 @@ def main(argv: list[str]) -> None:
         intrinsics=options.intrinsics,
         fov=options.fov,
         frames=options.frames,
+        colors=options.colors,
     )
     found = find_inputs(options.inputs, request.output)
     inputs = found.inputs

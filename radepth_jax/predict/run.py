@@ -5,14 +5,14 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from radepth_jax.data.films import Picture, footage_of, read_film
-from radepth_jax.data.intrinsics import check_fov, parse_intrinsics
+from radepth_jax.data.intrinsics import parse_intrinsics
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.evaluate.pictures import colorize
 from radepth_jax.names import counted, shown
@@ -20,67 +20,12 @@ from radepth_jax.predict import outputs
 from radepth_jax.predict.film import Film, RunningLimits, filming, side_by_side
 from radepth_jax.predict.inputs import Input, image_size, read_image
 from radepth_jax.predict.predictor import Predictor
+from radepth_jax.predict.request import Request, Summary
 
 Progress = Callable[[str, int, int | None], None]  # what, how many are done, of how many
 FILM_SUFFIX = "_depth.mp4"
 FRAMES_SUFFIX = "_frames"  # the folder of a video's frames
-SAVE = ("color", "png", "npy")
 _NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to write.
-
-    Attributes:
-        output: the folder.
-        save: of `outputs.SUFFIXES`.
-        intrinsics: "fx,fy,cx,cy" in pixels of every picture, for point clouds.
-        fov: or the horizontal field of view in degrees.
-        frames: write the files of every video frame, too.
-    """
-
-    output: Path
-    save: Sequence[str] = SAVE
-    intrinsics: str | None = None
-    fov: float | None = None
-    frames: bool = False
-
-    def __post_init__(self) -> None:
-        unknown = [kind for kind in self.save if kind not in outputs.SUFFIXES]
-        if unknown:
-            choices = ", ".join(outputs.SUFFIXES)
-            raise UserError(f"--save: expected some of {choices}, got {', '.join(unknown)!r}")
-        if self.intrinsics is not None and self.fov is not None:
-            raise UserError("give either --intrinsics or --fov, not both")
-        if self.fov is not None:
-            check_fov(self.fov)
-        if "ply" in self.save and self.intrinsics is None and self.fov is None:
-            raise UserError("--save ply: a point cloud needs --intrinsics fx,fy,cx,cy or --fov")
-
-
-@dataclass
-class Summary:
-    """What was done.
-
-    Attributes:
-        images: image files predicted.
-        videos: video files written.
-        frames: frames in them.
-        failures: "file: reason" for each file or frame that was not predicted.
-        pixels: in 16-bit PNGs; `clipped` of them were too far to say.
-        seconds: from the end of the first batch, which compiles, to the end of the last.
-        timed: pictures predicted and written in that time.
-    """
-
-    images: int = 0
-    videos: int = 0
-    frames: int = 0
-    failures: list[str] = field(default_factory=list)
-    pixels: int = 0
-    clipped: float = 0.0
-    seconds: float = 0.0
-    timed: int = 0
 
 
 def predict_files(
@@ -240,7 +185,7 @@ class _Run:
                     )
                     for (picture, image, depth), limit in zip(batch, limits, strict=True)
                 ]
-            views = self.pool.map(_view, batch, limits)
+            views = self.pool.map(partial(_view, self.request.colors), batch, limits)
             for (picture, _, _), view in zip(batch, views, strict=True):
                 film.add(view, picture.number / rate if picture.time is None else picture.time)
             for job in jobs:
@@ -278,7 +223,7 @@ class _Run:
             intrinsics = parse_intrinsics(request.intrinsics, request.fov, depth.shape[:2], aspect)
         pixels, clipped = 0, 0.0
         if "color" in path:
-            outputs.write_color(path["color"], depth, limits)
+            outputs.write_color(path["color"], depth, limits, request.colors)
         if "png" in path:
             pixels, clipped = depth.size, depth.size * outputs.write_png(path["png"], depth)
         if "npy" in path:
@@ -303,6 +248,8 @@ class _Run:
         return now
 
 
-def _view(item: tuple[Picture, np.ndarray, np.ndarray], limits: tuple[float, float]) -> np.ndarray:
+def _view(
+    colors: str, item: tuple[Picture, np.ndarray, np.ndarray], limits: tuple[float, float]
+) -> np.ndarray:
     _, image, depth = item
-    return side_by_side(image, colorize(1 / depth, limits=limits))
+    return side_by_side(image, colorize(1 / depth, limits=limits, colors=colors))

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radepth_jax.cli.evaluate import make_parser, protocol_from
+from radepth_jax.cli.evaluate import protocol_from
+from radepth_jax.cli.evaluate_options import make_parser
 from radepth_jax.data import EvaluationSource
 from radepth_jax.train.model import load_model, save_model
 from radepth_jax.train.state import init_state, variables_of
@@ -135,7 +136,7 @@ def test_the_range_and_the_crop_are_the_options(radepth, runs, tmp_path):
 def test_options_go_before_the_data_sets_protocol_and_that_before_the_config(runs):
     model = load_model(runs / "one")
     options = make_parser().parse_args(["--checkpoint=x", "--min_depth=0.5"])
-    protocol = protocol_from(model, {"min_depth": 0.1, "max_depth": 10.0}, options)
+    protocol = protocol_from(model.config, {"min_depth": 0.1, "max_depth": 10.0}, options)
     assert (protocol.min_depth, protocol.max_depth, protocol.crop) == (0.5, 10.0, "none")
 
 

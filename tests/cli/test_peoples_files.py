@@ -305,3 +305,19 @@ def test_subfolders_are_predicted_but_for_the_output(predict, tmp_path):
     assert {"a/1_depth.npy", "a/b/1_depth.npy", "c/2_depth.npy"} <= set(files)
     code, said, _ = predict(folder)  # nor what was written the first time
     assert "3 images predicted" in said
+
+
+def test_colours_are_chosen_by_name(predict, tmp_path):
+    texture().save(tmp_path / "1.png")
+    code, said, _ = predict("--colors=grey", tmp_path / "1.png", film(tmp_path / "f.mp4"))
+    assert code == 0, said
+    grey = np.asarray(Image.open(tmp_path / "out" / "1_color.png"))
+    assert (grey == grey[..., :1]).all()
+    depth = np.load(tmp_path / "out" / "1_depth.npy")
+    assert grey[..., 0].ravel()[depth.argmin()] == 255
+    code, said, _ = predict("--colors=grey_r", tmp_path / "1.png")
+    turned = np.asarray(Image.open(tmp_path / "out" / "1_color.png"))
+    np.testing.assert_array_equal(turned, 255 - grey)
+    code, said, _ = predict("--colors=virids", tmp_path / "1.png")
+    assert code == 2
+    assert "--colors 'virids': no such colour map; there are viridis" in said
