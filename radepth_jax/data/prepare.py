@@ -6,7 +6,7 @@ import fcntl
 import importlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ BUILDERS = {
 def prepare(
     name: str,
     *,
-    source: str | Path | None = None,
+    source: str | Path | Sequence[str | Path] | None = None,
     data_dir: str | Path,
     beam_pipeline_options: str | None = None,
     **options: Any,
@@ -47,7 +47,7 @@ def prepare(
 
     Args:
         name: one of BUILDERS, optionally with a configuration: `video/mine`, `street/full`.
-        source: what to prepare it from (all but `street`).
+        source: what to prepare it from (all but `street`); of `video`, several clips, too.
         data_dir: the folder of all data sets.
         beam_pipeline_options: prepare with Apache Beam (`beam.parse_options`), `kitti_raw` and
             `kitti_improved` only.
@@ -125,7 +125,7 @@ def make_builder(
     family: str,
     config: str,
     *,
-    source: str | Path | None,
+    source: str | Path | Sequence[str | Path] | None,
     data_dir: Path,
     progress: Progress,
     **options: Any,

@@ -1,9 +1,9 @@
-"""Your own footage: a data set from a video file or from a folder of images."""
+"""Your own footage: a data set from video files and folders of images."""
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +12,54 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
-from radepth_jax.data.films import Picture, read_film
-from radepth_jax.data.folder import THUMBNAIL, list_folder, read_listing, thumbnail
+from radepth_jax.data.films import Picture, is_film, read_film
+from radepth_jax.data.folder import list_folder, read_listing
 from radepth_jax.data.intrinsics import parse_intrinsics
+from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
+from radepth_jax.data.selection import MIN_FRAMES, choose
 from radepth_jax.errors import UserError
-from radepth_jax.names import counted, shown
+from radepth_jax.names import shown, visible
 
-MIN_FRAMES = 3  # a target between two neighbours
+SAMPLINGS = ("length", "even")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class VideoConfig(tfds.core.BuilderConfig):
-    """What to prepare. Exactly one of `intrinsics` and `fov` is given.
+    """What to prepare. Either `intrinsics` or `fov` is given: one for all clips, or one for each.
 
     Attributes:
         source: a video file, or a folder of images whose names sort in time (`2.png` before
-            `10.png`).
+            `10.png`); or several of them, the clips. A folder without images stands for the films
+            and folders in it.
         intrinsics: `fx,fy,cx,cy` in pixels of the footage; integer coordinates are pixel centres.
         fov: horizontal field of view in degrees; principal point in the middle, pixels square
             unless a video says otherwise.
         stride: keep every n-th frame.
         min_change: a frame is skipped while its 64x36 grey version differs by less than this from
             that of the last frame kept (mean absolute difference, of 255); 0 keeps all.
-        validation_share: of the kept frames, the part at the end that is held out.
+        validation_share: of the kept frames of each clip, the part at the end that is held out.
+        sampling: how often training sees a clip: by its "length", or all clips "even"ly often, for
+            which the samples of shorter ones are repeated.
     """
 
-    source: str | Path | None = None
-    intrinsics: str | None = None
-    fov: float | None = None
+    source: str | Path | Sequence[str | Path] | None = None
+    intrinsics: str | Sequence[str] | None = None
+    fov: float | Sequence[float] | None = None
     stride: int = 1
     min_change: float = 0.5
     validation_share: float = 0.1
+    sampling: str = "length"
 
 
 class Video(FrameDatasetBuilder):
-    """A video or a folder of images, one camera (0), without depth or poses.
+    """Videos and folders of images, one camera (0) each, without depth or poses.
 
     Frames of a video are stored as JPEG of quality 95, turned upright if the file says so; files of
     a folder are stored as they are, and turned when they are read. Frames that cannot be decoded,
     or are of another size than most, are left out and listed in `problems.txt`; so is the number of
     near-static frames. The training and the held-out frames are two sequences, `train` and
     `validation`, so no neighbour crosses over; a gap of unreadable frames, or in a folder's frame
-    numbers, also parts neighbours.
+    numbers, also parts neighbours. Of several clips these are `CLIP-train` and `CLIP-validation`.
     """
 
     CONFIG_CLASS = VideoConfig
@@ -61,14 +67,16 @@ class Video(FrameDatasetBuilder):
     def prepared_from(self) -> dict[str, Any]:
         """The source and all options."""
         config = self.builder_config
-        source = None if config.source is None else Path(config.source).expanduser().resolve()
+        sources = [str(Path(one).expanduser().resolve()) for one in listed(config.source)]
+        several = {} if config.sampling == "length" else {"sampling": config.sampling}
         return {
-            "source": str(source),
-            "intrinsics": config.intrinsics,
-            "fov": config.fov,
+            "source": _one_or_all(sources),
+            "intrinsics": _one_or_all(listed(config.intrinsics)),
+            "fov": _one_or_all(listed(config.fov)),
             "stride": config.stride,
             "min_change": config.min_change,
             "validation_share": config.validation_share,
+            **several,
         }
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
@@ -76,124 +84,158 @@ class Video(FrameDatasetBuilder):
         del dl_manager
         config = self.builder_config
         _check_options(config)
-        source = Path(config.source).expanduser()
-        if not source.exists():
-            raise UserError(f"{shown(source)}: no such file or folder")
+        sources = find_clips([Path(one).expanduser() for one in listed(config.source)])
         problems: list[str] = []
-        read = _reader(source, problems)
-        selection = self._choose(source, read, problems)
-        chosen = selection.chosen
-        intrinsics = parse_intrinsics(
-            config.intrinsics, config.fov, selection.size, selection.aspect
-        )
-        numbers = list(chosen.values())
-        held_out = min(round(config.validation_share * len(numbers)), len(numbers) - MIN_FRAMES)
-        first_held_out = numbers[-held_out] if held_out else numbers[-1] + 1
-
-        def split_of(number: int) -> str:
-            return "validation" if number >= first_held_out else "train"
-
-        samples: dict[str, list[schema.Sample]] = {"train": [], "validation": []}
-        for number in numbers:
-            samples[split_of(number)].append(schema.Sample(split_of(number), 0, number))
+        names = _names(sources)
+        clips = [
+            self._clip(source, name, intrinsics, fov, problems)
+            for source, name, intrinsics, fov in zip(
+                sources,
+                names,
+                _for_each(config.intrinsics, len(sources), "intrinsics"),
+                _for_each(config.fov, len(sources), "fov"),
+                strict=True,
+            )
+        ]
+        samples = {
+            split: [
+                schema.Sample(clip.sequence(n), 0, n) for clip in clips for n in clip.split(split)
+            ]
+            for split in ("train", "validation")
+        }
+        if config.sampling == "even":
+            longest = max(len(clip.split("train")) for clip in clips)
+            samples["train"] = [
+                schema.Sample(clip.sequence(n), 0, n)
+                for clip in clips
+                for n in itertools.islice(itertools.cycle(clip.split("train")), longest)
+            ]
         return schema.Contents(
-            frames=(
-                schema.Frame(
-                    image=picture.encode(),
-                    sequence=split_of(chosen[picture.number]),
-                    camera=0,
-                    frame=chosen[picture.number],
-                    intrinsics=intrinsics,
-                    origin=picture.origin,
-                    time=None if picture.time is None else float(picture.time),
-                )
-                for picture in read()
-                if picture.number in chosen
-            ),
+            frames=(frame for clip in clips for frame in clip.frames()),
             samples=samples,
-            total_frames=len(numbers),
+            total_frames=sum(len(clip.chosen) for clip in clips),
             problems=problems,
         )
 
-    def _choose(
-        self, source: Path, read: Callable[[], Iterator[Picture]], problems: list[str]
-    ) -> "_Selection":
-        """Picks the frames to keep: of the commonest size, far enough from one another."""
+    def _clip(
+        self, source: Path, name: str, intrinsics: Any, fov: Any, problems: list[str]
+    ) -> "_Clip":
         config = self.builder_config
-        selections: dict[tuple[int, int], _Selection] = {}
-        damaged = 0
-        for picture in read():
-            if not picture.follows:
-                for selection in selections.values():
-                    selection.part()
-            if picture.number % config.stride:
-                continue
-            size = None
-            try:
-                image = picture.decode()
-                size = image.shape[:2]
-                if size not in selections:
-                    selections[size] = _Selection(size, picture.aspect)
-                selections[size].offer(picture, thumbnail(image), config.min_change)
-            except ValueError as error:
-                problems.append(f"{picture.origin}: {error}; left out")
-                damaged += 1
-            for other in selections.values():
-                if other.size != size:  # what is before and what is after are no neighbours
-                    other.part()
-            self._progress("choosing", max((len(s.chosen) for s in selections.values()), default=0),
-                           None)  # fmt: skip
-        best = max(selections.values(), key=lambda s: s.seen, default=None)
-        others = [s for s in selections.values() if s is not best]
-        if best is not None and others:
-            _leave_out(source, best, others, problems)
-        if best is None or len(best.chosen) < MIN_FRAMES:
-            static = best.static if best else 0
-            raise UserError(
-                f"{shown(source)}: {len(best.chosen) if best else 0} usable frames, at least "
-                f"{MIN_FRAMES} are needed"
-                + (f"; {static} hardly change, a lower min_change keeps them" if static else "")
-                + (f" ({len(problems)} problems, the first: {problems[0]})" if problems else "")
-            )
-        if best.static:
-            problems.append(f"{source}: {best.static} near-static frames skipped")
-        return best
+        read = _reader(source, problems)
+        selection = choose(
+            source,
+            read(),
+            stride=config.stride,
+            min_change=config.min_change,
+            problems=problems,
+            progress=lambda count: self._progress("choosing", count, None),
+        )
+        numbers = list(selection.chosen.values())
+        held_out = min(round(config.validation_share * len(numbers)), len(numbers) - MIN_FRAMES)
+        return _Clip(
+            name=name,
+            read=read,
+            chosen=selection.chosen,
+            first_held_out=numbers[-held_out] if held_out else numbers[-1] + 1,
+            intrinsics=parse_intrinsics(intrinsics, fov, selection.size, selection.aspect),
+        )
 
 
-class _Selection:
-    """The frames of one size that are kept.
+@dataclasses.dataclass(frozen=True)
+class _Clip:
+    """One source's frames.
 
     Attributes:
-        size: (h, w).
-        aspect: a pixel's width over its height, of the first.
-        chosen: number in the source -> number in the data set, where consecutive means neighbours.
-        seen: how many there are.
-        static: how many of them hardly differ from the last one kept.
-        first: what the first is called.
+        name: what its sequences' names begin with; empty for the only clip.
+        read: all of its footage.
+        chosen: number in the footage -> number in the data set, ascending.
+        first_held_out: number in the data set from which on frames are validated on.
+        intrinsics: [3, 3].
     """
 
-    def __init__(self, size: tuple[int, int], aspect: Fraction) -> None:
-        self.size, self.aspect = size, aspect
-        self.chosen: dict[int, int] = {}
-        self.seen = self.static = 0
-        self.first = ""
-        self._number = 0
-        self._last = np.full(THUMBNAIL[::-1], np.inf)
+    name: str
+    read: Callable[[], Iterator[Picture]]
+    chosen: dict[int, int]
+    first_held_out: int
+    intrinsics: np.ndarray
 
-    def part(self) -> None:
-        """What comes next is no neighbour of what came before."""
-        self._number += 1
+    def sequence(self, number: int) -> str:
+        split = "validation" if number >= self.first_held_out else "train"
+        return f"{self.name}-{split}" if self.name else split
 
-    def offer(self, picture: Picture, grey: np.ndarray, min_change: float) -> None:
-        """Take the next picture unless its thumbnail is that of the last one kept."""
-        self.seen += 1
-        self.first = self.first or picture.origin
-        if np.abs(grey - self._last).mean() < min_change:
-            self.static += 1
-            return
-        self.chosen[picture.number] = self._number
-        self._number += 1
-        self._last = grey
+    def split(self, split: str) -> list[int]:
+        held_out = split == "validation"
+        return [n for n in self.chosen.values() if (n >= self.first_held_out) == held_out]
+
+    def frames(self) -> Iterator[schema.Frame]:
+        for picture in self.read():
+            if picture.number in self.chosen:
+                number = self.chosen[picture.number]
+                yield schema.Frame(
+                    image=picture.encode(),
+                    sequence=self.sequence(number),
+                    camera=0,
+                    frame=number,
+                    intrinsics=self.intrinsics,
+                    origin=picture.origin,
+                    time=None if picture.time is None else float(picture.time),
+                )
+
+
+def listed(value: Any) -> list[Any]:
+    """One value, several or none, as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _one_or_all(values: list[Any]) -> Any:
+    return values if len(values) > 1 else values[0] if values else None
+
+
+def find_clips(sources: list[Path]) -> list[Path]:
+    """The clips that sources stand for. Raises UserError for a source that is not there.
+
+    Args:
+        sources: films, folders of pictures, and folders that hold films or such folders.
+    """
+    clips = []
+    for source in sources:
+        if not source.exists():
+            raise UserError(f"{shown(source)}: no such file or folder")
+        inside = visible(source) if source.is_dir() else []
+        holds_pictures = any(path.suffix.lower() in IMAGE_SUFFIXES for path in inside) or any(
+            path.is_file() and is_picture(path) for path in inside
+        )
+        found = [
+            path
+            for path in (() if holds_pictures else inside)
+            if (path.is_dir() and any(is_picture(p) for p in visible(path) if p.is_file()))
+            or (path.is_file() and is_film(path))
+        ]
+        clips += found or [source]
+    return clips
+
+
+def _names(sources: list[Path]) -> list[str]:
+    """What each clip is called: nothing if it is the only one."""
+    if len(sources) == 1:
+        return [""]
+    names = [shown(source.resolve().stem) for source in sources]
+    return [
+        name if names.count(name) == 1 else f"{name}_{number}"
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def _for_each(given: Any, clips: int, option: str) -> list[Any]:
+    values = listed(given) or [None]
+    if len(values) not in (1, clips):
+        raise UserError(
+            f"video: {len(values)} values of {option} for {clips} clips; give one for all, or one "
+            "for each in their order"
+        )
+    return values * clips if len(values) == 1 else values
 
 
 def _reader(source: Path, problems: list[str]) -> Callable[[], Iterator[Picture]]:
@@ -205,33 +247,10 @@ def _reader(source: Path, problems: list[str]) -> Callable[[], Iterator[Picture]
     return functools.partial(read_listing, listing)
 
 
-def _leave_out(
-    source: Path, best: _Selection, others: list[_Selection], problems: list[str]
-) -> None:
-    """Note the frames of other sizes. UserError if they are the most."""
-
-    def said(selection: _Selection) -> str:
-        h, w = selection.size
-        return f"{w}x{h}"
-
-    total = best.seen + sum(other.seen for other in others)
-    if 2 * best.seen < total:
-        sizes = ", ".join(f"{said(s)} ({s.seen})" for s in [best, *others][:4])
-        raise UserError(
-            f"{shown(source)}: the frames are of {len(others) + 1} sizes, none of them most: "
-            f"{sizes}; give footage of one size, or prepare each by itself"
-        )
-    for other in others:
-        problems.append(
-            f"{other.first}: {said(other)}, unlike most frames' {said(best)}; "
-            f"{counted(other.seen, 'frame')} of that size left out"
-        )
-
-
 def _check_options(config: VideoConfig) -> None:
-    if config.source is None:
+    if config.source is None or not listed(config.source):
         raise UserError("video: --source is missing, a video file or a folder of images")
-    if (config.intrinsics is None) == (config.fov is None):
+    if (not listed(config.intrinsics)) == (not listed(config.fov)):
         raise UserError(
             "video: give either the intrinsics 'fx,fy,cx,cy' in pixels or the horizontal field of "
             "view (fov) in degrees"
@@ -243,4 +262,8 @@ def _check_options(config: VideoConfig) -> None:
     if not 0 <= config.validation_share < 1:
         raise UserError(
             f"video: validation_share {config.validation_share!r}: expected 0 to less than 1"
+        )
+    if config.sampling not in SAMPLINGS:
+        raise UserError(
+            f"video: sampling {config.sampling!r}: expected one of {', '.join(SAMPLINGS)}"
         )

@@ -241,6 +241,15 @@ def test_unusable_options_are_refused(kitti, tmp_path, options, message):
     assert "\n" not in str(error.value)
 
 
+def test_drives_given_twice_are_refused(kitti, tmp_path, radepth):
+    twice = ["--test_drives=0001", "--test_drives=0002"]
+    code, _, err = radepth(
+        "prepare", "kitti_raw", f"--source={kitti}", f"--data_dir={tmp_path}", *twice
+    )
+    assert code == 2
+    assert "--test_drives: given twice; give all its values at once, by commas" in err
+
+
 def test_unusable_sources_are_refused(tmp_path):
     options = {"data_dir": tmp_path / "d", "train_drives": ("0001",)}
     with pytest.raises(UserError, match="--source is missing"):
