@@ -11,6 +11,7 @@ from radepth_jax.downloads import DOWNLOADS
 def main(argv: list[str]) -> None:
     """Prepare the data set that the arguments name."""
     parser = Parser("radepth prepare", description=__doc__)
+    comma_list: Any = {"type": _comma_list, "action": _Once}
     names = parser.add_subparsers(dest="family", required=True, metavar="NAME")
 
     kitti = names.add_parser(
@@ -75,9 +76,7 @@ def main(argv: list[str]) -> None:
         description=DOWNLOADS["kitti_odometry"],
     )
     odometry.add_argument("--source", required=True, help="the folder of sequences and poses")
-    odometry.add_argument(
-        "--sequences", type=_comma_list, action=_Once, default=("09", "10"), help="09,10"
-    )
+    odometry.add_argument("--sequences", **comma_list, default=("09", "10"), help="09,10")
 
     video = names.add_parser("video", help="videos, or folders of images in order")
     video.add_argument(
