@@ -23,8 +23,8 @@ def make_parser(description: str = "") -> Parser:
         "--predictions",
         action="append",
         default=[],
-        help="a folder of depth maps (NPY, PFM or 16-bit PNG) that another program wrote, named as "
-        "the images or in the split's order; NAME=DIR names it in the table",
+        help="a folder of depth maps (NPY, PFM, EXR or 16-bit PNG) of another program, named "
+        "as the images or in the split's order; NAME=DIR names it in the table",
     )
     add("--predictions_are", choices=("depth", "disparity"), default="depth", help="1 / depth")
     add("--png_levels", type=float, default=256.0, help="a unit, in --predictions of PNG")

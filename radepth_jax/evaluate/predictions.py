@@ -15,7 +15,7 @@ from radepth_jax.evaluate.metrics import Protocol, depth_metrics
 from radepth_jax.evaluate.row import Row, make_row
 from radepth_jax.names import counted, examples, hidden, natural, shown
 
-SUFFIXES = (".npy", ".pfm", ".png")  # of several files of an image, the first kind is read
+SUFFIXES = (".npy", ".pfm", ".exr", ".png")  # of several files of an image, the first kind is read
 KINDS = ("depth", "disparity")
 PNG_LEVELS = 256.0  # of 16-bit PNG a unit: KITTI's, and `radepth predict`'s
 
@@ -79,7 +79,8 @@ def read_prediction(path: Path, *, png_levels: float = PNG_LEVELS) -> np.ndarray
     """A depth map (or a disparity map) as float32 [h, w]; 0 where it says nothing.
 
     Args:
-        path: an NPY file [h, w] (or with an axis of 1 more), a grey PFM, or a 16-bit PNG.
+        path: an NPY file [h, w] (or with an axis of 1 more), a grey PFM, an EXR file with a channel
+            of depth (or only one, or equal ones), or a 16-bit PNG.
         png_levels: of a PNG that make a unit.
 
     Raises:
@@ -90,6 +91,8 @@ def read_prediction(path: Path, *, png_levels: float = PNG_LEVELS) -> np.ndarray
             values = read_depth_png(path, unit=1 / png_levels)
         elif path.suffix.lower() == ".pfm":
             values = _read_pfm(path)
+        elif path.suffix.lower() == ".exr":
+            values = _read_exr(path)
         else:
             values = np.load(path, allow_pickle=False)
             values = values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
@@ -115,6 +118,29 @@ def _read_pfm(path: Path) -> np.ndarray:
         raise ValueError(f"{len(body)} bytes for {width}x{height} values")
     values = np.frombuffer(body, "<f4" if scale < 0 else ">f4", width * height)
     return values.reshape(height, width)[::-1]
+
+
+def _read_exr(path: Path) -> np.ndarray:
+    """[h, w] of the channel `Z`, `depth`, `disparity` or `Y`, or of the only one there is."""
+    try:
+        import OpenEXR
+    except ImportError:
+        raise UserError(
+            f"{shown(path)}: reading EXR needs OpenEXR: pip install 'radepth-jax[exr]'"
+        ) from None
+    try:
+        with OpenEXR.File(str(path)) as file:
+            channels = {name: np.array(c.pixels) for name, c in file.channels().items()}
+    except RuntimeError as error:
+        raise ValueError(str(error).split("\n")[0]) from None
+    by_name = {name.rsplit(".", 1)[-1].lower(): name for name in channels}
+    wanted = [by_name[n] for n in ("z", "depth", "disparity", "y", "v", "r") if n in by_name]
+    if not wanted and len(channels) > 1:
+        raise ValueError(f"channels {', '.join(channels)}, none of them depth (Z)")
+    values = channels[wanted[0] if wanted else next(iter(channels))]
+    if values.ndim == 3 and (values == values[..., :1]).all():  # grey, as RGB
+        values = values[..., 0]
+    return values
 
 
 def evaluate_predictions(

@@ -1,7 +1,10 @@
 """Depth maps of other programs, on the rendered street."""
 
+import contextlib
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,6 +129,35 @@ def test_a_pfm_of_either_byte_order_is_the_right_way_up(tmp_path):
     for order in "<>":
         write_pfm(tmp_path / "a.pfm", values, order)
         np.testing.assert_array_equal(read_prediction(tmp_path / "a.pfm"), values)
+
+
+@pytest.mark.parametrize("name", ["Z", "Y", "left.depth", "RGB", "any"])
+def test_an_exr_files_channel_of_depth_is_read(tmp_path, monkeypatch, name):
+    """By OpenEXR's own interface, of which this stands in for what is used."""
+    values = np.random.default_rng(0).uniform(1, 9, (5, 7)).astype(np.float16)
+    pixels = np.stack([values] * 3, -1) if name == "RGB" else values
+    channels = {name: SimpleNamespace(pixels=pixels)}
+    if name in ("Z", "left.depth"):
+        channels["A"] = SimpleNamespace(pixels=0 * values)
+
+    class File(contextlib.AbstractContextManager):
+        def __init__(self, path):
+            assert path.endswith("a.exr")
+
+        def channels(self):
+            return channels
+
+        def __exit__(self, *_):
+            return None
+
+    monkeypatch.setitem(sys.modules, "OpenEXR", SimpleNamespace(File=File))
+    np.testing.assert_array_equal(read_prediction(tmp_path / "a.exr"), values.astype(np.float32))
+
+
+def test_exr_files_name_the_extra_that_reads_them(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "OpenEXR", None)
+    with pytest.raises(UserError, match=r"needs OpenEXR: pip install .*\[exr\]"):
+        read_prediction(tmp_path / "a.exr")
 
 
 def test_the_command_needs_no_checkpoint(radepth, street_dir, source, tmp_path):
