@@ -43,8 +43,11 @@ def decode_text(data: bytes) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError:
         raise ValueError("not a text file") from None
-    if "\0" in text:
+    # Any bytes after a mark of UTF-16 are characters; what is read here is words and numbers.
+    foreign = encoding in ("utf-16", "utf-32") and 2 * sum(map(str.isascii, text)) < len(text)
+    if "\0" in text or foreign:
         raise ValueError("not a text file")
+    text = text.removesuffix("\x1a")  # the end of a file, to DOS
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
