@@ -13,20 +13,22 @@ def colorize(
     *,
     percentile: float = 95.0,
     limits: tuple[float, float] | None = None,
+    colors: str = "magma",
 ) -> np.ndarray:
-    """Inverse depth in magma, near bright, scaled from its minimum to a percentile.
+    """Inverse depth in colours, near bright in magma, scaled from its minimum to a percentile.
 
     Args:
         disparity: [H, W], any positive scale.
         percentile: what becomes the brightest colour.
         limits: what becomes the darkest and the brightest colour, instead.
+        colors: of `color_names`.
 
     Returns:
         uint8 [H, W, 3].
     """
     low, high = limits or color_limits(disparity, percentile=percentile)
     scaled = np.clip((disparity - low) / max(high - low, 1e-12), 0, 1)
-    return _magma()[np.minimum((scaled * 256).astype(np.int32), 255)]
+    return _table(colors)[np.minimum((scaled * 256).astype(np.int32), 255)]
 
 
 def color_limits(disparity: np.ndarray, *, percentile: float = 95.0) -> tuple[float, float]:
@@ -34,10 +36,17 @@ def color_limits(disparity: np.ndarray, *, percentile: float = 95.0) -> tuple[fl
     return float(disparity.min()), float(np.percentile(disparity, percentile))
 
 
+def color_names() -> list[str]:
+    """Matplotlib's colour maps, and `grey`; each also backwards, as `NAME_r`."""
+    return sorted({*matplotlib.colormaps, "grey", "grey_r"})
+
+
 @functools.cache
-def _magma() -> np.ndarray:
-    """uint8 [256, 3], dark to bright."""
-    return (matplotlib.colormaps["magma"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
+def _table(colors: str) -> np.ndarray:
+    """uint8 [256, 3], from far to near."""
+    colors = {"grey": "gray", "grey_r": "gray_r"}.get(colors, colors)
+    values = matplotlib.colormaps[colors](np.linspace(0, 1, 256))[:, :3]
+    return (values * 255).round().astype(np.uint8)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ one writes the records as they come, so it needs neither the memory nor TensorFl
 
 import abc
 import functools
+import math
 import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -19,6 +20,7 @@ from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from radepth_jax.data import schema
 from radepth_jax.data.ahead import Reading
 from radepth_jax.errors import UserError
+from radepth_jax.names import shown
 
 SHARD_BYTES = 256 * 2**20
 
@@ -121,7 +123,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
         with_depth: dict[str, int] = {}
         depth_sizes: list[tuple[int, tuple[int, int]]] = []
         for split, samples in contents.samples.items():
-            store = functools.partial(_store_sample, split, index)
+            store = functools.partial(_store_sample, split, index, sizes)
             stored, split_info = write(split, samples, store, contents.problems)
             if stored:
                 targets[split] = [position for position, _ in stored]
@@ -147,8 +149,8 @@ class FrameDatasetBuilder(FileReaderBuilder):
         )
         self.info.metadata.update(metadata.to_json())
         self.info.set_splits(tfds.core.splits.SplitDict(split_infos))
-        problems = "".join(f"{line}\n" for line in contents.problems)
-        (Path(self.data_dir) / schema.PROBLEMS_FILE).write_text(problems)
+        problems = "".join(f"{shown(line)}\n" for line in contents.problems)
+        (Path(self.data_dir) / schema.PROBLEMS_FILE).write_text(problems, encoding="utf-8")
 
     def _write_split(
         self,
@@ -244,7 +246,7 @@ def _store_frame(frame: schema.Frame) -> tuple[dict[str, Any] | None, Any]:
 
 
 def _store_sample(
-    split: str, index: schema.FrameIndex, sample: schema.Sample
+    split: str, index: schema.FrameIndex, sizes: list[tuple[int, int]], sample: schema.Sample
 ) -> tuple[dict[str, Any] | None, Any]:
     """Its row, and (its target's position, the size of its depth map or None)."""
     position = index.find(sample.sequence, sample.camera, sample.frame)
@@ -252,7 +254,21 @@ def _store_sample(
         name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
         return None, f"{split} sample {name}: no such frame; left out"
     size = schema.depth_size(sample.depth) if sample.depth else None
+    if size and _lies_on_its_side(size, sizes[position]):
+        (h, w), (image_h, image_w) = size, sizes[position]
+        name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
+        return None, (
+            f"{split} sample {name}: its depth map is {w}x{h}, transposed: its image is "
+            f"{image_w}x{image_h}; left out"
+        )
     return schema.sample_row(sample), (position, size)
+
+
+def _lies_on_its_side(depth: tuple[int, int], image: tuple[int, int]) -> bool:
+    """Whether a map (h, w) has the shape of an image (h, w) with rows and columns swapped."""
+    slender = math.log(image[1] / image[0])
+    off, off_swapped = (abs(math.log(depth[1] / depth[0]) - s) for s in (slender, -slender))
+    return off_swapped < 0.05 < off
 
 
 def _canvas(sizes: Collection[tuple[int, int]]) -> tuple[int, int]:

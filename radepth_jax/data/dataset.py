@@ -366,12 +366,16 @@ class EvaluationSource:
                 raise UserError(f"{where}: corrupt depth ({error})") from None
             depth[: values.shape[0], : values.shape[1]] = values
             depth_size = np.asarray(values.shape)
-        sequence, camera, frame = self.dataset.metadata.index.locate(position)
         return {
             "image": pad_to_canvas(image, self.dataset.canvas),
             "size": np.asarray(image.shape[:2], np.int32),
             "intrinsics": intrinsics,
             "depth": depth,
             "depth_size": depth_size.astype(np.int32),
-            "name": f"{sequence}/{camera}/{frame:010d}",
+            "name": self.name(i),
         }
+
+    def name(self, i: int) -> str:
+        """What an image is called: `SEQUENCE/CAMERA/FRAME`."""
+        sequence, camera, frame = self.dataset.metadata.index.locate(self._targets[i])
+        return f"{sequence}/{camera}/{frame:010d}"

@@ -161,7 +161,7 @@ def _read_sample(key: tuple[Target, Path | None, Path | None]) -> tuple[schema.S
             h, w = schema.image_size(image.read_bytes())
             if values.shape != (h, w):
                 raise ValueError(f"{values.shape[1]}x{values.shape[0]}, but its image is {w}x{h}")
-            depth = schema.encode_depth(values)
+            depth = schema.encode_truth(values)
         except (OSError, ValueError) as error:
             problem = f"{path}: {error}; its test sample has no ground truth"
     return schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth), problem

@@ -22,6 +22,7 @@ from radepth_jax.data.kitti_tree import (
 )
 from radepth_jax.data.kitti_velodyne import (
     CAMERAS,
+    VELODYNE_FILE,
     Calibration,
     project_scan,
     read_calibration,
@@ -232,7 +233,13 @@ def _read_samples(
             without_scan[target.drive] += scan is None
         keys.append((target, scan))
     for drive, count in without_scan.items():
-        if count:
+        date = drive.split("/")[0]
+        if count and calibrations[date].rect_T_velodyne is None:
+            problems.append(
+                f"{tree.root / date / VELODYNE_FILE} is missing, so no scan says what {count} "
+                f"{split} samples of {drive} show; no ground truth"
+            )
+        elif count:
             problems.append(
                 f"{drive}: no Velodyne scan for {count} {split} samples; no ground truth"
             )
@@ -248,7 +255,7 @@ def _read_sample(
     if path is not None:
         calibration = calibrations[target.drive.split("/")[0]]
         try:
-            depth = schema.encode_depth(project_scan(read_scan(path), calibration, target.camera))
+            depth = schema.encode_truth(project_scan(read_scan(path), calibration, target.camera))
         except (OSError, ValueError) as error:
             problem = f"{path}: {error}; its {split} sample has no ground truth"
     return schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth), problem

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
+from radepth_jax.data.text import read_lines
 from radepth_jax.errors import UserError
 
 SPLIT_LISTS_URL = "https://raw.githubusercontent.com/nianticlabs/monodepth2/master/splits"
@@ -44,16 +45,9 @@ def read_list(path: Path) -> list[Target]:
     Raises:
         UserError: naming the file and the line.
     """
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise UserError(f"split list {path}: {reason}") from None
     targets = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        words = line.split()
+    for line in read_lines(path, hint="expected a split list", comments="#"):
+        words = line.text.split()
         if (
             len(words) != 3
             or words[0].count("/") != 1
@@ -61,8 +55,7 @@ def read_list(path: Path) -> list[Target]:
             or words[2] not in _SIDES
         ):
             raise UserError(
-                f"split list {path}, line {number}: expected 'DATE/DRIVE FRAME l|r', "
-                f"got {line.strip()!r}"
+                f"split list {line.where}: expected 'DATE/DRIVE FRAME l|r', got {line.text!r}"
             )
         targets.append(Target(words[0], int(words[1]), _SIDES[words[2]]))
     if not targets:

@@ -10,6 +10,7 @@ from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_velodyne import Calibration
 from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
+from radepth_jax.names import hidden, visible
 
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # of two files of a frame, the last kind is taken
 
@@ -23,7 +24,9 @@ class KittiTree:
     def __init__(self, root: Path):
         self.root = root
         self.drives = sorted(
-            f"{path.parent.name}/{path.name}" for path in root.glob("????_??_??/*_drive_*_sync")
+            f"{path.parent.name}/{path.name}"
+            for path in root.glob("????_??_??/*_drive_*_sync")
+            if path.is_dir() and not hidden(path.name)
         )
         self._files: dict[tuple[str, str], dict[int, Path]] = {}
         if not self.drives:
@@ -37,7 +40,7 @@ class KittiTree:
             path = self.root / drive / folder / "data"
             found = [
                 file
-                for file in (path.iterdir() if path.is_dir() else ())
+                for file in (visible(path) if path.is_dir() else ())
                 if file.suffix.lower() in suffixes and file.stem.isdecimal()
             ]
             found.sort(key=lambda file: (int(file.stem), suffixes.index(file.suffix.lower())))

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from radepth_jax.data.text import read_lines
 from radepth_jax.errors import UserError
 
 CAMERAS = (2, 3)  # the colour cameras, left and right
+VELODYNE_FILE = "calib_velo_to_cam.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +66,7 @@ def read_calibration(folder: Path) -> Calibration:
         w, h = _value(values, f"S_rect_{camera:02d}", 2, path)
         size[camera] = (int(h), int(w))
         projection[camera] = _projection(values, f"P_rect_{camera:02d}", path)
-    velodyne_path = folder / "calib_velo_to_cam.txt"
+    velodyne_path = folder / VELODYNE_FILE
     if not velodyne_path.exists():
         return Calibration(size, projection, None)
     rectification = np.eye(4)
@@ -89,14 +91,8 @@ def read_projections(path: Path) -> Calibration:
 
 
 def _read_values(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise UserError(
-            f"{path}: {reason}; every KITTI date or sequence folder has this calibration file"
-        ) from None
-    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    hint = "every KITTI date or sequence folder has this calibration file"
+    pairs = (line.text.split(":", 1) for line in read_lines(path, hint=hint) if ":" in line.text)
     return {key.strip(): value for key, value in pairs}
 
 

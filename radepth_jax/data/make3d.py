@@ -94,7 +94,7 @@ class Make3d(FrameDatasetBuilder):
 
 def _list(folder: Path, prefix: str, suffix: str) -> dict[str, Path]:
     """Name in common -> file."""
-    found = sorted(folder.glob(f"{prefix}*{suffix}"))
+    found = [path for path in sorted(folder.glob(f"{prefix}*{suffix}")) if path.is_file()]
     if not found:
         raise UserError(f"{folder}: no {prefix}*{suffix} in it; {DOWNLOADS['make3d']}")
     return {path.name.removeprefix(prefix).removesuffix(suffix): path for path in found}

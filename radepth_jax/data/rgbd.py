@@ -12,9 +12,11 @@ import tensorflow_datasets as tfds
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.depth_png import read_depth_png
-from radepth_jax.data.video import parse_intrinsics
+from radepth_jax.data.intrinsics import check_intrinsics, parse_intrinsics
+from radepth_jax.data.text import decode_text, read_lines
 from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
+from radepth_jax.names import shown, visible
 
 INTRINSICS_FILE = "camera-intrinsics.txt"
 MILLIMETRE = 1e-3
@@ -111,7 +113,7 @@ class Rgbd(FrameDatasetBuilder):
 
 def _list_frames(folder: Path) -> dict[int, Path]:
     """Frame number -> colour image, ascending."""
-    matches = [(_COLOUR.fullmatch(path.name), path) for path in folder.iterdir()]
+    matches = [(_COLOUR.fullmatch(path.name), path) for path in visible(folder)]
     return dict(sorted((int(match[1]), path) for match, path in matches if match))
 
 
@@ -126,7 +128,7 @@ def _find_parts(source: Path, config: RgbdConfig) -> list[_Part]:
                 "--validation_share and --test_share, or the folder above as --source"
             )
         return _split_in_time(source, images, config.validation_share, config.test_share)
-    present = sorted(path.name for path in source.iterdir() if path.is_dir() and _list_frames(path))
+    present = [path.name for path in visible(source) if path.is_dir() and _list_frames(path)]
     if not present:
         raise UserError(
             f"{source}: no frame-XXXXXX.color.png or .jpg in it or in its folders; "
@@ -148,9 +150,9 @@ def _find_parts(source: Path, config: RgbdConfig) -> list[_Part]:
                     f"{split} sequence {name!r}: no frames in {source / name}; there are "
                     f"{', '.join(present[:8])}"
                 )
-            if any(part.sequence == name for part in parts):
+            if any(part.sequence == shown(name) for part in parts):
                 raise UserError(f"sequence {name!r} is named twice; it can be in one split only")
-            parts.append(_Part(name, split, source / name, _list_frames(source / name)))
+            parts.append(_Part(shown(name), split, source / name, _list_frames(source / name)))
     return parts
 
 
@@ -172,7 +174,9 @@ def _split_in_time(
         "test": numbers[train + validation :],
     }
     return [
-        _Part(f"{source.resolve().name}-{split}", split, source, {n: images[n] for n in part})
+        _Part(
+            f"{shown(source.resolve().name)}-{split}", split, source, {n: images[n] for n in part}
+        )
         for split, part in bounds.items()
         if part
     ]
@@ -182,11 +186,7 @@ def _read_split_file(path: Path) -> tuple[str, ...]:
     """`sequence1` means the folder `seq-01`. Empty where there is no such file."""
     if not path.exists():
         return ()
-    try:
-        words = path.read_text().split()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise UserError(f"{path}: {reason}") from None
+    words = [word for line in read_lines(path, comments="#") for word in line.text.split()]
     bad = [word for word in words if not re.fullmatch(r"sequence\d+", word)]
     if bad:
         raise UserError(f"{path}: expected words such as sequence1, got {bad[0]!r}")
@@ -195,11 +195,13 @@ def _read_split_file(path: Path) -> tuple[str, ...]:
 
 def read_intrinsics(path: Path) -> np.ndarray:
     """[3, 3] of a text file of nine numbers. Raises UserError naming the file."""
+    words = [word for line in read_lines(path, comments="#") for word in line.text.split()]
     try:
-        values = np.array(path.read_text().split(), float)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file of numbers"
-        raise UserError(f"{path}: {reason}; expected the nine numbers of a 3x3 matrix") from None
+        values = np.array(words, float)
+    except ValueError:
+        raise UserError(
+            f"{shown(path)}: not a text file of numbers; expected the nine numbers of a 3x3 matrix"
+        ) from None
     K = values.reshape(3, 3) if values.size == 9 else np.zeros((3, 3))
     if not (np.isfinite(K).all() and K[0, 0] > 0 and K[1, 1] > 0 and (K[2] == [0, 0, 1]).all()):
         raise UserError(f"{path}: expected nine numbers: fx 0 cx, 0 fy cy, 0 0 1, in pixels")
@@ -214,7 +216,7 @@ def read_pose(path: Path) -> np.ndarray:
         OSError: if it cannot be opened.
     """
     try:
-        values = np.array(path.read_text().split(), float)
+        values = np.array(decode_text(path.read_bytes()).split(), float)
     except ValueError:
         raise ValueError("not a text file of numbers") from None
     if values.size != 16 or not np.isfinite(values).all():
@@ -231,7 +233,12 @@ def _intrinsics(part: _Part, given: str | None, size: tuple[int, int]) -> np.nda
         return parse_intrinsics(given, None, size)
     for folder in (part.folder, part.folder.parent):
         if (folder / INTRINSICS_FILE).exists():
-            return read_intrinsics(folder / INTRINSICS_FILE)
+            K = read_intrinsics(folder / INTRINSICS_FILE)
+            try:
+                check_intrinsics(K, size)
+            except ValueError as error:
+                raise UserError(f"{shown(folder / INTRINSICS_FILE)}: {error}") from None
+            return K
     raise UserError(
         f"{part.folder / INTRINSICS_FILE} is missing; write the camera's 3x3 matrix there, or give "
         "--intrinsics fx,fy,cx,cy (7-Scenes: 585,585,320,240)"
@@ -284,7 +291,7 @@ def _read_samples(parts: list[_Part], problems: list[str]) -> Iterator[schema.Sa
             depth = b""
             try:
                 values = read_depth_png(depth_path, unit=MILLIMETRE, invalid=INVALID)
-                depth = schema.encode_depth(values)
+                depth = schema.encode_truth(values)
             except FileNotFoundError:
                 without_depth += 1
             except (OSError, ValueError) as error:

@@ -14,17 +14,18 @@ looked up when it is read, so any `frame_offsets` work.
 """
 
 import bisect
-import contextlib
 import dataclasses
-import io
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import tensorflow_datasets as tfds
+
+# How a stored image is read: the loader, the builders and `predict` share the reader.
+from radepth_jax.data.pictures import decode_image as decode_image
+from radepth_jax.data.pictures import image_size as image_size
 
 SCHEMA_VERSION = 1
 FRAMES = "frames"
@@ -170,6 +171,13 @@ def encode_depth(depth: np.ndarray) -> bytes:
     return _DEPTH_HEADER.pack(_DEPTH_MAGIC, *depth.shape) + zlib.compress(planes, 6)
 
 
+def encode_truth(depth: np.ndarray) -> bytes:
+    """`encode_depth` of a map that has a value; ValueError for one that says nothing at all."""
+    if not (np.isfinite(depth) & (depth > 0)).any():
+        raise ValueError("no pixel has a value (all 0)")
+    return encode_depth(depth)
+
+
 def decode_depth(data: bytes) -> np.ndarray:
     """The inverse of `encode_depth`: float32 [h, w]. Raises ValueError for anything else."""
     if len(data) < _DEPTH_HEADER.size or data[:4] != _DEPTH_MAGIC:
@@ -188,34 +196,6 @@ def depth_size(data: bytes) -> tuple[int, int]:
     """(h, w) of a depth map of `encode_depth`, from its header."""
     _, h, w = _DEPTH_HEADER.unpack_from(data)
     return h, w
-
-
-def image_size(data: bytes) -> tuple[int, int]:
-    """(h, w) from the header of an encoded image. Raises ValueError where there is none."""
-    with decoding(data), PIL.Image.open(io.BytesIO(data)) as image:
-        return image.height, image.width
-
-
-def decode_image(data: bytes) -> np.ndarray:
-    """uint8 [h, w, 3] RGB. Raises ValueError for anything that does not decode to the end."""
-    with decoding(data), PIL.Image.open(io.BytesIO(data)) as image:
-        # A 16-bit grey PNG would be clipped, not scaled, by convert("RGB").
-        if image.mode in ("I", "F") or image.mode.startswith("I;"):
-            raise ValueError(f"mode {image.mode} is not an 8-bit picture")
-        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-@contextlib.contextmanager
-def decoding(data: bytes | None = None) -> Iterator[None]:
-    """Turns whatever Pillow raises into a ValueError of one line; so is an empty file one."""
-    if data == b"":
-        raise ValueError("the file is empty")
-    try:
-        yield
-    except PIL.UnidentifiedImageError:
-        raise ValueError("not an image") from None
-    except Exception as error:  # damaged data makes the decoders raise almost anything
-        raise ValueError(str(error).strip().split("\n")[0] or type(error).__name__) from None
 
 
 class FrameIndex:

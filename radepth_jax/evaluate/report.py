@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,13 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
 
     Below each metric is half the width of its bootstrap interval at `confidence`; 0 leaves it out.
     """
+    console = Console(width=140)
+    sign = "±" if console.encoding.lower().startswith("utf") else "+-"
     table = Table(title=title, box=box.SIMPLE, pad_edge=False)
     if confidence:
         table.caption = (
-            f"±: half of the {confidence:.0%} bootstrap interval over images; scale: metres per "
-            "unit of predicted depth (median), its spread over images"
+            f"{sign}: half of the {confidence:.0%} bootstrap interval over images; scale: metres "
+            "per unit of predicted depth (median), its spread over images"
         )
     table.add_column("model", overflow="fold")
     table.add_column("resolution")
@@ -52,7 +55,7 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
             cell = f"{row.metrics[name]:.3f}"
             if name in bounds:
                 low, high = bounds[name]
-                cell += f"\n[dim]±{(high - low) / 2:.3f}[/dim]"
+                cell += f"\n[dim]{sign}{(high - low) / 2:.3f}[/dim]"
             cells.append(cell)
         table.add_row(
             row.model,
@@ -64,7 +67,7 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
             str(row.images),
             _number(row.images_per_second, ".1f"),
         )
-    Console(width=140).print(table)
+    console.print(table)
 
 
 def _number(value: float, form: str) -> str:
@@ -96,7 +99,9 @@ def write_report(
     columns = list(dict.fromkeys(name for record in records for name in record))
     _write_csv(paths[0], columns, records)
     paths[1].write_text(json.dumps(records, indent=1) + "\n")
-    plot_resolutions(rows).savefig(paths[2], dpi=120)
+    with warnings.catch_warnings():  # a name's character that the font lacks is shown as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        plot_resolutions(rows).savefig(paths[2], dpi=120)
     images = [
         {"model": row.model, "resolution": row.resolution, "scaling": row.scaling, "image": image}
         | {name: row.per_image[name][i].item() for name in PER_IMAGE}

@@ -11,13 +11,21 @@ from ml_collections import ConfigDict
 from radepth_jax import models
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.interop.torch_files import read_folder, write_folder
-from radepth_jax.interop.torch_keys import is_unused, torch_from_variables, variables_from_torch
+from radepth_jax.interop.torch_keys import (
+    fit,
+    is_unused,
+    torch_from_variables,
+    variables_from_torch,
+    without_prefixes,
+)
+from radepth_jax.models import presets
 from radepth_jax.runs.checkpoint import FOLDER
 from radepth_jax.runs.config import check_config, default_config
 from radepth_jax.runs.saved_model import load_model, save_model
 
 # Inside a converted checkpoint: what its PyTorch files held and the networks have no place for.
 EXTRAS_FILE = "torch_extras.safetensors"
+_LOOKS_LIKE = 0.9  # of the keys and shapes
 
 
 def checkpoint_from_torch(
@@ -38,14 +46,15 @@ def checkpoint_from_torch(
         The config, and whether the pose network came from the folder.
 
     Raises:
-        UserError: a file cannot be read, weights do not fit (each key is named), or the workdir
-            cannot be written.
+        UserError: a file cannot be read, weights do not fit (and which model they look like), or
+            the workdir cannot be written.
     """
     config = default_config(model)
     # Nothing to fetch: every weight is here.
     config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
 
-    parts = read_folder(folder)
+    stored = read_folder(folder)
+    parts = without_prefixes(stored, config.model)
     has_pose = "pose_encoder" in parts or "pose" in parts
     needed = ("encoder", "depth") + (("pose_encoder", "pose") if has_pose else ())
     absent = [part for part in needed if part not in parts]
@@ -71,7 +80,10 @@ def checkpoint_from_torch(
         )
         drawn = torch_from_variables(fresh, config.model)
         parts = parts | {part: drawn[part] for part in ("pose_encoder", "pose")}
-    variables = variables_from_torch(parts, config.model)
+    try:
+        variables = variables_from_torch(parts, config.model)
+    except UserError as error:
+        raise UserError(f"{folder}: {error}{_likelier(stored, model)}") from None
     save_model(variables, config, workdir)
     _save_extras(given, config, workdir)
     return config, has_pose
@@ -111,6 +123,17 @@ def checkpoint_to_torch(workdir: str | Path, folder: str | Path, *, format: str)
         "use_stereo": "s" in model.config.data.frame_offsets,
     }
     return write_folder(parts, folder, format)
+
+
+def _likelier(parts: dict[str, dict[str, Any]], model: str) -> str:
+    """Which other model the weights look like, if they do."""
+    fits = {name: fit(parts, make()) for name, make in presets.MODELS.items()}
+    best = max(fits, key=lambda name: fits[name])
+    if best == model and fits[best] > _LOOKS_LIKE:
+        return ""
+    if fits[best] < _LOOKS_LIKE:
+        return f"; they look like no model here, which are {', '.join(presets.MODELS)}"
+    return f"; they look like --model {best}"
 
 
 def _save_extras(parts: dict[str, dict[str, Any]], config: ConfigDict, workdir: str | Path) -> None:

@@ -1,7 +1,7 @@
 """A PyTorch checkpoint folder on disk: four files, `.pth` or `.safetensors`.
 
-Only `.pth` needs PyTorch (the extra `torch`). It is opened with `weights_only=True`, which runs no
-code from the file.
+What training frameworks put around a state dict is taken off. Only `.pth` needs PyTorch (the extra
+`torch`). It is opened with `weights_only=True`, which runs no code from the file.
 """
 
 import re
@@ -15,12 +15,18 @@ import safetensors
 import safetensors.numpy
 
 from radepth_jax.errors import UserError, writing_to
-from radepth_jax.interop.torch_keys import PARTS
+from radepth_jax.interop.torch_keys import PARTS, PLAIN
 
 FORMATS = {"torch": ".pth", "safetensors": ".safetensors"}
 INSTALL = "pip install 'radepth-jax[torch]'"
 
 Part = dict[str, Any]
+
+# Under which state dicts are saved with other things, the likeliest first.
+_WRAPPERS = (
+    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module"),
+    *("weights", "params", "ema"),
+)
 
 
 def read_folder(folder: str | Path) -> dict[str, Part]:
@@ -121,9 +127,19 @@ def _read_pickle(path: Path) -> Part:
         raise UserError(
             f"{path}: not a readable PyTorch file ({reason or type(error).__name__})"
         ) from error
+    return {key: _plain(torch, path, key, v) for key, v in _unwrapped(path, values).items()}
+
+
+def _unwrapped(path: Path, values: Any) -> Part:
+    """The state dict in what a training framework saved: `{"state_dict": ..., "epoch": ...}`."""
     if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
         raise UserError(f"{path}: expected a PyTorch state dict, got {type(values).__name__}")
-    return {key: _plain(torch, path, key, value) for key, value in values.items()}
+    for name in _WRAPPERS:
+        inner = values.get(name)
+        if isinstance(inner, Mapping) and inner:
+            beside = {key: values[key] for key in PLAIN if key in values}
+            return beside | _unwrapped(path, inner)
+    return dict(values)
 
 
 def _plain(torch: Any, path: Path, key: str, value: Any) -> Any:

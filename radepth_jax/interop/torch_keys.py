@@ -28,7 +28,7 @@ _BN_LEAVES = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": 
 _AXES = {2: (1, 0), 4: (3, 2, 0, 1)}
 
 # What a depth encoder's file may hold besides weights.
-_PLAIN = ("height", "width", "use_stereo")
+PLAIN = ("height", "width", "use_stereo")
 
 
 class Entry(NamedTuple):
@@ -80,7 +80,7 @@ def _entries(name: str, keys: Keys, config: Mapping[str, Any], *, channels: int)
 
 def is_unused(part: str, key: str, config: Mapping[str, Any]) -> bool:
     """Whether a key of a published part holds nothing the networks use; the variables lack it."""
-    if key.endswith(".num_batches_tracked") or (part == "encoder" and key in _PLAIN):
+    if key.endswith(".num_batches_tracked") or (part == "encoder" and key in PLAIN):
         return True
     return (part, key) in torch_layouts.unused_shapes(config)
 
@@ -101,20 +101,21 @@ def variables_from_torch(
         `{"depth": {"params", "batch_stats"}, "pose": {...}}`, float32 NumPy arrays.
 
     Raises:
-        UserError: names every key that is missing, unknown or of another shape.
+        UserError: counts the keys that are missing, unknown or of another shape, and names some.
     """
     expected = depth_entries(config) + pose_entries(config)
     known = {(entry.part, key) for entry in expected for key in (entry.key, *entry.copies)}
-    problems = [f"unknown part {part}" for part in parts if part not in PARTS]
+    missing, misshapen = [], []
+    unknown = [f"unknown part {part}" for part in parts if part not in PARTS]
     variables: Variables = {}
     for entry in expected:
         value = parts.get(entry.part, {}).get(entry.key)
         if value is None:
-            problems.append(f"missing {entry.part}/{entry.key}")
+            missing.append(f"missing {entry.part}/{entry.key}")
             continue
         value = np.asarray(value)
         if value.shape != entry.shape:
-            problems.append(
+            misshapen.append(
                 f"{entry.part}/{entry.key} has shape {value.shape}, expected {entry.shape}"
             )
             continue
@@ -124,10 +125,76 @@ def variables_from_torch(
     for part in PARTS:
         for key in parts.get(part, {}):
             if (part, key) not in known and not is_unused(part, key, config):
-                problems.append(f"unknown {part}/{key}")
-    if problems:
-        raise UserError("these PyTorch weights do not fit the model: " + "; ".join(problems))
+                unknown.append(f"unknown {part}/{key}")
+    if missing or unknown or misshapen:
+        raise UserError(
+            "these PyTorch weights do not fit the model: " + _summary(missing, unknown, misshapen)
+        )
     return variables
+
+
+def _summary(missing: list[str], unknown: list[str], misshapen: list[str]) -> str:
+    """One line: all problems if they are few, or else their numbers and one of each kind."""
+    problems = [problem[:120] for problem in (*missing, *unknown, *misshapen)]
+    if len(problems) <= 4 and sum(map(len, problems)) < 400:
+        return "; ".join(problems)
+    kinds = (("missing", missing), ("unknown", unknown), ("of another shape", misshapen))
+    counts = ", ".join(f"{len(found)} {kind}" for kind, found in kinds if found)
+    # One of each kind first, then more of them.
+    shown = [found[i] for i in range(3) for _, found in kinds if i < len(found)][:3]
+    return f"{counts} keys, such as {'; '.join(problem[:120] for problem in shown)}"
+
+
+def without_prefixes(
+    parts: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The parts, without what a wrapper put before every key (`module.`, `_orig_mod.`, `model.`).
+
+    It is taken off only where that makes keys of the model of what were none.
+
+    Args:
+        parts: as `variables_from_torch`.
+        config: `config.model`.
+    """
+    return _without_prefixes(parts, depth_entries(config) + pose_entries(config))
+
+
+def _without_prefixes(
+    parts: Mapping[str, Mapping[str, Any]], entries: list[Entry]
+) -> dict[str, dict[str, Any]]:
+    known: dict[str, set[str]] = {}
+    for entry in entries:
+        known.setdefault(entry.part, set()).update((entry.key, *entry.copies))
+    bare = {}
+    for part, values in parts.items():
+        keys = [key for key in values if key not in PLAIN]
+        prefix = ""
+        while keys and not any(key.removeprefix(prefix) in known.get(part, ()) for key in keys):
+            first, dot, _ = keys[0].removeprefix(prefix).partition(".")
+            prefix += first + dot
+            if not dot or not all(key.startswith(prefix) for key in keys):
+                prefix = ""
+                break
+        bare[part] = {key.removeprefix(prefix): value for key, value in values.items()}
+    return bare
+
+
+def fit(parts: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]) -> float:
+    """How much of a depth network is the same, key and shape, in the part that fits worse: 0 to 1.
+
+    Encoders are shared between models and have most of the keys, so they are judged apart.
+    """
+    entries = depth_entries(config)
+    parts = _without_prefixes(parts, entries)
+    shares = []
+    for part in PARTS[:2]:
+        expected = [entry for entry in entries if entry.part == part]
+        values = parts.get(part, {})
+        same = sum(np.shape(values.get(entry.key, 0)) == entry.shape for entry in expected)
+        copies = sum(key in values for entry in expected for key in entry.copies)
+        given = sum(not is_unused(part, key, config) for key in values) - copies
+        shares.append(same / max(len(expected), given))
+    return min(shares)
 
 
 def torch_from_variables(variables: Variables, config: Mapping[str, Any]) -> Parts:
