@@ -1,4 +1,4 @@
-"""Depth as a person looks at it: colour maps and contact sheets."""
+"""Pictures of depth for people to look at: colour maps and contact sheets."""
 
 import functools
 from collections.abc import Sequence
@@ -14,12 +14,14 @@ def colorize(
     percentile: float = 95.0,
     limits: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """Inverse depth in magma, near bright, scaled from its minimum to a percentile.
+    """Inverse depth in the colours of magma, with near surfaces bright.
+
+    The colours reach from its minimum to a percentile.
 
     Args:
-        disparity: [H, W], any positive scale.
-        percentile: what becomes the brightest colour.
-        limits: what becomes the darkest and the brightest colour, instead.
+        disparity: [H, W], at any positive scale.
+        percentile: the percentile that gets the brightest colour.
+        limits: the values that get the darkest and the brightest colour, if they are given.
 
     Returns:
         uint8 [H, W, 3].
@@ -36,12 +38,12 @@ def color_limits(disparity: np.ndarray, *, percentile: float = 95.0) -> tuple[fl
 
 @functools.cache
 def _magma() -> np.ndarray:
-    """uint8 [256, 3], dark to bright."""
+    """The colours of magma, uint8 [256, 3], from dark to bright."""
     return (matplotlib.colormaps["magma"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """[0, 1] float or bool, [H, W] or [H, W, 3], -> uint8 [H, W, 3]."""
+    """Turn floats in [0, 1] or bools, [H, W] or [H, W, 3], into uint8 [H, W, 3]."""
     pixels = (np.clip(np.asarray(image, np.float32), 0, 1) * 255).round().astype(np.uint8)
     return np.repeat(pixels[..., None], 3, -1) if pixels.ndim == 2 else pixels
 
@@ -50,8 +52,8 @@ def grid(rows: Sequence[Sequence[np.ndarray]], *, gap: int = 2) -> np.ndarray:
     """Lay pictures out in rows.
 
     Args:
-        rows: of uint8 [H, W, 3] pictures, all of one size.
-        gap: white pixels between them.
+        rows: uint8 [H, W, 3] pictures, all of one size.
+        gap: how many white pixels are between them.
 
     Returns:
         uint8 [H', W', 3].
@@ -69,7 +71,7 @@ def grid(rows: Sequence[Sequence[np.ndarray]], *, gap: int = 2) -> np.ndarray:
 
 
 def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A uint8 [H, W, 3] picture at another (h, w), for looking at."""
+    """A picture, uint8 [H, W, 3], resized to another (h, w)."""
     image = Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(image)
 
