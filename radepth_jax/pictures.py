@@ -1,4 +1,4 @@
-"""Depth as a person looks at it: colour maps and contact sheets."""
+"""Pictures of depth for people to look at: colour maps and contact sheets."""
 
 import functools
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def _table(colors: str) -> np.ndarray:
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """[0, 1] float or bool, [H, W] or [H, W, 3], -> uint8 [H, W, 3]."""
+    """Turn floats in [0, 1] or bools, [H, W] or [H, W, 3], into uint8 [H, W, 3]."""
     pixels = (np.clip(np.asarray(image, np.float32), 0, 1) * 255).round().astype(np.uint8)
     return np.repeat(pixels[..., None], 3, -1) if pixels.ndim == 2 else pixels
 
@@ -59,8 +59,8 @@ def grid(rows: Sequence[Sequence[np.ndarray]], *, gap: int = 2) -> np.ndarray:
     """Lay pictures out in rows.
 
     Args:
-        rows: of uint8 [H, W, 3] pictures, all of one size.
-        gap: white pixels between them.
+        rows: uint8 [H, W, 3] pictures, all of one size.
+        gap: how many white pixels are between them.
 
     Returns:
         uint8 [H', W', 3].
@@ -78,7 +78,7 @@ def grid(rows: Sequence[Sequence[np.ndarray]], *, gap: int = 2) -> np.ndarray:
 
 
 def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A uint8 [H, W, 3] picture at another (h, w), for looking at."""
+    """A picture, uint8 [H, W, 3], resized to another (h, w)."""
     image = Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(image)
 

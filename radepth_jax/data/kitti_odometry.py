@@ -1,4 +1,4 @@
-"""KITTI odometry: driven sequences with the poses of every frame, to judge a pose network on."""
+"""KITTI odometry: driven sequences with the pose of every frame, to evaluate a pose network."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from radepth_jax.errors import UserError
 from radepth_jax.names import examples, visible
 
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-TEST_SEQUENCES = ("09", "10")  # that published pose networks are judged on (Zhou et al., 2017)
+TEST_SEQUENCES = ("09", "10")  # published pose networks are evaluated on these (Zhou et al., 2017)
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -26,7 +26,7 @@ class KittiOdometryConfig(tfds.core.BuilderConfig):
 
     Attributes:
         source: the folder that holds `sequences` and `poses`.
-        sequences: which of them make the test split.
+        sequences: the sequences that make the test split.
     """
 
     source: str | Path | None = None
@@ -34,13 +34,13 @@ class KittiOdometryConfig(tfds.core.BuilderConfig):
 
 
 class KittiOdometry(FrameDatasetBuilder):
-    """KITTI odometry, the rectified colour cameras (2 left, 3 right where it is there).
+    """KITTI odometry: the rectified colour cameras (2 left, and 3 right if it is there).
 
     Every frame is stored, and every frame of camera 2 is a test sample without depth. The published
-    poses are those of camera 0; stored is each camera's own, `world_T_camera = world_T_camera0 @
-    camera0_T_camera` with the offset between the rectified cameras from `calib.txt` (6 cm from
-    camera 0 to 2). The world is camera 0 at the first frame. Frames that are missing, or without a
-    pose, are listed in `problems.txt`.
+    poses are those of camera 0. What is stored are each camera's own poses, `world_T_camera =
+    world_T_camera0 @ camera0_T_camera`, with the offset between the rectified cameras from
+    `calib.txt` (6 cm from camera 0 to 2). The world is camera 0 at the first frame. Frames that are
+    missing, or that have no pose, are listed in `problems.txt`.
     """
 
     CONFIG_CLASS = KittiOdometryConfig
@@ -61,7 +61,7 @@ class KittiOdometry(FrameDatasetBuilder):
         }
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """Lists the tree; images are read while they are written."""
+        """List the tree. Images are read while they are written."""
         del dl_manager
         root = _root(self.builder_config.source)
         names = self.builder_config.sequences
@@ -91,13 +91,13 @@ class KittiOdometry(FrameDatasetBuilder):
 
 @dataclasses.dataclass(frozen=True)
 class _Recording:
-    """One sequence's files.
+    """The files of one sequence.
 
     Attributes:
-        images: camera -> frame number -> file, ascending.
-        calibration: of cameras 0, 2 and 3.
-        times: [N] seconds, a frame each.
-        world_T_camera0: [M, 4, 4], a frame each.
+        images: for each camera, a dict of frame number -> file, ascending.
+        calibration: the calibration of cameras 0, 2 and 3.
+        times: [N] seconds, one for each frame.
+        world_T_camera0: [M, 4, 4], one for each frame.
     """
 
     name: str

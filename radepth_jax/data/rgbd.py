@@ -1,4 +1,4 @@
-"""RGB-D recordings in the layout of 7-Scenes: colour, 16-bit depth and pose, file by file."""
+"""RGB-D recordings in the layout of 7-Scenes: a file each for colour, 16-bit depth and pose."""
 
 import dataclasses
 import re
@@ -31,13 +31,15 @@ class RgbdConfig(tfds.core.BuilderConfig):
     """What to prepare.
 
     Attributes:
-        source: a folder of frames, or a scene: a folder of such folders (`seq-01`, ...).
-        intrinsics: `fx,fy,cx,cy` in pixels of the colour images (7-Scenes: 585,585,320,240); by
-            default `camera-intrinsics.txt` beside the frames or in the folder above them.
-        train_sequences: folders of the scene; also `validation_sequences`, `test_sequences`. By
-            default those in the scene's `TrainSplit.txt` and `TestSplit.txt`.
-        validation_share, test_share: of a single folder of frames, the part before its end and the
-            part at its end that are held out.
+        source: a folder of frames, or a scene, which is a folder of such folders (`seq-01`, ...).
+        intrinsics: `fx,fy,cx,cy` in pixels of the colour images (7-Scenes: 585,585,320,240). By
+            default they are read from `camera-intrinsics.txt`, beside the frames or in the folder
+            above them.
+        train_sequences: folders of the scene. There are also `validation_sequences` and
+            `test_sequences`. By default they are those in the scene's `TrainSplit.txt` and
+            `TestSplit.txt`.
+        validation_share, test_share: the shares of a single folder of frames that are held out. The
+            test share is at the end of the folder, and the validation share is before it.
     """
 
     source: str | Path | None = None
@@ -51,7 +53,7 @@ class RgbdConfig(tfds.core.BuilderConfig):
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """Consecutive frames that neighbours are looked up in: a sequence, or a part of one."""
+    """A sequence, or a part of one. Neighbours are looked up within it."""
 
     sequence: str
     split: str
@@ -66,11 +68,11 @@ class Rgbd(FrameDatasetBuilder):
     65535 = no value), `frame-000000.pose.txt` (4x4, camera to world) and `camera-intrinsics.txt`.
     Download a scene from https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/.
 
-    Images are stored as they are, camera 0, poses for evaluation only. Depth counts as seen by the
-    colour camera: 7-Scenes does not register the two, so edges are off by some pixels. The parts of
-    a single folder are sequences of their own (`NAME-train`, ...), so no neighbour crosses over.
-    What is missing or damaged is listed in `problems.txt`: such frames, depth maps or poses are
-    left out.
+    Images are stored as they are, as camera 0. Poses are for evaluation only. Depth is taken as
+    seen by the colour camera. 7-Scenes does not register the two cameras, so edges are off by some
+    pixels. The parts of a single folder are sequences of their own (`NAME-train`, ...), so no
+    sample has a neighbour in another split. Frames, depth maps and poses that are missing or
+    damaged are left out and listed in `problems.txt`.
     """
 
     CONFIG_CLASS = RgbdConfig
@@ -90,7 +92,7 @@ class Rgbd(FrameDatasetBuilder):
         }
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """Lists the folders; images, depth and poses are read while they are written."""
+        """List the folders. Images, depth and poses are read while they are written."""
         del dl_manager
         config = self.builder_config
         if config.source is None:
@@ -118,7 +120,7 @@ def _list_frames(folder: Path) -> dict[int, Path]:
 
 
 def _find_parts(source: Path, config: RgbdConfig) -> list[_Part]:
-    """The parts of all splits. Raises UserError where frames or splits cannot be found."""
+    """The parts of all splits. If frames or splits cannot be found, that is a UserError."""
     named = {split: getattr(config, f"{split}_sequences") for split in schema.SAMPLE_SPLITS}
     images = _list_frames(source)
     if images:
@@ -183,7 +185,10 @@ def _split_in_time(
 
 
 def _read_split_file(path: Path) -> tuple[str, ...]:
-    """`sequence1` means the folder `seq-01`. Empty where there is no such file."""
+    """The folders that a split file names. `sequence1` stands for `seq-01`.
+
+    A file that is missing names none.
+    """
     if not path.exists():
         return ()
     words = [word for line in read_lines(path, comments="#") for word in line.text.split()]
@@ -209,11 +214,11 @@ def read_intrinsics(path: Path) -> np.ndarray:
 
 
 def read_pose(path: Path) -> np.ndarray:
-    """`world_T_camera` [4, 4] of a text file of sixteen numbers.
+    """The `world_T_camera` [4, 4] in a text file of sixteen numbers.
 
     Raises:
-        ValueError: if it is not a rigid motion.
-        OSError: if it cannot be opened.
+        ValueError: The numbers are not a rigid motion.
+        OSError: The file cannot be opened.
     """
     try:
         values = np.array(decode_text(path.read_bytes()).split(), float)
@@ -246,7 +251,7 @@ def _intrinsics(part: _Part, given: str | None, size: tuple[int, int]) -> np.nda
 
 
 def _beside(image: Path, ending: str) -> Path:
-    """The file of the same frame: `frame-000000.depth.png`."""
+    """Another file of the same frame, such as `frame-000000.depth.png`."""
     return image.with_name(image.name.split(".")[0] + ending)
 
 

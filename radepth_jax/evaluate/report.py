@@ -1,4 +1,4 @@
-"""Evaluation tables: terminal, CSV, JSON, and a plot over resolution."""
+"""Evaluation tables in the terminal, as CSV and as JSON, and a plot over resolution."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ PER_IMAGE = (*METRICS, "scale", "median_ratio", "pixels")
 
 
 def intervals(row: Row, confidence: float) -> dict[str, tuple[float, float]]:
-    """Bootstrap intervals of a row's metrics; none where its images are not known."""
+    """The bootstrap intervals of a row's metrics. There are none if its images are not known."""
     if not row.per_image:
         return {}
     values = np.stack([row.per_image[name][row.counted] for name in METRICS], 1)
@@ -33,7 +33,8 @@ def intervals(row: Row, confidence: float) -> dict[str, tuple[float, float]]:
 def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) -> None:
     """Print the rows as the field prints them.
 
-    Below each metric is half the width of its bootstrap interval at `confidence`; 0 leaves it out.
+    Below each metric is half the width of its bootstrap interval at `confidence`. A confidence of
+    0 leaves it out.
     """
     console = Console(width=140)
     sign = "±" if console.encoding.lower().startswith("utf") else "+-"
@@ -85,12 +86,12 @@ def write_report(
 
     Args:
         rows: what was measured.
-        folder: made if need be.
-        about: what holds for all rows (data set, split, ...); added to each record.
-        confidence: of the bootstrap intervals (`<metric>_low`, `<metric>_high`).
+        folder: the folder, which is made if it is not there.
+        about: what holds for all rows (data set, split, ...). It is added to each record.
+        confidence: that of the bootstrap intervals (`<metric>_low`, `<metric>_high`).
 
     Returns:
-        The files' paths; `per_image.csv` is left out where no row has per-image figures.
+        The paths of the files. `per_image.csv` is left out if no row has figures of its images.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,9 +139,9 @@ def _write_csv(path: Path, columns: list[str], records: list[dict[str, Any]]) ->
 
 
 def plot_resolutions(rows: Sequence[Row]) -> Figure:
-    """AbsRel and delta < 1.25 over resolution, a line per model.
+    """Plot AbsRel and delta < 1.25 over the resolution, with a line for each model.
 
-    What has no resolution is a level, and "native" a star at the width of the images.
+    What has no resolution is a horizontal line. "native" is a star at the width of the images.
     """
     figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)

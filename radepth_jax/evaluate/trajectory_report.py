@@ -29,18 +29,19 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; lengths and errors in metres, None where there is no such number.
+    """One line of the table. Lengths and errors are in metres. None means that there is no number.
 
     Attributes:
         model: what predicted the trajectory.
         sequence: the recording, or "all".
-        frames: how many were compared.
-        length: travelled.
-        snippets: of `SNIPPET` frames.
-        snippet_ate: mean over them, as published (`odometry.snippet_errors`).
-        snippet_ate_std: standard deviation over them.
-        snippet_rmse: mean over them of the root mean square error.
-        trajectory_ate: root mean square error after a similarity alignment; of "all", the mean.
+        frames: how many frames were compared.
+        length: how far the camera travelled.
+        snippets: how many snippets of `SNIPPET` frames there are.
+        snippet_ate: the mean error of the snippets, as published (`odometry.snippet_errors`).
+        snippet_ate_std: the standard deviation of that error.
+        snippet_rmse: the mean over snippets of the root mean square error.
+        trajectory_ate: the root mean square error after a similarity alignment. For "all" it is the
+            mean over recordings.
         scale: metres per unit of the prediction.
     """
 
@@ -57,11 +58,11 @@ class Row:
 
 
 def make_rows(model: str, scores: Mapping[str, Score]) -> list[Row]:
-    """A row per recording, and "all" where there are several.
+    """A row for each recording, and one called "all" if there are several.
 
     Args:
         model: what predicted the trajectories.
-        scores: by the recording's name.
+        scores: the scores by the recording's name.
     """
     rows = [_row(model, name, [score]) for name, score in scores.items()]
     return rows + ([_row(model, "all", list(scores.values()))] if len(rows) > 1 else [])
@@ -87,7 +88,7 @@ def _row(model: str, sequence: str, scores: list[Score]) -> Row:
 
 
 def print_table(rows: list[Row], title: str) -> None:
-    """Print the rows as the field prints them; lengths and errors in metres."""
+    """Print the rows as the field prints them. Lengths and errors are in metres."""
     table = Table(title=title)
     for name in ("model", "sequence"):
         table.add_column(name)
@@ -113,7 +114,7 @@ def print_table(rows: list[Row], title: str) -> None:
 
 
 def write_rows(rows: list[Row], folder: Path) -> list[Path]:
-    """Write `odometry.csv` and `odometry.json`; returns their paths."""
+    """Write `odometry.csv` and `odometry.json`, and return their paths."""
     records = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
     paths = [folder / "odometry.csv", folder / "odometry.json"]
     with paths[0].open("w", newline="") as file:
@@ -125,12 +126,12 @@ def write_rows(rows: list[Row], folder: Path) -> list[Path]:
 
 
 def write_kitti(path: Path, world_T_camera: np.ndarray) -> None:
-    """Write a trajectory [N, 4, 4] as KITTI does: the first three rows, 12 numbers a line."""
+    """Write a trajectory [N, 4, 4] in KITTI's format: its first three rows, 12 numbers a line."""
     np.savetxt(path, world_T_camera[:, :3].reshape(-1, 12), fmt="%.9e")
 
 
 def write_tum(path: Path, times: np.ndarray, world_T_camera: np.ndarray) -> None:
-    """Write a trajectory as TUM RGB-D does: `timestamp tx ty tz qx qy qz qw`.
+    """Write a trajectory in the format of TUM RGB-D: `timestamp tx ty tz qx qy qz qw`.
 
     Args:
         path: the file.
@@ -147,14 +148,14 @@ def write_trajectories(
 ) -> list[Path]:
     """Write a trajectory and the truth in both formats: `NAME_kitti.txt`, `NAME_truth_tum.txt`.
 
-    Where frames lack a true pose, the truth is written only as TUM: KITTI's format has a line for
-    every frame.
+    If frames lack a true pose, the truth is written in TUM's format only, because KITTI's has a
+    line for every frame.
 
     Args:
-        folder: where to.
-        name: the recording's.
+        folder: where the files go.
+        name: the recording's name.
         predicted: `world_T_camera` [N, 4, 4], as chained, in the network's unit.
-        truth: `world_T_camera` [N, 4, 4] metres, NaN where unknown.
+        truth: `world_T_camera` [N, 4, 4] in metres. NaN means unknown.
         times: [N] seconds.
 
     Returns:

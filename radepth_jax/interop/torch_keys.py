@@ -1,8 +1,8 @@
-"""Weights to and from the PyTorch state dicts of the published systems.
+"""Convert weights to and from the PyTorch state dicts of the published systems.
 
-A checkpoint is four parts, `encoder`, `depth`, `pose_encoder` and `pose`, each a dict of key ->
-NumPy array in PyTorch's layout. Values are moved, transposed and nothing else: both ways are
-bit exact. Where each layer's keys are is in `torch_layouts`.
+A checkpoint has four parts, `encoder`, `depth`, `pose_encoder` and `pose`. Each is a dict of NumPy
+arrays in PyTorch's layout, by key. Values are moved and transposed, and nothing else, so both ways
+are exact to the bit. `torch_layouts` says which keys each layer has.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ Parts = dict[str, dict[str, np.ndarray]]
 
 PARTS = ("encoder", "depth", "pose_encoder", "pose")
 
-# BatchNorm's leaf -> PyTorch's name for it.
+# PyTorch's names for the leaves of a BatchNorm.
 _BN_LEAVES = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
-# Our axes, in PyTorch's order, by the number of axes: linear layers and convolutions.
+# Our axes in PyTorch's order, by the number of axes: 2 for linear layers, 4 for convolutions.
 _AXES = {2: (1, 0), 4: (3, 2, 0, 1)}
 
 # What a depth encoder's file may hold besides weights.
@@ -32,7 +32,7 @@ PLAIN = ("height", "width", "use_stereo")
 
 
 class Entry(NamedTuple):
-    """One leaf: its path in the variables, its PyTorch keys, and its shape there (OIHW)."""
+    """One leaf: its path in the variables, its PyTorch keys, and its shape in PyTorch (OIHW)."""
 
     path: Path  # ("depth", "params", "encoder", ..., "kernel")
     part: str
@@ -50,7 +50,7 @@ def pose_entries(config: Mapping[str, Any]) -> list[Entry]:
     """Every leaf of the pose network, with its PyTorch key.
 
     Raises:
-        UserError: the configuration's pose network has no published PyTorch form.
+        UserError: The pose network of the configuration has no published PyTorch form.
     """
     if config["pose"]["name"] != "resnet18":
         raise UserError(
@@ -61,7 +61,7 @@ def pose_entries(config: Mapping[str, Any]) -> list[Entry]:
 
 
 def _entries(name: str, keys: Keys, config: Mapping[str, Any], *, channels: int) -> list[Entry]:
-    """The leaves of network `name`, of images with `channels`, whose layers `keys` names."""
+    """The leaves of network `name`, which takes `channels` channels; `keys` has its layers."""
     networks = build(config)
     side = 2 * networks.depth.stride
     images = jax.ShapeDtypeStruct((1, side, side, channels), jnp.float32)
@@ -88,13 +88,13 @@ def is_unused(part: str, key: str, config: Mapping[str, Any]) -> bool:
 def variables_from_torch(
     parts: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]
 ) -> Variables:
-    """Variables from the four parts of a PyTorch checkpoint.
+    """Make variables of the four parts of a PyTorch checkpoint.
 
     Args:
-        parts: `encoder`, `depth`, `pose_encoder`, `pose`: key -> array. `num_batches_tracked`,
-            a ResNet's classifier (`encoder.fc`), HR-Depth's unused convolutions, second listings
-            of a tensor and the depth encoder's plain entries `height`, `width`, `use_stereo` are
-            not used and may be absent.
+        parts: `encoder`, `depth`, `pose_encoder` and `pose`, each a dict of arrays by key. Some
+            entries are not used and may be absent: `num_batches_tracked`, a ResNet's classifier
+            (`encoder.fc`), HR-Depth's unused convolutions, second listings of a tensor, and the
+            depth encoder's plain entries `height`, `width` and `use_stereo`.
         config: `config.model`, such as `presets.ra_depth()`.
 
     Returns:
@@ -198,17 +198,17 @@ def fit(parts: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]) -> fl
 
 
 def torch_from_variables(variables: Variables, config: Mapping[str, Any]) -> Parts:
-    """The four parts of a PyTorch checkpoint, with every key a strict load asks for.
+    """Make the four parts of a PyTorch checkpoint, with every key that a strict load asks for.
 
-    `num_batches_tracked` and what no network uses (a ResNet's classifier, some of HR-Depth's
-    convolutions), which the variables do not hold, are zero.
+    The variables do not hold `num_batches_tracked`, nor what no network uses (a ResNet's classifier
+    and some of HR-Depth's convolutions). Those are zero.
 
     Args:
         variables: as from `init_variables`.
         config: the `config.model` they belong to.
 
     Raises:
-        UserError: names every leaf that is missing or of another shape.
+        UserError: Leaves are missing or of another shape. The message names all of them.
     """
     parts: Parts = {part: {} for part in PARTS}
     problems = []
@@ -244,7 +244,7 @@ def _put(tree: dict[str, Any], path: Path, value: np.ndarray) -> None:
 
 
 def _get(tree: Any, path: Path) -> Any:
-    """The leaf at `path`, or None."""
+    """The leaf at `path`, or None if there is none."""
     for name in path:
         if not isinstance(tree, Mapping) or name not in tree:
             return None

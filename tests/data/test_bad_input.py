@@ -383,7 +383,7 @@ def scales_the_wrong_way_round(place):
     return train(place, "--config.views.high_scale=(2.0,1.1)")
 
 
-@case(r"frame_offsets are distinct whole numbers or 's', the first of them 0")
+@case(r"frame_offsets: expected distinct whole numbers or 's', the first of them 0, got")
 def frame_offsets_without_the_target(place):
     return train(place, "--config.data.frame_offsets=(-1,1)")
 

@@ -113,8 +113,8 @@ def test_lists_keep_their_order_and_what_is_missing_is_reported(kitti, tmp_path,
         [
             "2011_09_28/2011_09_28_drive_0001_sync: not in the tree; its samples are left out "
             "(1 validation)",
-            "train sample 2011_09_26_drive_0001_sync camera 2 frame 5: no neighbour at +1; used "
-            "only with frame_offsets that do without",
+            "train sample 2011_09_26_drive_0001_sync camera 2 frame 5: no neighbour at +1; "
+            "it is used only with frame_offsets that do not need it",
             "train sample 2011_09_26_drive_0001_sync camera 2 frame 9: no such frame; left out",
             f"{D2}: no Velodyne scan for 1 test samples; no ground truth",
         ]
