@@ -63,7 +63,7 @@ def aligned_errors(
     first, last, lengths = first[both], last[both], lengths[both]
     translation, rotation = relative_errors(aligned, truth, first, last)
     pairs = np.flatnonzero(known[:-1] & known[1:])
-    pair_translation, pair_rotation = relative_errors(aligned, truth, pairs, pairs + 1)
+    pair_translation, pair_rotation = relative_errors(truth, aligned, pairs, pairs + 1)
     return AlignedErrors(
         scale=scale,
         ate=float(np.sqrt(np.mean(np.sum(distance**2, axis=1)))),
@@ -99,24 +99,25 @@ def segments(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def relative_errors(
-    predicted: np.ndarray, truth: np.ndarray, first: np.ndarray, last: np.ndarray
+    base: np.ndarray, other: np.ndarray, first: np.ndarray, last: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The errors of the motion from one frame to another.
+    """The difference of two trajectories' motions from one frame to another.
 
-    The angle comes from the trace, as in the development kit, and the matrices are not made
-    orthonormal: KITTI's files have seven digits, which shows in angles of a twentieth of a degree.
+    It is `inverse(base's motion) @ other's motion`. The angle comes from the trace, as in the
+    development kit, and the matrices are not made orthonormal. KITTI's files have seven digits, so
+    at a twentieth of a degree it shows in the fourth digit after the point which of the two is the
+    base. The development kit takes the prediction, Sturm et al. (equation 1) take the truth.
 
     Args:
-        predicted: `world_T_camera` [N, 4, 4].
-        truth: `world_T_camera` [N, 4, 4].
+        base: `world_T_camera` [N, 4, 4].
+        other: `world_T_camera` [N, 4, 4].
         first: [S] frames, known in both.
         last: [S] frames, known in both.
 
     Returns:
         translation [S] in the trajectories' unit and rotation [S] in radians.
     """
-    # last_T_last: where the predicted motion ends, seen from where the true one does.
-    p, t = (np.linalg.solve(poses[first], poses[last]) for poses in (predicted, truth))
-    error = np.linalg.solve(p, t)
+    motion = [np.linalg.solve(poses[first], poses[last]) for poses in (base, other)]
+    error = np.linalg.solve(*motion)
     cosine = (np.trace(error[:, :3, :3], axis1=1, axis2=2) - 1) / 2
     return np.linalg.norm(error[:, :3, 3], axis=1), np.arccos(np.clip(cosine, -1, 1))
