@@ -13,7 +13,7 @@ COMMANDS = {
     "train": "train from a config file; the same command resumes",
     "evaluate": "depth metrics of a checkpoint at a list of resolutions",
     "predict": "depth of images, folders and videos, as pictures, numbers and point clouds",
-    "odometry": "how well a checkpoint's pose network follows the camera",
+    "odometry": "how well a pose network, or any trajectory file, follows the camera",
     "convert": "published PyTorch weights to a checkpoint, and back",
     "export": "the depth network as one StableHLO or ONNX file",
 }

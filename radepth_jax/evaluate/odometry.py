@@ -4,10 +4,14 @@ This runs on the host in float64, because positions reach kilometres. A trajecto
 `world_T_camera` [N, 4, 4].
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
+
+from radepth_jax.evaluate.alignment import ALIGNMENTS
+from radepth_jax.evaluate.kitti_odometry_errors import AlignedErrors, aligned_errors
 
 SNIPPET = 5  # frames (Zhou et al., CVPR 2017)
 
@@ -29,8 +33,17 @@ class Score:
     length: float
     snippet_ate: np.ndarray
     snippet_rmse: np.ndarray
-    trajectory_ate: float
-    scale: float
+    aligned: Mapping[str, AlignedErrors]
+
+    @property
+    def trajectory_ate(self) -> float:
+        """Metres, the root mean square error of all positions after a similarity alignment."""
+        return self.aligned["7dof"].ate
+
+    @property
+    def scale(self) -> float:
+        """Metres per unit of the predicted trajectory, from that alignment."""
+        return self.aligned["7dof"].scale
 
 
 def motions(axisangle: np.ndarray, translation: np.ndarray) -> np.ndarray:
@@ -99,7 +112,8 @@ def snippet_errors(
     """
     count = max(len(truth) - length + 1, 0)
     windows = np.arange(count)[:, None] + np.arange(length)
-    windows = windows[np.isfinite(truth).all(axis=(1, 2))[windows].all(axis=1)]
+    known = np.isfinite(predicted).all(axis=(1, 2)) & np.isfinite(truth).all(axis=(1, 2))
+    windows = windows[known[windows].all(axis=1)]
     p, t = (
         (invert(poses[windows[:, :1]]) @ poses[windows])[..., :3, 3] for poses in (predicted, truth)
     )
@@ -143,20 +157,14 @@ def score(predicted: np.ndarray, truth: np.ndarray) -> Score:
         truth: `world_T_camera` [N, 4, 4] in metres. A frame without a pose has NaN.
     """
     ate, rmse = snippet_errors(predicted, truth)
-    known = np.isfinite(truth).all(axis=(1, 2))
-    p, t = predicted[known, :3, 3], truth[known, :3, 3]
-    scale = trajectory_ate = float("nan")
-    if len(t) > 1:
-        scale, R, offset = umeyama(p, t)
-        aligned = scale * p @ R.T + offset
-        trajectory_ate = float(np.sqrt(np.mean(np.sum((aligned - t) ** 2, axis=1))))
+    known = np.isfinite(predicted).all(axis=(1, 2)) & np.isfinite(truth).all(axis=(1, 2))
+    t = truth[known, :3, 3]
     return Score(
         frames=len(t),
         length=float(np.linalg.norm(np.diff(t, axis=0), axis=1).sum()),
         snippet_ate=ate,
         snippet_rmse=rmse,
-        trajectory_ate=trajectory_ate,
-        scale=scale,
+        aligned={name: aligned_errors(predicted, truth, name) for name in ALIGNMENTS},
     )
 
 

@@ -1,4 +1,4 @@
-"""What `radepth odometry` prints and writes: the table, and trajectories for `evo`."""
+"""What `radepth odometry` prints and writes: its tables."""
 
 import csv
 import json
@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.spatial.transform import Rotation
 
 from radepth_jax.evaluate.odometry import SNIPPET, Score
 
@@ -23,7 +22,13 @@ COLUMNS = (
     "snippet_ate_std",
     "snippet_rmse",
     "trajectory_ate",
+    "alignment",
     "scale",
+    "segments",
+    "t_rel",
+    "r_rel",
+    "rpe_translation",
+    "rpe_rotation",
 )
 
 
@@ -43,6 +48,11 @@ class Row:
         trajectory_ate: the root mean square error after a similarity alignment. For "all" it is the
             mean over recordings.
         scale: metres per unit of the prediction.
+        segments: of 100 to 800 metres (`kitti_odometry_errors.segments`).
+        t_rel: percent, mean over them.
+        r_rel: degrees per 100 metres, mean over them.
+        rpe_translation: mean over every two consecutive frames.
+        rpe_rotation: degrees, mean over every two consecutive frames.
     """
 
     model: str
@@ -54,7 +64,13 @@ class Row:
     snippet_ate_std: float | None
     snippet_rmse: float | None
     trajectory_ate: float | None
+    alignment: str
     scale: float | None
+    segments: int
+    t_rel: float | None
+    r_rel: float | None
+    rpe_translation: float | None
+    rpe_rotation: float | None
 
 
 def make_rows(model: str, scores: Mapping[str, Score]) -> list[Row]:
@@ -64,15 +80,17 @@ def make_rows(model: str, scores: Mapping[str, Score]) -> list[Row]:
         model: what predicted the trajectories.
         scores: the scores by the recording's name.
     """
-    rows = [_row(model, name, [score]) for name, score in scores.items()]
-    return rows + ([_row(model, "all", list(scores.values()))] if len(rows) > 1 else [])
+    rows = [_row(model, name, [score], alignment) for name, score in scores.items()]
+    return rows + ([_row(model, "all", list(scores.values()), alignment)] if len(rows) > 1 else [])
 
 
-def _row(model: str, sequence: str, scores: list[Score]) -> Row:
+def _row(model: str, sequence: str, scores: list[Score], alignment: str) -> Row:
     ate = np.concatenate([score.snippet_ate for score in scores])
     rmse = np.concatenate([score.snippet_rmse for score in scores])
-    aligned = [s.trajectory_ate for s in scores if np.isfinite(s.trajectory_ate)]
+    errors = [score.aligned[alignment] for score in scores]
+    aligned = [own.ate for own in errors if np.isfinite(own.ate)]
     single = len(scores) == 1 and bool(aligned)
+    segments = np.concatenate([own.segment_translation for own in errors])
     return Row(
         model=model,
         sequence=sequence,
@@ -83,7 +101,13 @@ def _row(model: str, sequence: str, scores: list[Score]) -> Row:
         snippet_ate_std=float(ate.std()) if len(ate) else None,
         snippet_rmse=float(rmse.mean()) if len(ate) else None,
         trajectory_ate=float(np.mean(aligned)) if aligned else None,
-        scale=scores[0].scale if single else None,
+        alignment=alignment,
+        scale=errors[0].scale if single else None,
+        segments=len(segments),
+        t_rel=_mean([100 * segments]),
+        r_rel=_mean([100 * np.degrees(own.segment_rotation) for own in errors]),
+        rpe_translation=_mean([own.pair_translation for own in errors]),
+        rpe_rotation=_mean([np.degrees(own.pair_rotation) for own in errors]),
     )
 
 
@@ -104,13 +128,44 @@ def print_table(rows: list[Row], title: str) -> None:
             str(row.frames),
             f"{row.length:.1f}",
             snippet,
-            *(
-                "-" if value is None else f"{value:.{digits}f}"
-                for value, digits in ((row.snippet_rmse, 4), (row.trajectory_ate, 3))
-            ),
+            _number(row.snippet_rmse, 4),
             end_section=row.sequence == "all",
         )
-    Console(width=120).print(table)
+    return table
+
+
+def _trajectory_table(rows: list[Row]) -> Table:
+    table = _table(
+        "whole trajectories, aligned", "align", "scale", "t_rel\n(%)", "r_rel\n(°/100 m)",
+        "ATE\n(m)", "RPE\n(m)", "RPE\n(°)",
+    )  # fmt: skip
+    for row in rows:
+        table.add_row(
+            row.model,
+            row.sequence,
+            row.alignment,
+            _number(row.scale, 4),
+            _number(row.t_rel, 3),
+            _number(row.r_rel, 4),
+            _number(row.trajectory_ate, 3),
+            _number(row.rpe_translation, 4),
+            _number(row.rpe_rotation, 4),
+            end_section=row.sequence == "all",
+        )
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title)
+    for name in ("model", "sequence"):
+        table.add_column(name, overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def write_rows(rows: list[Row], folder: Path) -> list[Path]:
