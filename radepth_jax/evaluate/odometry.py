@@ -1,7 +1,6 @@
-"""Camera trajectories: they are chained from motions, aligned, and compared with the truth.
+"""Camera trajectories: chained from motions, aligned and compared with the truth.
 
-This runs on the host in float64, because positions reach kilometres. A trajectory is
-`world_T_camera` [N, 4, 4].
+On the host in float64: positions reach kilometres. A trajectory is `world_T_camera` [N, 4, 4].
 """
 
 from collections.abc import Mapping
@@ -18,15 +17,14 @@ SNIPPET = 5  # frames (Zhou et al., CVPR 2017)
 
 @dataclass(frozen=True)
 class Score:
-    """One trajectory compared with the truth. A number that needs more frames is NaN.
+    """One trajectory compared with the truth; NaN where there are too few frames for a number.
 
     Attributes:
-        frames: how many frames were compared.
-        length: how many metres the true camera travelled.
-        snippet_ate: [S] metres, the error of every snippet of consecutive frames, as published.
-        snippet_rmse: [S] metres, the root mean square error of the same positions.
-        trajectory_ate: metres, the root mean square error of all positions after `umeyama`.
-        scale: metres per unit of the predicted trajectory, from that alignment.
+        frames: how many were compared.
+        length: metres travelled, of the truth.
+        snippet_ate: metres [S], of every snippet of consecutive frames, as published.
+        snippet_rmse: metres [S], the root mean square error of the same positions.
+        aligned: the errors of the whole trajectory, by the name of the alignment before them.
     """
 
     frames: int
@@ -47,11 +45,11 @@ class Score:
 
 
 def motions(axisangle: np.ndarray, translation: np.ndarray) -> np.ndarray:
-    """The rigid transforms of a pose network's outputs, orthonormal in float64.
+    """Rigid transforms of a pose network's answers, orthonormal in float64.
 
     Args:
-        axisangle: [N, 3], in radians.
-        translation: [N, 3], in the network's unit.
+        axisangle: [N, 3] radians.
+        translation: [N, 3].
 
     Returns:
         `later_T_earlier` [N, 4, 4].
@@ -64,15 +62,15 @@ def motions(axisangle: np.ndarray, translation: np.ndarray) -> np.ndarray:
 
 
 def chain(later_T_earlier: np.ndarray) -> np.ndarray:
-    """The trajectory that these motions make. The world is the first camera.
+    """The trajectory that makes these motions; the world is the first camera.
 
     `world_T_next = world_T_this @ inverse(next_T_this)`.
 
     Args:
-        later_T_earlier: [N, 4, 4], the rigid motions between consecutive frames.
+        later_T_earlier: [N, 4, 4] rigid motions between consecutive frames.
 
     Returns:
-        `world_T_camera` [N + 1, 4, 4]. The first one is the identity.
+        `world_T_camera` [N + 1, 4, 4], the first of them the identity.
     """
     world_T_camera = [np.eye(4)]
     for next_T_this in later_T_earlier:
@@ -81,7 +79,7 @@ def chain(later_T_earlier: np.ndarray) -> np.ndarray:
 
 
 def invert(transforms: np.ndarray) -> np.ndarray:
-    """The `src_T_dst` of rigid `dst_T_src` [..., 4, 4], in float64."""
+    """`src_T_dst` of rigid `dst_T_src` [..., 4, 4], in float64."""
     rotation = np.swapaxes(transforms[..., :3, :3], -1, -2)
     inverse = np.zeros_like(transforms, float)
     inverse[..., :3, :3] = rotation
@@ -95,20 +93,18 @@ def snippet_errors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The errors of every snippet of `length` consecutive frames that has poses throughout.
 
-    Positions are relative to the snippet's first frame. The predicted ones are scaled by
+    Positions are relative to the snippet's first frame; the predicted ones are scaled by
     `sum(truth * predicted) / sum(predicted^2)`. The published evaluation (Zhou et al., CVPR 2017,
     and all that follow it) calls `sqrt(sum of squared errors) / length` the absolute trajectory
-    error. It is smaller by `sqrt(length)` than the root mean square error, which is returned beside
-    it.
+    error: smaller by `sqrt(length)` than the root mean square error, which is returned beside it.
 
     Args:
-        predicted: `world_T_camera` [N, 4, 4], up to scale.
-        truth: `world_T_camera` [N, 4, 4] in metres. A frame without a pose has NaN.
-        length: how many frames a snippet has.
+        predicted: `world_T_camera` [N, 4, 4], up to scale; NaN where a frame has none.
+        truth: `world_T_camera` [N, 4, 4] metres; NaN where a frame has none.
+        length: frames of a snippet.
 
     Returns:
-        The ATE [S] as published and the RMSE [S], in metres. S is N - length + 1 if no pose is
-        missing.
+        ATE [S] as published and RMSE [S], metres; S = N - length + 1 where no pose is missing.
     """
     count = max(len(truth) - length + 1, 0)
     windows = np.arange(count)[:, None] + np.arange(length)
@@ -118,43 +114,19 @@ def snippet_errors(
         (invert(poses[windows[:, :1]]) @ poses[windows])[..., :3, 3] for poses in (predicted, truth)
     )
     squared = np.sum(p**2, axis=(1, 2))
-    # A camera that never moved has no scale, so any scale will do.
+    # A camera that never moved has no scale; any will do.
     scale = np.sum(t * p, axis=(1, 2)) / np.where(squared > 0, squared, 1)
     error = np.sqrt(np.sum((t - scale[:, None, None] * p) ** 2, axis=(1, 2)))
     return error / length, error / np.sqrt(length)
-
-
-def umeyama(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """The similarity that brings points closest to other points: `target ~ scale R source + t`.
-
-    Umeyama, "Least-squares estimation of transformation parameters between two point patterns",
-    PAMI 1991, equations 40-42.
-
-    Args:
-        source: the points [N, 3] that are moved.
-        target: the points [N, 3] that they are moved to.
-
-    Returns:
-        scale >= 0 (0 if all source points are the same), R [3, 3] and t [3].
-    """
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
-    centred = source - source_mean
-    variance = np.mean(np.sum(centred**2, axis=1))
-    if variance == 0:
-        return 0.0, np.eye(3), target_mean
-    U, singular, Vt = np.linalg.svd((target - target_mean).T @ centred / len(source))
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(U) * np.linalg.det(Vt))])
-    R = (U * signs) @ Vt
-    scale = float(singular @ signs / variance)
-    return scale, R, target_mean - scale * R @ source_mean
 
 
 def score(predicted: np.ndarray, truth: np.ndarray) -> Score:
     """Compare a trajectory with the truth.
 
     Args:
-        predicted: `world_T_camera` [N, 4, 4], in any world and at any scale.
-        truth: `world_T_camera` [N, 4, 4] in metres. A frame without a pose has NaN.
+        predicted: `world_T_camera` [N, 4, 4], in any world and at any scale; NaN where a frame
+            has none.
+        truth: `world_T_camera` [N, 4, 4] metres; NaN where a frame has none.
     """
     ate, rmse = snippet_errors(predicted, truth)
     known = np.isfinite(predicted).all(axis=(1, 2)) & np.isfinite(truth).all(axis=(1, 2))
@@ -169,14 +141,14 @@ def score(predicted: np.ndarray, truth: np.ndarray) -> Score:
 
 
 def straight_ahead(frames: int) -> np.ndarray:
-    """A yardstick of constant speed along the optical axis: `world_T_camera` [frames, 4, 4]."""
+    """A yardstick: constant speed along the optical axis. `world_T_camera` [frames, 4, 4]."""
     world_T_camera = np.tile(np.eye(4), (frames, 1, 1))
     world_T_camera[:, 2, 3] = np.arange(frames)
     return world_T_camera
 
 
 def standing_still(frames: int) -> np.ndarray:
-    """A yardstick without any motion: `world_T_camera` [frames, 4, 4]."""
+    """A yardstick: no motion at all. `world_T_camera` [frames, 4, 4]."""
     return np.tile(np.eye(4), (frames, 1, 1))
 
 

@@ -34,19 +34,20 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. Lengths and errors are in metres. None means that there is no number.
+    """One line of the table; lengths and errors in metres, None where there is no such number.
 
     Attributes:
         model: what predicted the trajectory.
         sequence: the recording, or "all".
-        frames: how many frames were compared.
-        length: how far the camera travelled.
-        snippets: how many snippets of `SNIPPET` frames there are.
-        snippet_ate: the mean error of the snippets, as published (`odometry.snippet_errors`).
-        snippet_ate_std: the standard deviation of that error.
-        snippet_rmse: the mean over snippets of the root mean square error.
-        trajectory_ate: the root mean square error after a similarity alignment. For "all" it is the
-            mean over recordings.
+        frames: how many were compared.
+        length: travelled.
+        snippets: of `SNIPPET` frames.
+        snippet_ate: mean over them, as published (`odometry.snippet_errors`).
+        snippet_ate_std: standard deviation over them.
+        snippet_rmse: mean over them of the root mean square error.
+        trajectory_ate: root mean square error of all positions after the alignment; of "all", the
+            mean.
+        alignment: a name in `alignment.ALIGNMENTS`, for this and what follows.
         scale: metres per unit of the prediction.
         segments: of 100 to 800 metres (`kitti_odometry_errors.segments`).
         t_rel: percent, mean over them.
@@ -73,12 +74,13 @@ class Row:
     rpe_rotation: float | None
 
 
-def make_rows(model: str, scores: Mapping[str, Score]) -> list[Row]:
-    """A row for each recording, and one called "all" if there are several.
+def make_rows(model: str, scores: Mapping[str, Score], alignment: str = "7dof") -> list[Row]:
+    """A row per recording, and "all" where there are several.
 
     Args:
         model: what predicted the trajectories.
-        scores: the scores by the recording's name.
+        scores: by the recording's name.
+        alignment: a name in `alignment.ALIGNMENTS`.
     """
     rows = [_row(model, name, [score], alignment) for name, score in scores.items()]
     return rows + ([_row(model, "all", list(scores.values()), alignment)] if len(rows) > 1 else [])
@@ -111,13 +113,29 @@ def _row(model: str, sequence: str, scores: list[Score], alignment: str) -> Row:
     )
 
 
-def print_table(rows: list[Row], title: str) -> None:
-    """Print the rows as the field prints them. Lengths and errors are in metres."""
-    table = Table(title=title)
-    for name in ("model", "sequence"):
-        table.add_column(name)
-    for name in ("frames", "length", f"{SNIPPET}-frame ATE", "snippet RMSE", "trajectory ATE"):
-        table.add_column(name, justify="right")
+def _mean(parts: list[np.ndarray]) -> float | None:
+    values = np.concatenate(parts)
+    return float(values.mean()) if len(values) else None
+
+
+def print_tables(rows: list[Row], title: str) -> None:
+    """Print the rows as the field prints them.
+
+    The first table has the errors of snippets, which have an alignment each, the second those of
+    whole trajectories.
+    """
+    console = Console(width=120)
+    seen: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        seen.setdefault((row.model, row.sequence), row)
+    console.print(_snippet_table(list(seen.values()), title))
+    console.print(_trajectory_table(rows))
+    if any(row.t_rel is None for row in rows):
+        print("t_rel and r_rel are not available where no more than 100 m can be judged")
+
+
+def _snippet_table(rows: list[Row], title: str) -> Table:
+    table = _table(title, "frames", "length", f"{SNIPPET}-frame ATE", "snippet RMSE")
     for row in rows:
         snippet = "-"
         if row.snippet_ate is not None:
@@ -169,7 +187,7 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def write_rows(rows: list[Row], folder: Path) -> list[Path]:
-    """Write `odometry.csv` and `odometry.json`, and return their paths."""
+    """Write `odometry.csv` and `odometry.json`; returns their paths."""
     records = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
     paths = [folder / "odometry.csv", folder / "odometry.json"]
     with paths[0].open("w", newline="") as file:
@@ -178,52 +196,3 @@ def write_rows(rows: list[Row], folder: Path) -> list[Path]:
         writer.writerows(records)
     paths[1].write_text(json.dumps(records, indent=1) + "\n")
     return paths
-
-
-def write_kitti(path: Path, world_T_camera: np.ndarray) -> None:
-    """Write a trajectory [N, 4, 4] in KITTI's format: its first three rows, 12 numbers a line."""
-    np.savetxt(path, world_T_camera[:, :3].reshape(-1, 12), fmt="%.9e")
-
-
-def write_tum(path: Path, times: np.ndarray, world_T_camera: np.ndarray) -> None:
-    """Write a trajectory in the format of TUM RGB-D: `timestamp tx ty tz qx qy qz qw`.
-
-    Args:
-        path: the file.
-        times: [N] seconds.
-        world_T_camera: [N, 4, 4].
-    """
-    quaternions = Rotation.from_matrix(world_T_camera[:, :3, :3]).as_quat(canonical=True)
-    columns = np.column_stack([times, world_T_camera[:, :3, 3], quaternions])
-    np.savetxt(path, columns, fmt=["%.6f"] + 7 * ["%.9e"])
-
-
-def write_trajectories(
-    folder: Path, name: str, predicted: np.ndarray, truth: np.ndarray, times: np.ndarray
-) -> list[Path]:
-    """Write a trajectory and the truth in both formats: `NAME_kitti.txt`, `NAME_truth_tum.txt`.
-
-    If frames lack a true pose, the truth is written in TUM's format only, because KITTI's has a
-    line for every frame.
-
-    Args:
-        folder: where the files go.
-        name: the recording's name.
-        predicted: `world_T_camera` [N, 4, 4], as chained, in the network's unit.
-        truth: `world_T_camera` [N, 4, 4] in metres. NaN means unknown.
-        times: [N] seconds.
-
-    Returns:
-        The files' paths.
-    """
-    known = np.isfinite(truth).all(axis=(1, 2))
-    kitti, tum = folder / f"{name}_kitti.txt", folder / f"{name}_tum.txt"
-    write_kitti(kitti, predicted)
-    write_tum(tum, times, predicted)
-    true_kitti, true_tum = folder / f"{name}_truth_kitti.txt", folder / f"{name}_truth_tum.txt"
-    write_tum(true_tum, times[known], truth[known])
-    if not known.all():
-        true_kitti.unlink(missing_ok=True)  # of an earlier run
-        return [kitti, tum, true_tum]
-    write_kitti(true_kitti, truth)
-    return [kitti, tum, true_tum, true_kitti]
