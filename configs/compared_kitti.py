@@ -12,7 +12,7 @@ Expected (published, not yet measured here): AbsRel at 640x192 .115 (Monodepth2)
 
 from ml_collections import ConfigDict
 
-from radepth_jax.train.config import default_config
+from radepth_jax.runs.config import default_config
 
 
 def get_config(model: str = "monodepth2") -> ConfigDict:

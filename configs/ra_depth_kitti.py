@@ -10,7 +10,7 @@ from 416x128 to 1024x320.
 
 from ml_collections import ConfigDict
 
-from radepth_jax.train.config import default_config
+from radepth_jax.runs.config import default_config
 
 
 def get_config() -> ConfigDict:

@@ -13,7 +13,7 @@ the same network without AS-Aug and consistency 0.210 and 0.386; the row prior 0
 from ml_collections import ConfigDict
 
 from radepth_jax.models import presets
-from radepth_jax.train.config import default_config
+from radepth_jax.runs.config import default_config
 
 
 def get_config(variant: str = "full") -> ConfigDict:

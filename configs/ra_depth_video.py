@@ -15,7 +15,7 @@ Set `config.views.resolution` near your footage's shape, at about half its size,
 from ml_collections import ConfigDict
 
 from radepth_jax.models import presets
-from radepth_jax.train.config import default_config
+from radepth_jax.runs.config import default_config
 
 
 def get_config(variant: str = "full") -> ConfigDict:

@@ -136,7 +136,7 @@ def configure(model: str, resolution: str, batch: int, dtype: str):
     from radepth_jax.cli.cache import use_compilation_cache
     from radepth_jax.cli.memory import keep_freed_memory
     from radepth_jax.models import presets
-    from radepth_jax.train.config import default_config, parse_resolution
+    from radepth_jax.runs.config import default_config, parse_resolution
 
     keep_freed_memory()
     use_compilation_cache()
@@ -158,7 +158,7 @@ def measure_training(
     from radepth_jax.cli.memory import hold_fragments
     from radepth_jax.data import TrainingSource, device_prefetch, make_loader, open_dataset, prepare
     from radepth_jax.devices import place_batch, replicate
-    from radepth_jax.train.state import init_state
+    from radepth_jax.runs.state import init_state
     from radepth_jax.train.step import make_train_step, pmap_step
 
     config = configure(model, resolution, batch, dtype)
@@ -209,7 +209,7 @@ def measure_inference(*, model: str, resolution: str, batch: int, dtype: str, st
     import numpy as np
 
     from radepth_jax import models
-    from radepth_jax.train.state import init_state, variables_of
+    from radepth_jax.runs.state import init_state, variables_of
 
     config = configure(model, resolution, batch, dtype)
     networks = models.build(config.model)

@@ -152,9 +152,9 @@ def jax_side(way: str, resolution: str, batch: int) -> None:
     from radepth_jax.cli.cache import use_compilation_cache
     from radepth_jax.devices import place_batch, replicate
     from radepth_jax.interop.torch_keys import torch_from_variables
-    from radepth_jax.train.config import default_config, parse_resolution
+    from radepth_jax.runs.config import default_config, parse_resolution
+    from radepth_jax.runs.state import init_state, variables_of
     from radepth_jax.train.forward import sample_keys
-    from radepth_jax.train.state import init_state, variables_of
     from radepth_jax.train.step import make_train_step, pmap_step
     from radepth_jax.views import ViewOptions, make_views
 

@@ -23,7 +23,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from radepth_jax import models
 from radepth_jax.interop.torch_layouts import unused_shapes
 from radepth_jax.models import presets
-from radepth_jax.train.config import parse_resolution
+from radepth_jax.runs.config import parse_resolution
 
 TITLES = {
     "ra_depth": "RA-Depth",

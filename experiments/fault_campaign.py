@@ -361,7 +361,7 @@ def same_state(a: Path, b: Path) -> bool:
     import jax
     import numpy as np
 
-    from radepth_jax.train.checkpoint import load_checkpoint
+    from radepth_jax.runs.checkpoint import load_checkpoint
 
     one, other = (jax.tree.leaves(load_checkpoint(run)[0]) for run in (a, b))
     return len(one) == len(other) and all(

@@ -108,7 +108,7 @@ def run(layout: Layout, workdir: Path, views: str, index: int, address: str) -> 
     from radepth_jax.cli.cache import use_compilation_cache
     from radepth_jax.data import TrainingSource, make_loader, open_dataset, prepare
     from radepth_jax.devices import AXIS, by_device, place_batch, replicate
-    from radepth_jax.train.state import init_state
+    from radepth_jax.runs.state import init_state
     from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
 
     use_compilation_cache()
@@ -162,7 +162,7 @@ def make_config(data_dir: Path, views: str):
     from ml_collections import ConfigDict
 
     from radepth_jax.models import presets
-    from radepth_jax.train.config import default_config
+    from radepth_jax.runs.config import default_config
 
     config = default_config()
     model = presets.tiny()

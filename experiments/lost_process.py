@@ -177,7 +177,7 @@ def difference(workdir: Path, name: str) -> float:
     """The largest difference of the final state to the uninterrupted run's."""
     import jax
 
-    from radepth_jax.train.checkpoint import load_checkpoint
+    from radepth_jax.runs.checkpoint import load_checkpoint
 
     states = [load_checkpoint(workdir / run)[0] for run in (name, "reference")]
     assert all(int(state.step) == STEPS for state in states)

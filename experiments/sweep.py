@@ -27,7 +27,7 @@ from radepth_jax.cli.memory import keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import METRICS, Protocol
-from radepth_jax.train.config import parse_resolution
+from radepth_jax.runs.config import parse_resolution
 
 DEPTH_RANGE = (0.1, 100.0)
 

@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 
 from radepth_jax.errors import UserError
 from radepth_jax.models import presets
-from radepth_jax.train.config import default_config
+from radepth_jax.runs.config import default_config
 
 VIEWS = ("high", "middle", "low")
 

@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     options = parser.parse_args(argv)
 
     from radepth_jax.interop.published import checkpoint_from_torch, checkpoint_to_torch
-    from radepth_jax.train.checkpoint import FOLDER
+    from radepth_jax.runs.checkpoint import FOLDER
 
     if options.to:
         for path in checkpoint_to_torch(options.input, options.output, format=options.to):

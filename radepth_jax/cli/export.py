@@ -20,8 +20,8 @@ def main(argv: list[str]) -> None:
 
     from radepth_jax.interop.onnx_file import export_onnx
     from radepth_jax.interop.stablehlo import export_stablehlo
-    from radepth_jax.train.config import parse_resolution
-    from radepth_jax.train.model import load_model
+    from radepth_jax.runs.config import parse_resolution
+    from radepth_jax.runs.saved_model import load_model
 
     model = load_model(options.checkpoint)
     resolution = tuple(model.config.views.resolution)

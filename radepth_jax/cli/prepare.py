@@ -1,6 +1,8 @@
 """`radepth prepare NAME --data_dir DIR [...]`: build a data set, once."""
 
+import argparse
 from pathlib import Path
+from typing import Any
 
 from radepth_jax.cli.parser import Parser
 from radepth_jax.downloads import DOWNLOADS
@@ -9,6 +11,7 @@ from radepth_jax.downloads import DOWNLOADS
 def main(argv: list[str]) -> None:
     """Prepare the data set that the arguments name."""
     parser = Parser("radepth prepare", description=__doc__)
+    comma_list: Any = {"type": _comma_list, "action": _Once}
     names = parser.add_subparsers(dest="family", required=True, metavar="NAME")
 
     kitti = names.add_parser(
@@ -30,7 +33,11 @@ def main(argv: list[str]) -> None:
     for split in ("train", "validation", "test"):
         kitti.add_argument(f"--{split}_list", help="a file of lines DATE/DRIVE FRAME l|r")
         kitti.add_argument(
-            f"--{split}_drives", type=_comma_list, default=(), help="drives: 0005,0019 or folders"
+            f"--{split}_drives",
+            type=_comma_list,
+            action=_Once,
+            default=(),
+            help="drives: 0005,0019 or folders",
         )
 
     improved = names.add_parser(
@@ -69,12 +76,29 @@ def main(argv: list[str]) -> None:
         description=DOWNLOADS["kitti_odometry"],
     )
     odometry.add_argument("--source", required=True, help="the folder of sequences and poses")
-    odometry.add_argument("--sequences", type=_comma_list, default=("09", "10"), help="09,10")
+    odometry.add_argument("--sequences", **comma_list, default=("09", "10"), help="09,10")
 
-    video = names.add_parser("video", help="a video file, or a folder of images in order")
-    video.add_argument("--source", required=True, help="the file or the folder")
-    video.add_argument("--intrinsics", help="fx,fy,cx,cy in pixels of the video")
-    video.add_argument("--fov", type=float, help="or the horizontal field of view in degrees")
+    video = names.add_parser("video", help="videos, or folders of images in order")
+    video.add_argument(
+        "--source",
+        required=True,
+        action="append",
+        help="the file or the folder; several by repeating the option, or a folder of them",
+    )
+    video.add_argument(
+        "--intrinsics",
+        action="append",
+        help="fx,fy,cx,cy in pixels of the video; one for all, or repeated, one for each --source",
+    )
+    video.add_argument(
+        "--fov", type=float, action="append", help="or the horizontal field of view in degrees"
+    )
+    video.add_argument(
+        "--sampling",
+        choices=("length", "even"),
+        default="length",
+        help="train on clips as often as they are long, or evenly",
+    )
     video.add_argument("--stride", type=int, default=1, help="keep every n-th frame")
     video.add_argument(
         "--min_change",
@@ -91,7 +115,11 @@ def main(argv: list[str]) -> None:
     rgbd.add_argument("--intrinsics", help="fx,fy,cx,cy, where there is no camera-intrinsics.txt")
     for split in ("train", "validation", "test"):
         rgbd.add_argument(
-            f"--{split}_sequences", type=_comma_list, default=(), help="folders: seq-01,seq-02"
+            f"--{split}_sequences",
+            type=_comma_list,
+            action=_Once,
+            default=(),
+            help="folders: seq-01,seq-02",
         )
     rgbd.add_argument("--validation_share", type=float, default=0.1, help="of a single folder")
     rgbd.add_argument("--test_share", type=float, default=0.2, help="of a single folder, its end")
@@ -119,6 +147,21 @@ def main(argv: list[str]) -> None:
 
     name = options.pop("family") + config
     prepare(name, data_dir=Path(options.pop("data_dir")), **options)
+
+
+class _Once(argparse.Action):
+    """An error where the option is given again: the earlier values would be forgotten."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) != self.default:
+            parser.error(f"{option_string}: given twice; give all its values at once, by commas")
+        setattr(namespace, self.dest, values)
 
 
 def _comma_list(text: str) -> tuple[str, ...]:

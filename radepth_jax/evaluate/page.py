@@ -58,18 +58,18 @@ def write_page(
     """Write `report.html` into a folder.
 
     It shows a table, curves over resolution, and the images whose predicted depth is in the rows,
-    the worst first, with a slider through the resolutions.
+    with a slider through the resolutions. The worst image comes first.
 
     Args:
         rows: what was measured.
         source: the images that it was measured on.
-        folder: an existing one.
-        about: `dataset`, `split`, `flip`, and the protocol's fields but its scaling.
-        command: that made it, as typed.
-        confidence: of the bootstrap intervals; 0 leaves them out.
+        folder: the folder, which must be there.
+        about: `dataset`, `split`, `flip`, and the protocol's fields except its scaling.
+        command: the command that made the page, as it was typed.
+        confidence: that of the bootstrap intervals. 0 leaves them out.
 
     Returns:
-        The page's path.
+        The path of the page.
     """
     bounds = [intervals(row, confidence) if confidence else {} for row in rows]
     path = Path(folder) / "report.html"
@@ -94,7 +94,7 @@ def write_page(
 
 
 def render_page(**values: Any) -> str:
-    """Fill in `page.html`; all values are escaped, but the scripts and their hashes."""
+    """Fill in `page.html`. All values are escaped, except the scripts and their hashes."""
     package = importlib.resources.files(__package__)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -119,16 +119,16 @@ def _sha256(text: str) -> str:
 def curves(
     rows: Sequence[Row], bounds: Sequence[Mapping[str, tuple[float, float]]]
 ) -> dict[str, Any]:
-    """What the curves are drawn from.
+    """Collect what the curves are drawn from.
 
     Args:
         rows: what was measured.
-        bounds: for each row, a metric's bootstrap interval, if there is one.
+        bounds: for each row, the bootstrap intervals by metric, if there are any.
 
     Returns:
-        `metrics`: name and label of each; `models`: for each label of `rows`, its `points` by
-        width: `width` (None for what has no resolution), `resolution`, and `values`, a metric ->
-        [mean, low, high] or [mean].
+        `metrics`, the name and the label of each, and `models`. A model has a `label` and `points`
+        in the order of their widths. A point has a `width` (None for what has no resolution), a
+        `resolution`, and `values`: by metric, [mean, low, high] or [mean].
     """
     models: dict[str, list[dict[str, Any]]] = {}
     for row, own in zip(rows, bounds, strict=True):

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from radepth_jax.data import EvaluationSource
-from radepth_jax.evaluate.pictures import color_limits, colorize, resized
 from radepth_jax.evaluate.row import Row
 from radepth_jax.evaluate.sheets import cell_means
+from radepth_jax.pictures import color_limits, colorize, resized
 
 WIDTHS = (640, 512, 384, 320, 256, 192, 128)  # the first at which all pictures fit is taken
 MAX_BYTES = 3_000_000  # of all pictures; with plotly.js the page stays under 5 MB
@@ -24,13 +24,14 @@ class DepthMap:
     """One prediction of an image.
 
     Attributes:
-        step: which of the slider's resolutions.
-        resolution: its name.
-        abs_rel: of this image; NaN without ground truth.
-        uri: the picture.
+        step: the index of its resolution on the slider. None if it has no resolution, as that of
+            another program.
+        resolution: the resolution's name.
+        abs_rel: AbsRel of this image, or NaN without ground truth.
+        uri: the picture as a data URI.
     """
 
-    step: int
+    step: int | None
     resolution: str
     abs_rel: float
     uri: str
@@ -41,14 +42,14 @@ class Card:
     """One image of the page.
 
     Attributes:
-        name: of the image.
-        abs_rel: mean over the rows; NaN without ground truth.
-        rank: its place among all images with ground truth, 1 for the worst; 0 without.
+        name: the image's name.
+        abs_rel: its AbsRel, averaged over the rows, or NaN without ground truth.
+        rank: its place among all images with ground truth: 1 is the worst. 0 without ground truth.
         ranked: how many images have ground truth.
-        photo: the image.
-        truth: its ground truth; "" where it has none in range.
-        size: (width, height) of the pictures.
-        models: (name, its depth maps by step), in the rows' order.
+        photo: the image as a data URI.
+        truth: its ground truth as a data URI, or "" if it has none in range.
+        size: the (width, height) of the pictures.
+        models: the name of each model, with its depth maps by step, in the rows' order.
     """
 
     name: str
@@ -62,13 +63,13 @@ class Card:
 
     @property
     def bytes(self) -> int:
-        """Of its pictures, as embedded."""
+        """The size of its pictures as they are embedded."""
         maps = [depth_map for _, maps in self.models for depth_map in maps]
         return len(self.photo) + len(self.truth) + sum(len(one.uri) for one in maps)
 
 
 def pictured_rows(rows: Sequence[Row]) -> list[Row]:
-    """The rows that have depth maps; several scalings of one prediction count once."""
+    """The rows that have depth maps. Scalings of one prediction count once."""
     first: dict[tuple[str, str], Row] = {}
     for row in rows:
         if row.depths:
@@ -82,13 +83,16 @@ def pictured_images(rows: Sequence[Row]) -> list[int]:
 
 
 def steps_of(rows: Sequence[Row]) -> list[tuple[str, int]]:
-    """The (resolution, width) that a slider goes through, small to large, "native" after equals."""
-    known = {row.resolution: row.width or 0 for row in rows}
+    """The (resolution, width) that a slider goes through, from small to large.
+
+    "native" comes after a resolution of the same width.
+    """
+    known = {row.resolution: row.width for row in rows if row.width}
     return sorted(known.items(), key=lambda step: (step[1], step[0] == "native"))
 
 
 def mean_abs_rel(rows: Sequence[Row]) -> np.ndarray:
-    """Each image's AbsRel, averaged over the rows [N]; NaN for images without ground truth."""
+    """Each image's AbsRel [N], averaged over the rows. NaN for images without ground truth."""
     each = [np.where(row.counted, row.per_image["abs_rel"], np.nan) for row in rows]
     return np.mean(each, axis=0)
 
@@ -96,15 +100,16 @@ def mean_abs_rel(rows: Sequence[Row]) -> np.ndarray:
 def make_cards(
     rows: Sequence[Row], source: EvaluationSource, *, max_bytes: int = MAX_BYTES
 ) -> list[Card]:
-    """The images whose depth is in all rows, the worst (by `mean_abs_rel`) first.
+    """Make cards of the images whose depth is in all rows, with the worst first.
 
-    Pictures are made as wide as `max_bytes` for all of them allows, and never wider than the image.
-    If not even the narrowest fit, the last images are left out.
+    The worst is that of the largest `mean_abs_rel`. Pictures are made as wide as `max_bytes` for
+    all of them allows, and never wider than the image. If not even the narrowest pictures fit, the
+    last images are left out.
 
     Args:
-        rows: of `pictured_rows`.
+        rows: what `pictured_rows` returned.
         source: the images.
-        max_bytes: of all pictures, as embedded.
+        max_bytes: the size of all pictures, as they are embedded.
     """
     images = pictured_images(rows)
     if not images:
@@ -143,7 +148,7 @@ def _card(
     models: dict[str, list[DepthMap]] = {}
     for row, values in zip(rows, inverse, strict=True):
         depth_map = DepthMap(
-            step=steps[row.resolution],
+            step=steps.get(row.resolution),
             resolution=row.resolution,
             abs_rel=float(row.per_image["abs_rel"][image]) if row.counted[image] else np.nan,
             uri=_uri(resized(colorize(values, limits=limits), size)),
@@ -157,7 +162,9 @@ def _card(
         photo=_uri(resized(photo, size)),
         truth=_uri(_truth_picture(truth, size, limits)) if scaled else "",
         size=(size[1], size[0]),
-        models=[(name, sorted(maps, key=lambda one: one.step)) for name, maps in models.items()],
+        models=[
+            (name, sorted(maps, key=lambda one: one.step or 0)) for name, maps in models.items()
+        ],
     )
     # Comparisons with NaN are false: images without ground truth do not count.
     return replace(card, rank=1 + int((errors > errors[image]).sum())) if scaled else card

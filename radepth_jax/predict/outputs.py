@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from radepth_jax.evaluate.pictures import colorize, to_uint8
 from radepth_jax.files import whole
+from radepth_jax.pictures import colorize, to_uint8
 
 SUFFIXES = {
     "color": "_color.png",
@@ -18,17 +18,23 @@ PNG_LEVELS = 256  # a metre (or unit) in the 16-bit PNG, as in KITTI's depth map
 PNG_LARGEST = 65535 / PNG_LEVELS
 
 
-def write_color(path: Path, depth: np.ndarray, limits: tuple[float, float] | None = None) -> None:
-    """Inverse depth in magma, near bright.
+def write_color(
+    path: Path,
+    depth: np.ndarray,
+    limits: tuple[float, float] | None = None,
+    colors: str = "magma",
+) -> None:
+    """Inverse depth in colours, near bright in magma.
 
     Args:
         path: of the PNG.
         depth: [H, W].
         limits: the inverse depths that are darkest and brightest; by default the least and the
             95th percentile of this map.
+        colors: of `pictures.color_names`.
     """
     with whole(path) as part:
-        PIL.Image.fromarray(colorize(1 / depth, limits=limits)).save(part, "PNG")
+        PIL.Image.fromarray(colorize(1 / depth, limits=limits, colors=colors)).save(part, "PNG")
 
 
 def write_png(path: Path, depth: np.ndarray) -> float:

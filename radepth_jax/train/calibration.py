@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from radepth_jax.data import TrainingSource
-from radepth_jax.predict.disparity import Resolution, network_input
+from radepth_jax.inference.disparity import Resolution, network_input
 
 NUMBER = 16
 

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from radepth_jax.geometry import se3
 from radepth_jax.losses import objective
 from radepth_jax.models import Networks
-from radepth_jax.train.config import loss_options
+from radepth_jax.runs.config import loss_options
 from radepth_jax.views import ViewOptions, make_views, network_image
 
 

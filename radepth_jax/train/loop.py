@@ -27,22 +27,24 @@ from radepth_jax.evaluate.evaluator import Row, evaluate
 from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.processes import check_same, gather
-from radepth_jax.train.calibration import calibration_images
-from radepth_jax.train.checkpoint import Checkpoints, load_checkpoint
-from radepth_jax.train.config import check_batch_size, check_config, to_json
-from radepth_jax.train.metric_log import MetricLog
-from radepth_jax.train.monitor import Monitor
-from radepth_jax.train.pictures import make_forward, training_picture
-from radepth_jax.train.preemption import Preemption
-from radepth_jax.train.progress import Progress
-from radepth_jax.train.state import (
+from radepth_jax.runs.checkpoint import Checkpoints
+from radepth_jax.runs.config import check_batch_size, check_config, to_json
+from radepth_jax.runs.state import (
     TrainState,
     create_state,
     init_state,
     make_optimizer,
     variables_of,
 )
+from radepth_jax.train.calibration import calibration_images
+from radepth_jax.train.metric_log import MetricLog
+from radepth_jax.train.monitor import Monitor
+from radepth_jax.train.preemption import Preemption
+from radepth_jax.train.preview import make_forward, training_picture
+from radepth_jax.train.progress import Progress
 from radepth_jax.train.step import make_train_step, pmap_step
+
+_OF_THE_HOST = ("data.data_dir", "data.workers")
 
 
 def train(
@@ -227,14 +229,14 @@ def _first_state(
     if checkpoints.latest_step is not None:
         state, saved, _ = checkpoints.restore()
         _check_same_model(saved, config, "in this --workdir", "use another --workdir")
-        _say(f"continuing from step {int(state.step)} of {total_steps}")
+        _say(f"continuing from step {int(state.step)} of {total_steps}{_changes(saved, config)}")
         return state
     optimizer = make_optimizer(config.optimizer, total_steps)
     pretrained = config.pretrained
     if pretrained.checkpoint:
-        state, saved = load_checkpoint(pretrained.checkpoint)
-        _check_same_model(saved, config, "config.pretrained.checkpoint", "name another one")
-        return create_state(variables_of(state), optimizer)
+        model = load_model(pretrained.checkpoint)
+        _check_same_model(model.config, config, "config.pretrained.checkpoint", "name another one")
+        return create_state(model.variables, optimizer)
     state = init_state(config, total_steps)
     if pretrained.depth_encoder or pretrained.pose_encoder:
         variables = load_imagenet(
@@ -246,6 +248,17 @@ def _first_state(
         )
         state = create_state(variables, optimizer)
     return state
+
+
+def _changes(saved: ConfigDict, given: ConfigDict) -> str:
+    """What a run goes on with that it was not begun with, to end a line with."""
+    before, now = (flatten_dict(to_json(c), sep=".") for c in (saved, given))
+    changed = [
+        f"{field} {now[field]} (was {before[field]})"
+        for field in now
+        if field in before and now[field] != before[field] and field not in _OF_THE_HOST
+    ]
+    return f", with other settings than before: {', '.join(changed)}" if changed else ""
 
 
 def _check_same_model(saved: ConfigDict, given: ConfigDict, where: str, remedy: str) -> None:

@@ -13,8 +13,8 @@ from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.devices import AXIS
+from radepth_jax.runs.state import TrainState, make_optimizer, make_schedule
 from radepth_jax.train.forward import compute_loss
-from radepth_jax.train.state import TrainState, make_optimizer, make_schedule
 
 StepFn = Callable[[TrainState, dict, int], tuple[TrainState, dict]]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from radepth_jax.interop.stablehlo import load_stablehlo
-from radepth_jax.train.model import save_model, store_metric_scale
-from radepth_jax.train.state import init_state, variables_of
+from radepth_jax.runs.saved_model import save_model, store_metric_scale
+from radepth_jax.runs.state import init_state, variables_of
 
 NEEDS_ONNX = "needs the onnx extra: pip install 'radepth-jax[onnx]'"
 

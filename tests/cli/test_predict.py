@@ -12,8 +12,8 @@ from PIL import Image
 from radepth_jax.predict import load
 from radepth_jax.predict.film import Footage, filming
 from radepth_jax.predict.predictor import predict_depth
-from radepth_jax.train.model import save_model, store_metric_scale
-from radepth_jax.train.state import init_state, variables_of
+from radepth_jax.runs.saved_model import save_model, store_metric_scale
+from radepth_jax.runs.state import init_state, variables_of
 
 
 @pytest.fixture

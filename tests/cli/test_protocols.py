@@ -10,8 +10,8 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from radepth_jax.train.model import save_model
-from radepth_jax.train.state import init_state, variables_of
+from radepth_jax.runs.saved_model import save_model
+from radepth_jax.runs.state import init_state, variables_of
 
 RANDOM = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics
-from radepth_jax.predict.disparity import network_input
+from radepth_jax.inference.disparity import network_input
 
 EIGEN = Protocol(min_depth=1e-3, max_depth=80.0, crop="garg")
 

@@ -154,6 +154,17 @@ def test_depth_maps_are_by_resolution_and_the_worst_image_is_first(page):
     assert all(attributes["alt"] for attributes, _ in page.all("img"))
 
 
+def test_depth_maps_of_another_program_are_always_shown(source, tmp_path):
+    rows = [row("one", r, source) for r in ("64x32", "96x32")] + [row("other", "as given", source)]
+    page = Page(write(rows, source, tmp_path).read_text("utf-8"))
+    assert json.loads(page.all("script", id="steps-data")[0][1]) == ["64x32", "96x32"]
+    figures = {text: a for a, text in page.all("figure")}
+    assert figures["other, as given: AbsRel 0.400"] == {}
+    alone = Page(write(rows[2:], source, tmp_path).read_text("utf-8"))
+    assert not alone.all("input")
+    assert "other, as given: AbsRel 0.400" in [text for _, text in alone.all("figure")]
+
+
 def test_without_pictures_there_is_no_slider(source, tmp_path):
     page = Page(
         write([row("one", "64x32", source, depths=())], source, tmp_path).read_text("utf-8")

@@ -11,8 +11,8 @@ from radepth_jax import models
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.models import presets
-from radepth_jax.train.checkpoint import FOLDER
-from radepth_jax.train.config import check_config
+from radepth_jax.runs.checkpoint import FOLDER
+from radepth_jax.runs.config import check_config
 
 FOLDER_OF_SCRIPTS = Path(__file__).parents[2] / "experiments"
 

@@ -15,8 +15,8 @@ from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.interop.onnx_file import export_onnx
 from radepth_jax.interop.stablehlo import export_stablehlo, load_stablehlo
 from radepth_jax.models import presets
-from radepth_jax.train.config import default_config
-from radepth_jax.train.model import Model
+from radepth_jax.runs.config import default_config
+from radepth_jax.runs.saved_model import Model
 
 NEEDS_ONNX = "needs the onnx extra: pip install 'radepth-jax[onnx]'"
 

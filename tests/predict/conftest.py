@@ -1,8 +1,8 @@
 import pytest
 
 from radepth_jax.predict import load
-from radepth_jax.train.model import save_model
-from radepth_jax.train.state import init_state, variables_of
+from radepth_jax.runs.saved_model import save_model
+from radepth_jax.runs.state import init_state, variables_of
 
 
 @pytest.fixture(scope="session")

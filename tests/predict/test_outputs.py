@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radepth_jax.evaluate.pictures import colorize
 from radepth_jax.geometry.camera import back_project
+from radepth_jax.pictures import colorize
 from radepth_jax.predict import outputs
 
 

@@ -5,8 +5,8 @@ from PIL import Image
 
 from radepth_jax.errors import UserError
 from radepth_jax.geometry.camera import depth_from_disparity
+from radepth_jax.inference.disparity import predict_disparity
 from radepth_jax.predict import load
-from radepth_jax.predict.disparity import predict_disparity
 from radepth_jax.predict.predictor import NATIVE_PIXELS, RESIZED_PIXELS, predict_depth
 
 

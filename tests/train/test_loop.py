@@ -14,9 +14,9 @@ import pytest
 from radepth_jax.errors import PreemptedError, UserError
 from radepth_jax.interop.torch_keys import depth_entries
 from radepth_jax.models import presets
+from radepth_jax.runs.checkpoint import FOLDER, load_checkpoint
+from radepth_jax.runs.config import to_json
 from radepth_jax.train import loop
-from radepth_jax.train.checkpoint import FOLDER, load_checkpoint
-from radepth_jax.train.config import to_json
 from radepth_jax.train.loop import train
 
 
@@ -171,6 +171,27 @@ def test_a_finished_run_says_so_and_changes_nothing(micro_config, reference, cap
     assert "already trained for 4 steps" in capsys.readouterr().out
 
 
+def test_a_run_that_goes_on_with_other_settings_says_which(
+    micro_config, reference, tmp_path, capsys
+):
+    shutil.copytree(reference[0] / FOLDER, tmp_path / FOLDER)
+    train(micro_config, tmp_path)
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if "continuing" in text]
+    assert line == "continuing from step 4 of 4"
+    micro_config.data.batch_size, micro_config.optimizer.learning_rate = 16, 0.5
+    micro_config.views.resolution, micro_config.data.workers = (96, 32), 1
+    train(micro_config, tmp_path)
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if "continuing" in text]
+    assert line.startswith("continuing from step 4 of 4, with other settings than before: ")
+    for change in (
+        "data.batch_size 16 (was 8)",
+        "optimizer.learning_rate 0.5 (was 0.0001)",
+        "views.resolution (96, 32) (was (64, 32))",
+    ):
+        assert change in line
+    assert "workers" not in line
+
+
 def test_a_checkpoint_of_another_model_is_refused(micro_config, reference, tmp_path):
     micro_config.model.depth.encoder.width = 6
     with pytest.raises(
@@ -275,7 +296,9 @@ def test_a_run_starts_from_folded_weights(micro_config, tmp_path):
         real = loop.create_state
         patch.setattr(loop, "create_state", lambda *a: seen.append(a[0]) or real(*a))
         state = train(micro_config, tmp_path / "run")
-    assert int(state.step) == 1 and int(state.nonfinite) == 0
+    assert int(state.step) == 1
+    assert int(state.nonfinite) == 0
     (variables,) = seen
     norm = variables["depth"]["batch_stats"]["encoder"]["stage3_block1"]["layer2"]["bn"]
-    assert 0 < np.min(norm["var"]) and np.abs(norm["mean"]).min() > 0
+    assert np.min(norm["var"]) > 0
+    assert np.abs(norm["mean"]).min() > 0

@@ -15,13 +15,13 @@ import pytest
 
 from radepth_jax import processes
 from radepth_jax.errors import UserError
-from radepth_jax.train.checkpoint import load_checkpoint
-from radepth_jax.train.config import to_json
+from radepth_jax.runs.checkpoint import load_checkpoint
+from radepth_jax.runs.config import to_json
 from radepth_jax.train.loop import train
 
 CONFIG = """
 import json, pathlib
-from radepth_jax.train.config import from_json
+from radepth_jax.runs.config import from_json
 def get_config():
     return from_json(json.loads(pathlib.Path(__file__).with_suffix(".json").read_text()))
 """

@@ -6,7 +6,7 @@ import pytest
 
 from radepth_jax.data import TrainingSource, make_loader, open_dataset
 from radepth_jax.devices import place_batch, replicate
-from radepth_jax.train.state import init_state, make_schedule
+from radepth_jax.runs.state import init_state, make_schedule
 from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
 
 STEPS = 3

@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 
 from radepth_jax.errors import UserError
 from radepth_jax.processes import everywhere, to_global, to_local
-from radepth_jax.train.config import from_json, to_json
-from radepth_jax.train.state import TrainState, state_shapes
+from radepth_jax.runs.config import from_json, to_json
+from radepth_jax.runs.state import TrainState, state_shapes
 
 FOLDER = "checkpoints"
 UNREADABLE = "unreadable_checkpoints"

@@ -11,10 +11,10 @@ import numpy as np
 from radepth_jax import models
 from radepth_jax.data.dataset import pad_to_canvas
 from radepth_jax.errors import UserError
+from radepth_jax.inference.disparity import Resolution, network_input
 from radepth_jax.models import Networks
 from radepth_jax.models.pose import Pose
-from radepth_jax.predict.disparity import Resolution, network_input
-from radepth_jax.train.model import Model
+from radepth_jax.runs.saved_model import Model
 
 
 def check_pose_network(model: Model, where: str) -> None:

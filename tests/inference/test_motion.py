@@ -9,9 +9,9 @@ from radepth_jax import models
 from radepth_jax.data import open_dataset
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate import odometry
-from radepth_jax.predict.motion import check_pose_network, motions_along, predict_motions
+from radepth_jax.inference.motion import check_pose_network, motions_along, predict_motions
+from radepth_jax.runs.saved_model import Model
 from radepth_jax.train.forward import predict_poses
-from radepth_jax.train.model import Model
 from radepth_jax.views import ViewOptions, make_views
 
 RESOLUTION = (64, 32)

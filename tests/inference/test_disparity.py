@@ -6,7 +6,7 @@ from PIL import Image
 
 from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset
-from radepth_jax.predict.disparity import (
+from radepth_jax.inference.disparity import (
     disparity_at,
     merge_mirrored,
     network_input,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from radepth_jax.errors import UserError
-from radepth_jax.train.checkpoint import FOLDER, UNREADABLE, Checkpoints, load_checkpoint
-from radepth_jax.train.state import init_state
+from radepth_jax.runs.checkpoint import FOLDER, UNREADABLE, Checkpoints, load_checkpoint
+from radepth_jax.runs.state import init_state
 
 # Orbax gives up at the first damaged array; reads still under way then find its event loop closed.
 reads_left_over = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

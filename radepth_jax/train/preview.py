@@ -9,9 +9,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from radepth_jax import models
-from radepth_jax.evaluate.pictures import colorize, grid, labelled, to_uint8
+from radepth_jax.pictures import colorize, grid, labelled, to_uint8
+from radepth_jax.runs.state import TrainState
 from radepth_jax.train.forward import compute_loss
-from radepth_jax.train.state import TrainState
 
 PictureFn = Callable[..., Any]
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from radepth_jax.errors import UserError
-from radepth_jax.train.model import load_model, save_model, store_metric_scale
-from radepth_jax.train.state import init_state, variables_of
+from radepth_jax.runs.saved_model import load_model, save_model, store_metric_scale
+from radepth_jax.runs.state import init_state, variables_of
 
 
 def test_saved_model_loads_exactly_with_its_scale(reference_config, tmp_path):

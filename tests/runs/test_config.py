@@ -2,7 +2,7 @@ import pytest
 
 from radepth_jax.errors import UserError
 from radepth_jax.models import presets
-from radepth_jax.train.config import check_config, default_config, from_json, to_json
+from radepth_jax.runs.config import check_config, default_config, from_json, to_json
 from radepth_jax.train.loop import protocol_of
 
 

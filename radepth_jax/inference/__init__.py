@@ -1,0 +1,1 @@
+"""A network applied to native frames at any resolution: disparities and camera motions."""
