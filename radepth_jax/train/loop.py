@@ -29,6 +29,7 @@ from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.processes import check_same, gather
 from radepth_jax.runs.checkpoint import Checkpoints
 from radepth_jax.runs.config import check_batch_size, check_config, to_json
+from radepth_jax.runs.saved_model import load_model
 from radepth_jax.runs.state import (
     TrainState,
     create_state,
