@@ -23,8 +23,9 @@ from radepth_jax.evaluate import priors, report
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.row import Row
 from radepth_jax.evaluate.sheets import choose_images, depth_sheet
+from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.state import variables_of
-from radepth_jax.train.loop import protocol_of, train
+from radepth_jax.train.loop import train
 from radepth_jax.train.metric_log import read_metrics
 
 HERE = Path(__file__).parent

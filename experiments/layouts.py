@@ -101,7 +101,7 @@ def run(layout: Layout, workdir: Path, views: str, index: int, address: str) -> 
     from radepth_jax import processes
 
     if layout.processes > 1:
-        processes.join(address, layout.processes, index)
+        processes.initialize(address, layout.processes, index)
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 

@@ -25,8 +25,9 @@ from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.runs.checkpoint import FOLDER
+from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.saved_model import load_model
-from radepth_jax.train.loop import protocol_of, train
+from radepth_jax.train.loop import train
 
 HERE = Path(__file__).parent
 RESULT = "result.json"

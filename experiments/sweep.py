@@ -26,8 +26,9 @@ from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.memory import keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate.evaluator import evaluate
-from radepth_jax.evaluate.metrics import METRICS, Protocol
+from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.runs.config import parse_resolution
+from radepth_jax.runs.protocol import Protocol
 
 DEPTH_RANGE = (0.1, 100.0)
 

@@ -15,9 +15,9 @@ from radepth_jax.errors import UserError, writing_to
 
 if TYPE_CHECKING:
     from radepth_jax.data import EvaluationSource
-    from radepth_jax.evaluate.metrics import Protocol
     from radepth_jax.evaluate.row import Row
     from radepth_jax.inference.disparity import Resolution
+    from radepth_jax.runs.protocol import Protocol
     from radepth_jax.runs.saved_model import Model
 
 
@@ -169,7 +169,7 @@ def protocol_from(
     Raises:
         UserError: for options that do not go together.
     """
-    from radepth_jax.train.loop import protocol_of
+    from radepth_jax.runs.protocol import protocol_of
 
     if not 0 <= options.confidence < 1:
         raise UserError(f"--confidence: expected a share such as 0.95, got {options.confidence}")

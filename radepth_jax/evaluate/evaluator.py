@@ -12,12 +12,13 @@ import numpy as np
 from radepth_jax.data import EvaluationSource, device_prefetch
 from radepth_jax.devices import place_batch, replicate
 from radepth_jax.evaluate.ground import ground_scale
-from radepth_jax.evaluate.metrics import Protocol, depth_metrics
+from radepth_jax.evaluate.metrics import depth_metrics
 from radepth_jax.evaluate.row import Row, make_row
 from radepth_jax.geometry.camera import depth_from_disparity, resize_intrinsics
 from radepth_jax.inference.disparity import Resolution, predict_disparity
 from radepth_jax.models import Networks
 from radepth_jax.processes import gather
+from radepth_jax.runs.protocol import Protocol
 
 # What a batch has of each sample.
 FIELDS = ("image", "size", "intrinsics", "depth", "depth_size")

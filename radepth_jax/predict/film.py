@@ -12,7 +12,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from radepth_jax.errors import UserError
-from radepth_jax.files import whole
+from radepth_jax.files import atomic_write
 from radepth_jax.pictures import color_limits
 
 MEMORY = 0.95  # of the running colour limits, a frame: about a second at 25 frames/s
@@ -134,7 +134,7 @@ class Film:
 @contextlib.contextmanager
 def filming(path: Path, footage: Footage) -> Iterator[Film]:
     """Yields a Film that becomes `path` if the block succeeds, without sound."""
-    with whole(path) as part, av.open(str(part), "w", format="mp4") as container:
+    with atomic_write(path) as part, av.open(str(part), "w", format="mp4") as container:
         film = Film(container, footage)
         yield film
         film.finish()

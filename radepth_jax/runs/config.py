@@ -4,17 +4,16 @@ The files in `configs/` start from `default_config()` and change what differs.
 """
 
 import math
-from typing import Any
 
 from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.metrics import CROPS
 from radepth_jax.losses import LossOptions
 from radepth_jax.models import presets
 from radepth_jax.models.depth import check_resolution
+from radepth_jax.runs.protocol import CROPS
 from radepth_jax.views import ViewOptions
 
 _NATURAL, _POSITIVE = (0, math.inf), (1, math.inf)
@@ -218,40 +217,6 @@ def parse_resolution(field: str, text: str) -> tuple[int, int]:
 def to_json(config: ConfigDict) -> dict:
     """The config as a plain dict, which JSON can hold (it turns tuples into lists)."""
     return ConfigDict(config).to_dict()
-
-
-def from_json(values: dict) -> ConfigDict:
-    """The inverse of `to_json`, of earlier versions too.
-
-    Settings that came later have their defaults.
-    """
-    depth = values["model"]["depth"]
-    if depth.get("name") == "dual_hrnet":  # one flat dictionary, once
-        encoder = {k: v for k, v in depth.items() if k in presets.HRNET18} | {"name": "hrnet"}
-        decoder = {k: v for k, v in depth.items() if k in presets.HR_DECODER} | {"name": "hr"}
-        depth = {"encoder": encoder, "decoder": decoder}
-    start = depth["decoder"]["initial_disparity"] or 0.0  # None, once
-    depth = depth | {"decoder": depth["decoder"] | {"initial_disparity": start}}
-    pose = values["model"]["pose"]
-    if pose["name"] == presets.RESNET_POSE["name"]:
-        pose = presets.RESNET_POSE | pose
-    values = values | {"model": values["model"] | {"depth": depth, "pose": pose}}
-    given = dict(values["evaluate"])
-    if not given.pop("median_scaling", True):  # what `scaling` once was
-        given["scaling"] = "none"
-    values = values | {"evaluate": given}
-    for section, defaults in default_config().to_dict().items():
-        if isinstance(defaults, dict) and section != "model":
-            values[section] = defaults | values.get(section, {})
-    return ConfigDict(_tuples(values))
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _tuples(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return tuple(_tuples(v) for v in value)
-    return value
 
 
 def _check_choice(field: str, value: str, choices: tuple[str, ...]) -> None:

@@ -24,11 +24,11 @@ from radepth_jax.data.loader import DevicePrefetch
 from radepth_jax.devices import loader_workers, place_batch, replicate
 from radepth_jax.errors import PreemptedError, UserError, writing_to
 from radepth_jax.evaluate.evaluator import Row, evaluate
-from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.processes import check_same, gather
 from radepth_jax.runs.checkpoint import Checkpoints, load_checkpoint
 from radepth_jax.runs.config import check_batch_size, check_config, to_json
+from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.state import (
     TrainState,
     create_state,
@@ -277,14 +277,3 @@ def _validate(config: ConfigDict, state: TrainState, source: EvaluationSource) -
         batch_size=config.evaluate.batch_size,
     )
     return [row for row in rows if row.scaling == config.evaluate.scaling]
-
-
-def protocol_of(config: ConfigDict) -> Protocol:
-    """The evaluation protocol a config names."""
-    return Protocol(
-        min_depth=config.evaluate.min_depth,
-        max_depth=config.evaluate.max_depth,
-        crop=config.evaluate.crop,
-        scaling=config.evaluate.scaling,
-        camera_height=config.evaluate.camera_height,
-    )

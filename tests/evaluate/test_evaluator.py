@@ -12,8 +12,9 @@ from PIL import Image
 from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluate import evaluator, priors, report
-from radepth_jax.evaluate.metrics import METRICS, Protocol
+from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.evaluate.row import Row
+from radepth_jax.runs.protocol import Protocol
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from published_protocol import bilinear, numpy_metrics, velodyne_depth
 from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluate.evaluator import evaluate
-from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics
+from radepth_jax.evaluate.metrics import METRICS, depth_metrics
 from radepth_jax.inference.disparity import network_input
+from radepth_jax.runs.protocol import Protocol
 
 EIGEN = Protocol(min_depth=1e-3, max_depth=80.0, crop="garg")
 
