@@ -1,6 +1,8 @@
 # make demo    the whole story on a rendered street, in about ten minutes on two CPU cores
-# make test    the tests
-# make check   lint, format and types
+# make test    the tests; `make test-light` only those that compile no network
+# make check   lint, format, types, and the schemas of YAML files
+# make docs    the documentation site, into site/, and a check of its links
+# make dist    the wheel and the source distribution, into dist/, and a check of both
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
@@ -8,8 +10,16 @@ PIP := $(BIN)/python -m pip install --quiet
 # What the demo needs, and what the tests and checks need besides.
 RUNTIME := $(VENV)/.installed
 ALL := $(VENV)/.installed-all
+LIGHT := $(VENV)/.installed-light
+DOCS := $(VENV)/.installed-docs
+# What runs on a machine without accelerators, `fork` or much time: arrays in, arrays out.
+LIGHT_TESTS := tests/geometry tests/losses tests/views
+# Of check-jsonschema, which has these schemas in it: nothing is fetched.
+SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema
+# Material's note on its own future, at every build.
+export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: demo test check install clean
+.PHONY: demo test test-light check docs dist install clean
 
 demo: $(RUNTIME)
 	$(BIN)/python experiments/demo.py --workdir runs/demo
@@ -17,10 +27,28 @@ demo: $(RUNTIME)
 test: $(ALL)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+test-light: $(LIGHT)
+	$(BIN)/python -m pytest $(LIGHT_TESTS)
+
 check: $(ALL)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(SCHEMA) vendor.github-workflows .github/workflows/ci.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.citation-file-format CITATION.cff
+
+# Not --quiet: warnings that are not shown do not count as strict either.
+docs: $(DOCS)
+	$(BIN)/mkdocs build --strict
+	$(BIN)/python tools/check_links.py site README.md CHANGELOG.md CONTRIBUTING.md
+
+dist: $(ALL)
+	rm -rf dist
+	$(BIN)/python -m build --quiet --no-isolation .
+	$(BIN)/python tools/check_dist.py dist
 
 install: $(ALL)
 
@@ -34,5 +62,13 @@ $(ALL): $(RUNTIME)
 	$(PIP) --constraint constraints.txt --editable '.[dev,torch,onnx,beam]'
 	touch $@
 
+$(LIGHT): $(RUNTIME)
+	$(PIP) --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(DOCS): $(RUNTIME)
+	$(PIP) --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build dist
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info build dist site

@@ -8,7 +8,8 @@ depth of every pixel, up to one factor an image, and the motion of the camera. I
 windows of the frames, resized to one of several canvases, so that it works at any resolution, in
 changed colours, blurred and with noise. On a GPU it takes minutes (`--steps 24000`).
 
-The result is a run's folder, as `radepth train` leaves one.
+The result is a run's folder, as `radepth train` leaves one; `--store` puts its network into the
+package (`radepth_jax/runs/default_network`).
 """
 
 import argparse
@@ -32,7 +33,8 @@ from radepth_jax.geometry import se3
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models import presets
 from radepth_jax.runs.config import default_config
-from radepth_jax.runs.saved_model import save_model
+from radepth_jax.runs.default_network import store_default
+from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.views.augment import colour_jitter
 
 # (width, height) of what the network sees, and how many images a step has.
@@ -52,7 +54,12 @@ def main() -> None:
     parser.add_argument("--learning_rate", type=float, default=1e-3)
     parser.add_argument("--seconds", type=float, default=1e9, help="decay to zero by then, and end")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--store", action="store_true", help="pack what --output holds, and end")
     options = parser.parse_args()
+    if options.store:
+        model = load_model(options.output)
+        store_default(model.variables, model.config, model.step)
+        return
     start = time.perf_counter()
     worlds = jax.device_put(film_worlds(options.worlds))
     print(f"[{time.perf_counter() - start:.0f} s] {len(worlds['images'])} frames", flush=True)
@@ -125,8 +132,7 @@ def main() -> None:
 def box_config() -> ConfigDict:
     """The network's config; the rest is the small recipe's, for whoever trains on from it."""
     config = default_config()
-    config.model = ConfigDict(presets.tiny())
-    config.model.depth.encoder.update({"width": 20, "modules": (1, 2), "stem_width": 24})
+    config.model = ConfigDict(presets.box())
     config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
     config.views.resolution = (320, 96)
     config.batch_norm = "joint"

@@ -1,19 +1,22 @@
 """The whole story on an embedded default: render a street, learn depth from its video, evaluate.
 
-Leaves in the working directory: the table (results.csv, results.json, per_image.csv), AbsRel and
-delta over resolution (resolutions.png), loss curves (curves.png) and depth maps (depth.png). Run by
+Trains RA-Depth and its baseline, the same networks for as many steps without AS-Aug and without
+consistency; their first steps are the same and are taken once. Leaves in the working directory:
+the table (results.csv, results.json, per_image.csv), AbsRel and delta over resolution
+(resolutions.png), loss curves (curves.png) and depth maps of both, side by side (depth.png). Run by
 `make demo`.
 """
 
 import argparse
 import importlib.util
-import json
 import time
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from ml_collections import ConfigDict
 from PIL import Image
+from runner import copy_checkpoint
 
 from radepth_jax import models
 from radepth_jax.cli.cache import use_compilation_cache
@@ -21,7 +24,6 @@ from radepth_jax.cli.memory import hold_fragments, keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate import priors, report
 from radepth_jax.evaluate.evaluator import evaluate
-from radepth_jax.evaluate.row import Row
 from radepth_jax.evaluate.sheets import choose_images, depth_sheet
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.state import variables_of
@@ -30,74 +32,80 @@ from radepth_jax.train.metric_log import read_metrics
 
 HERE = Path(__file__).parent
 RESOLUTIONS = [(128, 48), (160, 48), (192, 64), (256, 80), (304, 96)]
-# Measured by `python experiments/demo.py --baseline --workdir runs/demo_baseline`: the same
-# network, data, steps and seed without AS-Aug and consistency.
-BASELINE = HERE / "results" / "demo_baseline.json"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", default="runs/demo", type=Path)
-    parser.add_argument("--steps", type=int, help="training steps, instead of the config's")
-    parser.add_argument(
-        "--baseline",
-        action="store_true",
-        help="train without AS-Aug and CS-loss, and store the figures beside this script",
-    )
+    parser.add_argument("--data_dir", type=Path, help="by default in the working directory")
+    parser.add_argument("--steps", type=int, help="training steps of each, instead of the config's")
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     start = time.perf_counter()
     keep_freed_memory()
     use_compilation_cache()
 
     config = load_config(HERE.parent / "configs" / "ra_depth_street.py", "demo")
-    config.data.data_dir = str(options.workdir / "data")
+    config.seed = options.seed
+    config.data.data_dir = str(options.data_dir or options.workdir / "data")
     if options.steps:
-        config.train.steps = options.steps
-    if options.baseline:
-        config.views.names = ("middle",)
+        shorten(config, options.steps)
     say(start, "rendering the street")
     prepare(config.data.name, data_dir=config.data.data_dir)
-    say(start, f"training for {config.train.steps} steps")
-    state = train(config, options.workdir, hold_fragments)
-
-    say(start, "evaluating on held-out worlds")
     dataset = open_dataset(config.data.name, config.data.data_dir)
     test, protocol = EvaluationSource(dataset, "test"), protocol_of(config)
-    networks, variables = models.build(config.model), variables_of(state)
-    name = "baseline" if options.baseline else "RA-Depth"
+
+    rows = []
     show = choose_images(test, 4)
-    rows = evaluate(
-        variables, networks, test, RESOLUTIONS, protocol=protocol, model=name, show=show
-    )
-    sheet = depth_sheet([test[i] for i in show], show, rows)
-    if options.baseline:
-        store_baseline(rows, int(state.step))
-    elif BASELINE.exists():
-        stored = json.loads(BASELINE.read_text())
-        rows += [Row("baseline (stored)", **row) for row in stored["rows"]]
+    for name, run in (("baseline", without_views(config)), ("RA-Depth", config)):
+        workdir = options.workdir / name.lower().replace("-", "_")
+        if name == "RA-Depth":
+            shared = config.train.middle_view_steps
+            copy_checkpoint(options.workdir / "baseline", workdir, shared)
+        say(start, f"training {name} for {config.train.steps} steps")
+        state = train(run, workdir, hold_fragments)
+        say(start, f"evaluating {name} on held-out worlds")
+        rows += evaluate(
+            variables_of(state),
+            models.build(config.model),
+            test,
+            RESOLUTIONS,
+            protocol=protocol,
+            model=name,
+            show=show,
+        )
     prior = priors.row_prior(EvaluationSource(dataset, "train"), protocol)
     rows.append(priors.evaluate_constant(prior, test, protocol=protocol, model="row prior"))
 
     report.print_table(rows, "street, held-out worlds")
     written = report.write_report(rows, options.workdir)
     written += [draw_curves(options.workdir), options.workdir / "depth.png"]
-    Image.fromarray(sheet).save(written[-1])
+    # A resolution's two answers one below the other.
+    beside = sorted((row for row in rows if row.depths), key=lambda row: row.width)
+    Image.fromarray(depth_sheet([test[i] for i in show], show, beside)).save(written[-1])
     for path in written:
         print(path)
     say(start, "done")
 
 
-def store_baseline(rows: list[Row], steps: int) -> None:
-    """Keep the baseline's figures for later demos."""
-    record = {
-        "command": "python experiments/demo.py --baseline --workdir runs/demo_baseline",
-        "steps": steps,
-        "rows": [
-            {"resolution": r.resolution, "metrics": r.metrics, "images": r.images} for r in rows
-        ],
-    }
-    BASELINE.parent.mkdir(exist_ok=True)
-    BASELINE.write_text(json.dumps(record, indent=1) + "\n")
+def without_views(config: ConfigDict) -> ConfigDict:
+    """The baseline's config, which keeps the checkpoint at which RA-Depth parts from it."""
+    baseline = config.copy_and_resolve_references()
+    baseline.views.names = ("middle",)
+    baseline.loss.consistency = 0.0
+    baseline.train.keep_checkpoints = config.train.steps // config.train.checkpoint_every + 1
+    return baseline
+
+
+def shorten(config: ConfigDict, steps: int) -> None:
+    """Fewer steps, of which the same shares are with one view and with the growing consistency."""
+    share = steps / config.train.steps
+    config.train.checkpoint_every = max(int(config.train.checkpoint_every * share), 1)
+    every = config.train.checkpoint_every
+    shared = max(round(config.train.middle_view_steps * share / every), 1) * every
+    config.train.middle_view_steps = shared
+    config.loss.consistency_ramp = tuple(int(s * share) for s in config.loss.consistency_ramp)
+    config.train.validate_every = config.train.picture_every = config.train.steps = steps
 
 
 def say(start: float, message: str) -> None:
@@ -105,7 +113,7 @@ def say(start: float, message: str) -> None:
     print(f"[{time.perf_counter() - start:5.0f} s] {message}", flush=True)
 
 
-def load_config(path: Path, variant: str):
+def load_config(path: Path, variant: str) -> ConfigDict:
     """The `get_config(variant)` of a config file."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
@@ -114,20 +122,21 @@ def load_config(path: Path, variant: str):
 
 
 def draw_curves(workdir: Path) -> Path:
-    """Loss terms over steps, from the run's metrics.jsonl."""
+    """Loss terms and validation AbsRel over steps, from the runs' metrics.jsonl."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     for name in ("total", "photometric_middle", "consistency_high", "consistency_low"):
-        steps, values = read_metrics(workdir, f"train/{name}")
+        steps, values = read_metrics(workdir / "ra_depth", f"train/{name}")
         if len(steps):
             left.plot(steps, values, label=name)
     left.set(xlabel="step", title="loss terms")
     left.legend()
-    for width, height in RESOLUTIONS:
-        steps, values = read_metrics(workdir, f"validation/{width}x{height}/abs_rel")
-        if len(steps):
-            right.plot(steps, values, marker="o", label=f"{width}x{height}")
+    for run in ("baseline", "ra_depth"):
+        for width, height in RESOLUTIONS:
+            steps, values = read_metrics(workdir / run, f"validation/{width}x{height}/abs_rel")
+            if len(steps):
+                right.plot(steps, values, marker="o", label=f"{run} {width}x{height}")
     right.set(xlabel="step", title="validation AbsRel")
     right.legend()
     path = workdir / "curves.png"

@@ -312,15 +312,12 @@ def loader(options: argparse.Namespace) -> dict:
 
 
 def read_jobs(options: argparse.Namespace) -> list[dict]:
-    """The list of `--jobs`, or RA-Depth and its baseline on the street."""
+    """The list of `--jobs`, or the demo."""
     if options.jobs:
         return json.loads(options.jobs.read_text())
-    steps = 2 if options.tiny else 4000
-    command = ["experiments/demo.py", "--steps", str(steps), "--data_dir", str(options.data_dir)]
-    return [
-        {"name": name, "command": [*command, *flags, "--workdir", str(options.output / name)]}
-        for name, flags in (("ra_depth", []), ("baseline", ["--baseline"]))
-    ]
+    command = ["experiments/demo.py", "--data_dir", str(options.data_dir)]
+    command += ["--workdir", str(options.output / "demo")] + ["--steps=8"] * options.tiny
+    return [{"name": "demo", "command": command}]
 
 
 class Jobs:

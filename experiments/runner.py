@@ -146,13 +146,20 @@ def start_from_shared(
         return
     for other, variant in VARIANTS.items():
         if variant.model == VARIANTS[name].model and len(variant.views) == 1:
-            shared = workdir.with_name(workdir.name.replace(name, other, 1)) / FOLDER / str(step)
-            if shared.is_dir():
-                part = workdir.with_name(f".{workdir.name}")  # the copy is whole or absent
-                shutil.rmtree(part, ignore_errors=True)
-                shutil.copytree(shared, part / FOLDER / str(step))
-                part.rename(workdir)
+            shared = workdir.with_name(workdir.name.replace(name, other, 1))
+            if (shared / FOLDER / str(step)).is_dir():
+                copy_checkpoint(shared, workdir, step)
                 return
+
+
+def copy_checkpoint(run: Path, workdir: Path, step: int) -> None:
+    """Let a new run go on from another's checkpoint; nothing where it has begun already."""
+    if workdir.exists():
+        return
+    part = workdir.with_name(f".{workdir.name}")  # the copy is whole or absent
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(run / FOLDER / str(step), part / FOLDER / str(step))
+    part.rename(workdir)
 
 
 def test(config: ConfigDict, workdir: Path) -> Rows:

@@ -70,7 +70,7 @@ def reference_config(street_dir: Path):
     config = default_config()
     model = presets.tiny()
     model["depth"]["encoder"] |= {"width": 4, "stem_width": 4}
-    model["pose"] |= {"widths": (8, 8, 16)}
+    model["pose"] |= {"features": (4, 8), "reach": (1, 1), "widths": (8, 8, 16)}
     config.model = ConfigDict(model)
     config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
     config.data.name = "street/tiny"

@@ -1,4 +1,4 @@
-"""`radepth predict --checkpoint DIR --output DIR INPUT...`: depth of images, folders and videos."""
+"""`radepth predict [--checkpoint DIR] --output DIR INPUT...`: depth of images, folders and videos."""
 
 import json
 import sys
@@ -11,8 +11,14 @@ from radepth_jax.cli.parser import Parser
 def main(argv: list[str]) -> None:
     """Predict what the arguments name; exits with 1 if some of it could not be read."""
     parser = Parser("radepth predict", description=__doc__)
-    parser.add_argument("--checkpoint", required=True, help="the --workdir of a training run")
-    parser.add_argument("--output", required=True, help="the folder to write to")
+    parser.add_argument(
+        "--checkpoint",
+        default="default",
+        help="the --workdir of a training run; by default the network in the box, for road scenes",
+    )
+    parser.add_argument(
+        "--output", default="depth", help="the folder to write to; by default ./depth"
+    )
     parser.add_argument(
         "--resolution", help="WxH of the network's input, or native; by default as in training"
     )

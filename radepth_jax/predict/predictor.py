@@ -192,7 +192,7 @@ class Predictor:
 
 
 def load(
-    workdir: str | Path,
+    workdir: str | Path = "default",
     *,
     resolution: str | Resolution | None = None,
     flip: bool = False,
@@ -203,11 +203,12 @@ def load(
 
     Example:
         from radepth_jax.predict import load
-        model = load("runs/street")
+        model = load()  # or load("runs/street")
         depth = model(image)  # uint8 [H, W, 3], or floats in [0, 1] -> float32 [H, W]
 
     Args:
-        workdir: the `--workdir` of a training run, or a converted model's folder.
+        workdir: the `--workdir` of a training run, or a converted model's folder; by default the
+            network in the box, a small one for road scenes.
         resolution: of the network's input, (width, height) or "WIDTHxHEIGHT"; "native" for each
             picture's own; by default the training resolution.
         flip: average with the mirrored picture's depth.

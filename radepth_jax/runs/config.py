@@ -106,8 +106,9 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.optimizer.clip_norm = 0.0  # global gradient norm; 0 does not clip
 
     config.pretrained = ConfigDict()
-    config.pretrained.checkpoint = ""  # start from the weights of this run's --workdir, or else
-    # from ImageNet: a .safetensors or .npz file, "hf:REPO", or "" for random encoders.
+    # A run's --workdir whose weights to start from, or "default", the network in the box.
+    config.pretrained.checkpoint = ""
+    # Without it, ImageNet's: a .safetensors or .npz file, "hf:REPO", or "" for random encoders.
     config.pretrained.depth_encoder = "hf:timm/hrnet_w18.ms_in1k"
     config.pretrained.pose_encoder = "hf:timm/resnet18.tv_in1k"
 

@@ -11,6 +11,7 @@ from radepth_jax import models
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.files import atomic_write
 from radepth_jax.models import Networks
+from radepth_jax.runs import default_network
 from radepth_jax.runs.checkpoint import FOLDER, Checkpoints, load_checkpoint
 from radepth_jax.runs.state import create_state, make_optimizer, variables_of
 
@@ -46,9 +47,16 @@ class Model:
 def load_model(workdir: str | Path) -> Model:
     """The newest checkpoint of a run's (or a converted model's) folder.
 
+    Args:
+        workdir: the folder, or "default" for the network in the box ("./default" is a folder).
+
     Raises:
         UserError: if there is none, or it cannot be read.
     """
+    if str(workdir) == default_network.NAME:
+        variables, config, step = default_network.load_default()
+        networks = models.build(config.model)
+        return Model(default_network.NAME, networks, variables, config, step)
     state, config = load_checkpoint(workdir)
     step = int(state.step)
     path = Path(workdir) / FOLDER / str(step) / SCALE_FILE

@@ -26,7 +26,7 @@ from radepth_jax.errors import PreemptedError, UserError, writing_to
 from radepth_jax.evaluate.evaluator import Row, evaluate
 from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.processes import check_same, gather
-from radepth_jax.runs.checkpoint import Checkpoints, load_checkpoint
+from radepth_jax.runs.checkpoint import Checkpoints
 from radepth_jax.runs.config import check_batch_size, check_config, to_json
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.state import (
@@ -232,9 +232,9 @@ def _first_state(
     optimizer = make_optimizer(config.optimizer, total_steps)
     pretrained = config.pretrained
     if pretrained.checkpoint:
-        state, saved = load_checkpoint(pretrained.checkpoint)
-        _check_same_model(saved, config, "config.pretrained.checkpoint", "name another one")
-        return create_state(variables_of(state), optimizer)
+        model = load_model(pretrained.checkpoint)
+        _check_same_model(model.config, config, "config.pretrained.checkpoint", "name another one")
+        return create_state(model.variables, optimizer)
     state = init_state(config, total_steps)
     if pretrained.depth_encoder or pretrained.pose_encoder:
         variables = load_imagenet(

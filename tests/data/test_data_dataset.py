@@ -120,6 +120,47 @@ def test_a_pickled_source_reads_the_same(toy):
     np.testing.assert_array_equal(source[3]["frames"], again[3]["frames"])
 
 
+@pytest.mark.parametrize("fits", [True, False])
+def test_frames_that_fit_in_memory_are_decoded_once(toy, monkeypatch, fits):
+    decoded = []
+    decode = type(toy).image
+    monkeypatch.setattr(
+        type(toy),
+        "image",
+        lambda self, position: decoded.append(position) or decode(self, position),
+    )
+    plain = TrainingSource(toy, "train", (0, 1))
+    frames = len({position for sample in plain._samples.tolist() for position in sample})
+    enough = frames * 3 * CANVAS[0] * CANVAS[1]
+    source = TrainingSource(toy, "train", (0, 1), cache_bytes=enough - (not fits))
+    expected = [sample["frames"] for sample in plain]
+    decoded.clear()
+    for _ in range(2):
+        for sample, frames_of_plain in zip(source, expected, strict=True):
+            np.testing.assert_array_equal(sample["frames"], frames_of_plain)
+    assert len(decoded) == (frames if fits else 2 * 2 * len(source))
+
+
+def test_true_poses_take_points_of_the_target_to_the_sources(street_dir):
+    street = open_dataset("street/tiny", street_dir)
+    source = TrainingSource(street, "train", (0, -1, 1), true_poses=True)
+    sample = source[0]
+    positions = source._samples[0].tolist()
+    target, *others = (street.record("frames", p)["world_T_camera"] for p in positions)
+    point = np.array([1.0, 0.5, 8.0, 1.0])
+    for source_T_target, world_T_source in zip(sample["source_T_target"], others, strict=True):
+        np.testing.assert_allclose(
+            world_T_source @ source_T_target @ point, target @ point, atol=1e-4
+        )
+    # The street's camera drives on: the earlier frame's camera sees the target's ahead of it.
+    assert sample["source_T_target"][0][2, 3] > 0 > sample["source_T_target"][1][2, 3]
+
+
+def test_true_poses_that_are_unknown_are_refused(toy):
+    with pytest.raises(UserError, match=r"poses are not known, and config.pose.true_scale"):
+        TrainingSource(toy, "train", (0, 1), true_poses=True)[0]
+
+
 CORRUPT = {
     "truncated": encode(toy_image("a", 2, 2))[:-300],
     "an error page": b"<html>404</html>",

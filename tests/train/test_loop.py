@@ -275,9 +275,7 @@ def test_a_run_starts_from_folded_weights(micro_config, tmp_path):
         real = loop.create_state
         patch.setattr(loop, "create_state", lambda *a: seen.append(a[0]) or real(*a))
         state = train(micro_config, tmp_path / "run")
-    assert int(state.step) == 1
-    assert int(state.nonfinite) == 0
+    assert int(state.step) == 1 and int(state.nonfinite) == 0
     (variables,) = seen
     norm = variables["depth"]["batch_stats"]["encoder"]["stage3_block1"]["layer2"]["bn"]
-    assert np.min(norm["var"]) > 0
-    assert np.abs(norm["mean"]).min() > 0
+    assert np.min(norm["var"]) > 0 and np.abs(norm["mean"]).min() > 0
