@@ -26,6 +26,7 @@ from radepth_jax.evaluate import priors, report
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.sheets import choose_images, depth_sheet
 from radepth_jax.runs.protocol import protocol_of
+from radepth_jax.runs.saved_model import Model
 from radepth_jax.runs.state import variables_of
 from radepth_jax.train.loop import train
 from radepth_jax.train.metric_log import read_metrics
@@ -66,12 +67,10 @@ def main() -> None:
         state = train(run, workdir, hold_fragments)
         say(start, f"evaluating {name} on held-out worlds")
         rows += evaluate(
-            variables_of(state),
-            models.build(config.model),
+            Model(name, models.build(config.model), variables_of(state), config),
             test,
             RESOLUTIONS,
             protocol=protocol,
-            model=name,
             show=show,
         )
     prior = priors.row_prior(EvaluationSource(dataset, "train"), protocol)

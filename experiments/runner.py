@@ -167,12 +167,10 @@ def test(config: ConfigDict, workdir: Path) -> Rows:
     source = EvaluationSource(open_dataset(config.data.name, config.data.data_dir), "test")
     model = load_model(workdir)
     rows = evaluate(
-        model.variables,
-        model.networks,
+        model,
         source,
         config.evaluate.resolutions,
         protocol=protocol_of(config),
-        depth_range=model.depth_range,
         batch_size=config.evaluate.batch_size,
     )
     return [

@@ -39,7 +39,6 @@ def main(argv: list[str]) -> None:
         store_scales(models, source, protocol, resolutions, options)
         return
 
-    from radepth_jax.evaluate.evaluator import evaluate
     from radepth_jax.evaluate.sheets import choose_images
 
     show = choose_images(source, options.pictures) if options.output else []
@@ -50,19 +49,8 @@ def main(argv: list[str]) -> None:
         prior_rows = [priors.evaluate_constant(prior, source, protocol=protocol, model="row prior")]
     rows = []
     for checkpoint, model in models:
-        rows += evaluate(
-            model.variables,
-            model.networks,
-            source,
-            resolutions,
-            protocol=protocol,
-            depth_range=model.depth_range,
-            factor=factor_of(checkpoint, model, protocol, options),
-            flip=options.flip,
-            batch_size=options.batch_size or model.config.evaluate.batch_size,
-            model=model.name,
-            show=show,
-        )
+        factor = factor_of(checkpoint, model, protocol, options)
+        rows += measure(model, source, resolutions, protocol, options, factor=factor, show=show)
     rows += prior_rows
     title = f"{dataset.name}, {options.split}"
     report.print_table(rows, title, confidence=options.confidence)
@@ -227,6 +215,29 @@ def factor_of(
     return model.config.evaluate.scale_factor
 
 
+def measure(
+    model: "Model",
+    source: "EvaluationSource",
+    resolutions: "list[Resolution | None]",
+    protocol: "Protocol",
+    options: argparse.Namespace,
+    **others: Any,
+) -> "list[Row]":
+    """A model's rows; `others` go to `evaluate` as they are."""
+    from radepth_jax.evaluate.evaluator import evaluate
+
+    batch_size = options.batch_size or model.config.evaluate.batch_size
+    return evaluate(
+        model,
+        source,
+        resolutions,
+        protocol=protocol,
+        flip=options.flip,
+        batch_size=batch_size,
+        **others,
+    )
+
+
 def store_scales(
     models: "list[tuple[str, Model]]",
     source: "EvaluationSource",
@@ -235,23 +246,12 @@ def store_scales(
     options: argparse.Namespace,
 ) -> None:
     """Measure each model's metric scale and store it in its checkpoint."""
-    from radepth_jax.evaluate.evaluator import evaluate
     from radepth_jax.runs.saved_model import store_metric_scale
 
     if len(resolutions) > 1:
         raise UserError("--store_scale: expected one of --resolutions, the one to measure at")
     for checkpoint, model in models:
-        (row,) = evaluate(
-            model.variables,
-            model.networks,
-            source,
-            resolutions,
-            protocol=protocol,
-            depth_range=model.depth_range,
-            flip=options.flip,
-            batch_size=options.batch_size or model.config.evaluate.batch_size,
-            model=model.name,
-        )
+        (row,) = measure(model, source, resolutions, protocol, options)
         path = store_metric_scale(checkpoint, model.step, row.scale)
         print(
             f"{model.name}: {row.scale:.4g} metres per unit of predicted depth at "

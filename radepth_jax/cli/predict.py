@@ -1,4 +1,4 @@
-"""`radepth predict [--checkpoint DIR] --output DIR INPUT...`: depth of images, folders and videos."""
+"""`radepth predict [--checkpoint DIR] --output DIR INPUT...`: depth of images and videos."""
 
 import json
 import sys

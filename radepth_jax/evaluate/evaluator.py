@@ -19,6 +19,7 @@ from radepth_jax.inference.disparity import Resolution, predict_disparity
 from radepth_jax.models import Networks
 from radepth_jax.processes import gather
 from radepth_jax.runs.protocol import Protocol
+from radepth_jax.runs.saved_model import Model
 
 # What a batch has of each sample.
 FIELDS = ("image", "size", "intrinsics", "depth", "depth_size")
@@ -127,17 +128,14 @@ def batches(
 
 
 def evaluate(
-    variables: Any,
-    networks: Networks,
+    model: Model,
     source: EvaluationSource,
     resolutions: Sequence[Resolution | None],
     *,
     protocol: Protocol,
-    depth_range: tuple[float, float] = (0.1, 100.0),
     factor: float = 1.0,
     flip: bool = False,
     batch_size: int = 8,
-    model: str = "model",
     show: Sequence[int] = (),
     devices: Sequence[jax.Device] | None = None,
 ) -> list[Row]:
@@ -148,17 +146,14 @@ def evaluate(
     image, and all get the same rows (but the depths of `show`, which are of a process's own).
 
     Args:
-        variables: the networks' variables.
-        networks: of `models.build`.
+        model: networks and variables, with the name for the table and the range of depth.
         source: images with ground truth; those without any valid pixel are left out.
         resolutions: list of (width, height); None stands for the images' own.
         protocol: how to compare.
-        depth_range: (min, max) that disparities are scaled to.
         factor: metres per unit of predicted depth, for the scalings "fixed" and "none".
         flip: average with the mirrored image's prediction.
         batch_size: images a step over this process's devices, rounded up to a multiple of their
             number.
-        model: name for the table.
         show: images whose predicted depth is kept in the rows.
         devices: local devices; all by default.
 
@@ -175,9 +170,10 @@ def evaluate(
     share = range(jax.process_index(), -(-len(source) // processes) * processes, processes)
     indices = [i % len(source) for i in share]
     batch_size = -(-min(batch_size, len(indices)) // len(devices)) * len(devices)
-    variables = replicate(variables, list(devices))
+    variables = replicate(model.variables, list(devices))
     steps = [
-        compiled_step(networks, r, protocol, tuple(depth_range), flip, devices) for r in resolutions
+        compiled_step(model.networks, r, protocol, model.depth_range, flip, devices)
+        for r in resolutions
     ]
     results = [_Result(protocol) for _ in resolutions]
 
@@ -203,7 +199,7 @@ def evaluate(
         names = _gather(np.array(names, "U256"), len(source)).tolist()
     return [
         make_row(
-            model,
+            model.name,
             "native" if resolution is None else "{}x{}".format(*resolution),
             scaling,
             names,

@@ -13,6 +13,7 @@ from radepth_jax.errors import UserError
 from radepth_jax.losses import LossOptions
 from radepth_jax.models import presets
 from radepth_jax.models.depth import check_resolution
+from radepth_jax.runs.optimizer import make_optimizer
 from radepth_jax.runs.protocol import CROPS
 from radepth_jax.views import ViewOptions
 
@@ -98,7 +99,10 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.pose.true_scale = 0.0
 
     config.optimizer = ConfigDict()
-    config.optimizer.name = "adam"  # or "sgd"
+    # "adam", "sgd" or another function of optax that takes a learning rate: "adamw", "lion", ...
+    config.optimizer.name = "adam"
+    # Its other keyword arguments, by name: a config file may put {"weight_decay": 1e-4} here.
+    config.optimizer.options = ConfigDict()
     config.optimizer.learning_rate = 1e-4
     config.optimizer.pose_factor = 1.0  # of the pose network's learning rate
     config.optimizer.schedule = "step"  # x0.1 after 3/4 of the steps; or "cosine" to zero
@@ -163,7 +167,6 @@ def check_config(config: ConfigDict) -> None:
     for resolution in (config.views.resolution, *config.evaluate.resolutions):
         check_resolution(tuple(resolution), stride)
     _check_choice("config.batch_norm", config.batch_norm, ("per_view", "joint"))
-    _check_choice("config.optimizer.name", config.optimizer.name, ("adam", "sgd"))
     _check_choice("config.optimizer.schedule", config.optimizer.schedule, ("step", "cosine"))
     _check_choice("config.evaluate.crop", config.evaluate.crop, CROPS)
     _check_choice("config.evaluate.scaling", config.evaluate.scaling, ("median", "ground", "none"))
@@ -179,6 +182,7 @@ def check_config(config: ConfigDict) -> None:
             raise UserError(
                 f"config.{field}: expected a number from {least}{to}, got {values[field]}"
             )
+    make_optimizer(config.optimizer, 1)
     if config.train.steps <= 0 and config.train.epochs <= 0:
         raise UserError("config.train.steps and .epochs: expected one of them to be positive")
 

@@ -13,7 +13,8 @@ from radepth_jax.files import atomic_write
 from radepth_jax.models import Networks
 from radepth_jax.runs import default_network
 from radepth_jax.runs.checkpoint import FOLDER, Checkpoints, load_checkpoint
-from radepth_jax.runs.state import create_state, make_optimizer, variables_of
+from radepth_jax.runs.optimizer import make_optimizer
+from radepth_jax.runs.state import create_state, variables_of
 
 SCALE_FILE = "metric_scale.json"
 
@@ -35,7 +36,7 @@ class Model:
     networks: Networks
     variables: dict[str, Any]
     config: ConfigDict
-    step: int
+    step: int = 0
     metric_scale: float | None = None
 
     @property

@@ -104,7 +104,7 @@ def test_without_a_command_it_says_what_there_is(radepth):
         ("--config.views.resolution=(200,64)", ["200x64", "multiples of 16", "is 192x64"]),
         ("--config.views.names=('high',)", ["views.names", "'middle'"]),
         ("--config.batch_norm=global", ["config.batch_norm: expected one of per_view, joint"]),
-        ("--config.optimizer.name=lion", ["config.optimizer.name", "adam, sgd"]),
+        ("--config.optimizer.name=newton", ["config.optimizer.name", "adam, sgd"]),
         ("--config.model.depth.encoder.branches=7", ["model.depth.encoder.branches", "3 or 4"]),
         ("--config.loss.min_depth=200.0", ["loss.min_depth is 200.0"]),
         ("--config.data.frame_offsets=(0,)", ["config.data.frame_offsets"]),

@@ -33,22 +33,23 @@ def read_records(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-STEPS = {}
+RECIPES = {}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compile_once():
     """Runs whose steps are the same function share one compiled step."""
-    real_step, real_pmap = loop.make_train_step, loop.pmap_step
+    real = loop.make_recipe
 
-    def make_train_step(config, total_steps):
+    def make_recipe(config, total_steps):
         groups = ("model", "views", "loss", "optimizer", "batch_norm_sync")
         key = json.dumps([to_json(config)[group] for group in groups] + [total_steps])
-        return STEPS.setdefault(key, real_step(config, total_steps))
+        return RECIPES.setdefault(key, real(config, total_steps))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "make_train_step", make_train_step)
-        patch.setattr(loop, "pmap_step", functools.cache(real_pmap))
+        patch.setattr(loop, "make_recipe", make_recipe)
+        patch.setattr(loop, "make_train_step", functools.cache(loop.make_train_step))
+        patch.setattr(loop, "pmap_step", functools.cache(loop.pmap_step))
         yield
 
 
@@ -275,7 +276,9 @@ def test_a_run_starts_from_folded_weights(micro_config, tmp_path):
         real = loop.create_state
         patch.setattr(loop, "create_state", lambda *a: seen.append(a[0]) or real(*a))
         state = train(micro_config, tmp_path / "run")
-    assert int(state.step) == 1 and int(state.nonfinite) == 0
+    assert int(state.step) == 1
+    assert int(state.nonfinite) == 0
     (variables,) = seen
     norm = variables["depth"]["batch_stats"]["encoder"]["stage3_block1"]["layer2"]["bn"]
-    assert np.min(norm["var"]) > 0 and np.abs(norm["mean"]).min() > 0
+    assert np.min(norm["var"]) > 0
+    assert np.abs(norm["mean"]).min() > 0
