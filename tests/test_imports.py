@@ -30,6 +30,7 @@ ORDER = [
     "predict",
     "train",
     "cli",
+    "__main__",
 ]
 
 

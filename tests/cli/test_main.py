@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import radepth_jax
 from radepth_jax.cli import main as cli
 from radepth_jax.errors import PreemptedError, UserError
 
@@ -94,6 +95,18 @@ def test_without_a_command_it_says_what_there_is(radepth):
     assert all(command in out for command in cli.COMMANDS)
     assert radepth()[0] == 2
     assert_one_line(radepth("trian"), "trian: no such command")
+
+
+def test_the_version_is_the_packages(radepth):
+    code, out, _ = radepth("--version")
+    assert (code, out) == (0, f"radepth {radepth_jax.__version__}\n")
+
+
+@pytest.mark.parametrize("module", ["radepth_jax", "radepth_jax.cli.main"])
+def test_the_package_is_a_command_without_being_installed(module):
+    command = [sys.executable, "-m", module, "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == f"radepth {radepth_jax.__version__}\n"
 
 
 @pytest.mark.parametrize(
