@@ -14,7 +14,6 @@ PACKAGE = Path(radepth_jax.__file__).parent
 ORDER = [
     "errors",
     "files",
-    "downloads",
     "devices",
     "processes",
     "pictures",

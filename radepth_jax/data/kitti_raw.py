@@ -14,6 +14,7 @@ from radepth_jax.data.ahead import Reading
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_tree import (
+    DOWNLOADS,
     KittiTree,
     only_targets,
     open_tree,
@@ -42,10 +43,11 @@ class KittiRawConfig(tfds.core.BuilderConfig):
         split_lists: a published name (`eigen_zhou`, or `eigen` for its 697 test images alone),
             downloaded, or a folder with `train_files.txt`, `val_files.txt`, `test_files.txt`, as
             many as are there.
-        train_list: a list file, lines `DATE/DRIVE FRAME l|r`; also `validation_list`, `test_list`.
+        train_list, validation_list, test_list: a list file, lines `DATE/DRIVE FRAME l|r`.
         train_drives: drives (0005, or the folder's name), all frames of both cameras that have
-            both neighbours; also `validation_drives`, `test_drives`, the left camera's frames that
-            have a Velodyne scan (all of them, if none has).
+            both neighbours.
+        validation_drives, test_drives: likewise, the left camera's frames that have a Velodyne scan
+            (all of them, if none has).
         targets_only: store the samples' own frames alone, without the rest of their drives: all
             that evaluation needs, and far smaller. Training needs their neighbours too.
     """
@@ -74,6 +76,8 @@ class KittiRaw(FrameDatasetBuilder):
     """
 
     CONFIG_CLASS = KittiRawConfig
+    DOWNLOADS = DOWNLOADS
+    BEAM = True
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "garg", "min_depth": 1e-3, "max_depth": 80.0}
     HOMEPAGE = "https://www.cvlibs.net/datasets/kitti/raw_data.php"
     CITATION = """@article{Geiger2013IJRR,

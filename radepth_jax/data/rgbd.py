@@ -13,9 +13,13 @@ from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.video import parse_intrinsics
-from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
 
+DOWNLOADS = (
+    "download a scene of 7-Scenes from "
+    "https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/ and extract its "
+    "seq-XX.zip files, or write your own frames with the same names"
+)
 INTRINSICS_FILE = "camera-intrinsics.txt"
 MILLIMETRE = 1e-3
 INVALID = (0, 65535)
@@ -32,8 +36,8 @@ class RgbdConfig(tfds.core.BuilderConfig):
         source: a folder of frames, or a scene: a folder of such folders (`seq-01`, ...).
         intrinsics: `fx,fy,cx,cy` in pixels of the colour images (7-Scenes: 585,585,320,240); by
             default `camera-intrinsics.txt` beside the frames or in the folder above them.
-        train_sequences: folders of the scene; also `validation_sequences`, `test_sequences`. By
-            default those in the scene's `TrainSplit.txt` and `TestSplit.txt`.
+        train_sequences, validation_sequences, test_sequences: folders of the scene (`seq-01`, ...);
+            by default those in the scene's `TrainSplit.txt` and `TestSplit.txt`.
         validation_share, test_share: of a single folder of frames, the part before its end and the
             part at its end that are held out.
     """
@@ -72,6 +76,7 @@ class Rgbd(FrameDatasetBuilder):
     """
 
     CONFIG_CLASS = RgbdConfig
+    DOWNLOADS = DOWNLOADS
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "none", "min_depth": 1e-3, "max_depth": 10.0}
     HOMEPAGE = "https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/"
 
@@ -92,10 +97,10 @@ class Rgbd(FrameDatasetBuilder):
         del dl_manager
         config = self.builder_config
         if config.source is None:
-            raise UserError(f"rgbd: --source is missing, a folder of frames; {DOWNLOADS['rgbd']}")
+            raise UserError(f"rgbd: --source is missing, a folder of frames; {DOWNLOADS}")
         source = Path(config.source).expanduser()
         if not source.is_dir():
-            raise UserError(f"{source}: no such folder; {DOWNLOADS['rgbd']}")
+            raise UserError(f"{source}: no such folder; {DOWNLOADS}")
         problems: list[str] = []
         parts = _find_parts(source, config)
         return schema.Contents(
@@ -129,8 +134,7 @@ def _find_parts(source: Path, config: RgbdConfig) -> list[_Part]:
     present = sorted(path.name for path in source.iterdir() if path.is_dir() and _list_frames(path))
     if not present:
         raise UserError(
-            f"{source}: no frame-XXXXXX.color.png or .jpg in it or in its folders; "
-            f"{DOWNLOADS['rgbd']}"
+            f"{source}: no frame-XXXXXX.color.png or .jpg in it or in its folders; {DOWNLOADS}"
         )
     if not any(named.values()):
         named = {split: _read_split_file(source / file) for split, file in _SPLIT_FILES.items()}
