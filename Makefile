@@ -1,6 +1,6 @@
 # make demo    the whole story on a rendered street, in about ten minutes on two CPU cores
 # make test    the tests; `make test-light` only those that compile no network
-# make check   lint, format, types, and the schemas of YAML files
+# make check   lint, format, types, lines of pages, and the schemas of YAML files
 # make docs    the documentation site, into site/, and a check of its links
 # make dist    the wheel and the source distribution, into dist/, and a check of both
 VENV ?= .venv
@@ -16,6 +16,8 @@ DOCS := $(VENV)/.installed-docs
 LIGHT_TESTS := tests/geometry tests/losses tests/views
 # Of check-jsonschema, which has these schemas in it: nothing is fetched.
 SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema
+# Whose lines are checked: not what experiments wrote, nor the page that is being rewritten.
+PAGES := '*.md' ':!experiments/results' ':!docs/extending.md'
 # Material's note on its own future, at every build.
 export NO_MKDOCS_2_WARNING := 1
 
@@ -34,6 +36,7 @@ check: $(ALL)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/check_columns.py $$(git ls-files $(PAGES))
 	$(SCHEMA) vendor.github-workflows .github/workflows/ci.yml
 	$(SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml

@@ -5,12 +5,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from radepth_jax.names import shortened
+
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a name to write to, which becomes `path` if the block succeeds and is gone if not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{shortened(path.name, len('..part'))}.part")
     try:
         yield part
         os.replace(part, path)

@@ -1,4 +1,4 @@
-"""Depth as a person looks at it: colour maps and contact sheets."""
+"""Pictures of depth for people to look at: colour maps and contact sheets."""
 
 import functools
 from collections.abc import Sequence
@@ -13,20 +13,22 @@ def colorize(
     *,
     percentile: float = 95.0,
     limits: tuple[float, float] | None = None,
+    colors: str = "magma",
 ) -> np.ndarray:
-    """Inverse depth in magma, near bright, scaled from its minimum to a percentile.
+    """Inverse depth in colours, near bright in magma, scaled from its minimum to a percentile.
 
     Args:
         disparity: [H, W], any positive scale.
         percentile: what becomes the brightest colour.
         limits: what becomes the darkest and the brightest colour, instead.
+        colors: of `color_names`.
 
     Returns:
         uint8 [H, W, 3].
     """
     low, high = limits or color_limits(disparity, percentile=percentile)
     scaled = np.clip((disparity - low) / max(high - low, 1e-12), 0, 1)
-    return _magma()[np.minimum((scaled * 256).astype(np.int32), 255)]
+    return _table(colors)[np.minimum((scaled * 256).astype(np.int32), 255)]
 
 
 def color_limits(disparity: np.ndarray, *, percentile: float = 95.0) -> tuple[float, float]:
@@ -34,14 +36,21 @@ def color_limits(disparity: np.ndarray, *, percentile: float = 95.0) -> tuple[fl
     return float(disparity.min()), float(np.percentile(disparity, percentile))
 
 
+def color_names() -> list[str]:
+    """Matplotlib's colour maps, and `grey`; each also backwards, as `NAME_r`."""
+    return sorted({*matplotlib.colormaps, "grey", "grey_r"})
+
+
 @functools.cache
-def _magma() -> np.ndarray:
-    """uint8 [256, 3], dark to bright."""
-    return (matplotlib.colormaps["magma"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
+def _table(colors: str) -> np.ndarray:
+    """uint8 [256, 3], from far to near."""
+    colors = {"grey": "gray", "grey_r": "gray_r"}.get(colors, colors)
+    values = matplotlib.colormaps[colors](np.linspace(0, 1, 256))[:, :3]
+    return (values * 255).round().astype(np.uint8)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """[0, 1] float or bool, [H, W] or [H, W, 3], -> uint8 [H, W, 3]."""
+    """Turn floats in [0, 1] or bools, [H, W] or [H, W, 3], into uint8 [H, W, 3]."""
     pixels = (np.clip(np.asarray(image, np.float32), 0, 1) * 255).round().astype(np.uint8)
     return np.repeat(pixels[..., None], 3, -1) if pixels.ndim == 2 else pixels
 
@@ -50,8 +59,8 @@ def grid(rows: Sequence[Sequence[np.ndarray]], *, gap: int = 2) -> np.ndarray:
     """Lay pictures out in rows.
 
     Args:
-        rows: of uint8 [H, W, 3] pictures, all of one size.
-        gap: white pixels between them.
+        rows: uint8 [H, W, 3] pictures, all of one size.
+        gap: how many white pixels are between them.
 
     Returns:
         uint8 [H', W', 3].
@@ -69,7 +78,7 @@ def grid(rows: Sequence[Sequence[np.ndarray]], *, gap: int = 2) -> np.ndarray:
 
 
 def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A uint8 [H, W, 3] picture at another (h, w), for looking at."""
+    """A picture, uint8 [H, W, 3], resized to another (h, w)."""
     image = Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(image)
 

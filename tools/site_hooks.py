@@ -19,7 +19,14 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
 # Besides `docs/`: what pages link to. Their names in the site are those in the repository.
-OUTSIDE = ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "NOTICE", "experiments/RESULTS.md")
+OUTSIDE = (
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "NOTICE",
+    "experiments/RESULTS.md",
+    "experiments/cpu_notes.md",
+)
 RESULTS = "experiments/results"
 # The packages that the reference describes, each on a page.
 PACKAGES = (

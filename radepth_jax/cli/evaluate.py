@@ -1,5 +1,7 @@
 """`radepth evaluate --checkpoint DIR[,DIR...] [--dataset NAME --data_dir DIR] --resolutions ...`.
 
+Or, for depth maps that another program wrote, `--predictions DIR --dataset NAME --data_dir DIR`.
+
 One table for all checkpoints and resolutions: printed, and written to --output as CSV, JSON, a plot
 over resolution, per-image figures, depth maps and error maps.
 """
@@ -10,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radepth_jax.cli.cache import use_compilation_cache
-from radepth_jax.cli.parser import Parser
+from radepth_jax.cli.evaluate_options import make_parser
 from radepth_jax.errors import UserError, writing_to
 
 if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
     from radepth_jax.data import EvaluationSource
     from radepth_jax.evaluate.row import Row
     from radepth_jax.inference.disparity import Resolution
@@ -23,22 +27,30 @@ if TYPE_CHECKING:
 
 def main(argv: list[str]) -> None:
     """Print and write the metrics table of checkpoints."""
-    options = make_parser().parse_args(argv)
+    options = make_parser(__doc__).parse_args(argv)
     use_compilation_cache()
     from radepth_jax.data import EvaluationSource, open_dataset
     from radepth_jax.evaluate import priors, report
+    from radepth_jax.runs.config import default_config
 
-    models = [load_named(text) for texts in options.checkpoint for text in texts.split(",")]
+    checkpoints = options.checkpoint or []
+    if not checkpoints and not (options.predictions and options.dataset):
+        raise UserError("expected --checkpoint DIR, or --predictions DIR with --dataset NAME")
+    models = [load_named(text) for texts in checkpoints for text in texts.split(",")]
+    if not models and (options.store_scale or options.row_prior or options.resolutions):
+        raise UserError("--store_scale, --row-prior and --resolutions need a --checkpoint")
+    config = models[0][1].config if models else default_config()
     if options.store_scale:
         options.scaling = "median"
     dataset = open_dataset(*dataset_of([model for _, model in models], options))
     source = EvaluationSource(dataset, options.split)
-    protocol = protocol_from(models[0][1], dataset.metadata.protocol, options)
-    resolutions = resolutions_from(models, options.resolutions)
+    protocol = protocol_from(config, dataset.metadata.protocol, options)
+    resolutions = resolutions_from(models, options.resolutions) if models else []
     if options.store_scale:
         store_scales(models, source, protocol, resolutions, options)
         return
 
+    from radepth_jax.evaluate.predictions import evaluate_predictions
     from radepth_jax.evaluate.sheets import choose_images
 
     show = choose_images(source, options.pictures) if options.output else []
@@ -51,9 +63,38 @@ def main(argv: list[str]) -> None:
     for checkpoint, model in models:
         factor = factor_of(checkpoint, model, protocol, options)
         rows += measure(model, source, resolutions, protocol, options, factor=factor, show=show)
+    for text in options.predictions:
+        name, equals, folder = text.rpartition("=")
+        rows.append(
+            evaluate_predictions(
+                folder,
+                source,
+                protocol=protocol,
+                kind=options.predictions_are,
+                factor=1.0 if options.scale_factor is None else options.scale_factor,
+                png_levels=options.png_levels,
+                model=name if equals else Path(folder).name,
+                show=show,
+            )
+        )
     rows += prior_rows
+    paths: list[Path] = []
+    if options.output:
+        about = {"dataset": dataset.name, "split": options.split, "flip": options.flip}
+        about |= {k: v for k, v in dataclasses.asdict(protocol).items() if k != "scaling"}
+        with writing_to(options.output):
+            paths += report.write_report(
+                rows, options.output, about=about, confidence=options.confidence or 0.95
+            )
+            paths += write_sheets(source, show, rows, protocol, Path(options.output))
     title = f"{dataset.name}, {options.split}"
     report.print_table(rows, title, confidence=options.confidence)
+    lacking = len(rows[0].names) - int((rows[0].per_image["median_ratio"] > 0).sum())
+    if lacking:
+        print(
+            f"no ground truth in range in {lacking} of {len(rows[0].names)} images; they are left "
+            "out of every row"
+        )
     for row in rows:
         with_truth = int((row.per_image["median_ratio"] > 0).sum())
         if row.images < with_truth:
@@ -61,65 +102,8 @@ def main(argv: list[str]) -> None:
                 f"{row.label} at {row.resolution}: no ground plane in {with_truth - row.images} of "
                 f"{with_truth} images; they are left out of its row"
             )
-    if options.output:
-        about = {"dataset": dataset.name, "split": options.split, "flip": options.flip}
-        about |= {k: v for k, v in dataclasses.asdict(protocol).items() if k != "scaling"}
-        with writing_to(options.output):
-            paths = report.write_report(
-                rows, options.output, about=about, confidence=options.confidence or 0.95
-            )
-            paths += write_sheets(source, show, rows, protocol, Path(options.output))
-        for path in paths:
-            print(path)
-
-
-def make_parser() -> Parser:
-    """The command's options."""
-    parser = Parser(
-        "radepth evaluate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add(
-        "--checkpoint",
-        required=True,
-        action="append",
-        help="the --workdir of a training run; several by commas or by repeating the option; "
-        "NAME=DIR names it in the table",
-    )
-    add("--dataset", help="a prepared data set; by default the one trained on")
-    add("--data_dir", help="where it was prepared; by default as trained")
-    add("--split", default="test")
-    add(
-        "--resolutions",
-        help="WxH,WxH,... and native (the images' own size); by default the training resolution",
-    )
-    add("--flip", action="store_true", help="average with the mirrored image's prediction")
-    add(
-        "--scaling",
-        choices=("median", "ground", "fixed", "none"),
-        help="how predictions become metres: median of each image's ground truth; ground: camera "
-        "height over the estimated ground (reported beside median); fixed: the checkpoint's stored "
-        "factor; none: times --scale_factor. By default as in the config",
-    )
-    add("--scale_factor", type=float, help="for --scaling none (5.4 in the stereo protocol)")
-    add("--camera_height", type=float, help="metres over the road, for --scaling ground")
-    add("--crop", help="none, garg or nyu; by default the data set's, or else as in the config")
-    add("--min_depth", type=float, help="metres; ground truth must exceed it; default as --crop")
-    add("--max_depth", type=float, help="metres; the cap; default as --crop")
-    add("--batch_size", type=int, help="images a step, over all devices")
-    add("--confidence", type=float, default=0.95, help="of the bootstrap intervals; 0: none")
-    add("--row-prior", action="store_true", help="add the constant-per-row prior")
-    add("--pictures", type=int, default=4, help="images on the contact sheets")
-    add(
-        "--store_scale",
-        action="store_true",
-        help="measure the median of truth / prediction on --split (validation, say) and store it "
-        "in the checkpoint, for --scaling fixed",
-    )
-    add("--output", help="folder for tables, plot and pictures")
-    return parser
+    for path in paths:
+        print(path)
 
 
 def load_named(text: str) -> "tuple[str, Model]":
@@ -145,14 +129,16 @@ def dataset_of(models: "list[Model]", options: argparse.Namespace) -> tuple[str,
             f"--dataset: the checkpoints were trained on {', '.join(sorted(names))}; name the one "
             "to evaluate on"
         )
+    if not models:
+        return options.dataset, options.data_dir or "data"
     data = models[0].config.data
     return options.dataset or data.name, options.data_dir or data.data_dir
 
 
 def protocol_from(
-    model: "Model", of_dataset: dict[str, Any], options: argparse.Namespace
+    config: "ConfigDict", of_dataset: dict[str, Any], options: argparse.Namespace
 ) -> "Protocol":
-    """The options, then what the field fixes for the data set, then the first model's config.
+    """The options, then what the field fixes for the data set, then the (first model's) config.
 
     Raises:
         UserError: for options that do not go together.
@@ -168,7 +154,7 @@ def protocol_from(
         for name in ("scaling", "camera_height", "crop", "min_depth", "max_depth")
         if getattr(options, name) is not None
     }
-    protocol = dataclasses.replace(protocol_of(model.config), **(of_dataset | given))
+    protocol = dataclasses.replace(protocol_of(config), **(of_dataset | given))
     if options.scale_factor is not None and protocol.scaling != "none":
         raise UserError(
             f"--scale_factor goes with --scaling none; here it is --scaling {protocol.scaling}"

@@ -1,18 +1,20 @@
 """The `radepth` command: one sub-command per module of `radepth_jax.cli`."""
 
 import importlib
+import io
 import sys
 
 import radepth_jax
 from radepth_jax.cli.memory import keep_freed_memory
 from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
+from radepth_jax.names import shown
 
 COMMANDS = {
     "prepare": "build a data set from KITTI, your video, or the rendered street",
     "train": "train from a config file; the same command resumes",
     "evaluate": "depth metrics of a checkpoint at a list of resolutions",
     "predict": "depth of images, folders and videos, as pictures, numbers and point clouds",
-    "odometry": "how well a checkpoint's pose network follows the camera",
+    "odometry": "how well a pose network, or any trajectory file, follows the camera",
     "convert": "published PyTorch weights to a checkpoint, and back",
     "export": "the depth network as one StableHLO or ONNX file",
 }
@@ -23,6 +25,9 @@ def main() -> None:
 
     A user's error is one line and exit code 2; a run that was asked to end, one line and 75.
     """
+    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show should end no run
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     usage = "usage: radepth COMMAND ...\n" + "\n".join(
         f"  {name:10} {text}" for name, text in COMMANDS.items()
     )
@@ -40,7 +45,7 @@ def main() -> None:
     try:
         importlib.import_module(f"radepth_jax.cli.{name}").main(sys.argv[2:])
     except UserError as error:
-        print(f"radepth {name}: error: {error}", file=sys.stderr)
+        print(f"radepth {name}: error: {shown(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except PreemptedError as end:
         print(f"radepth {name}: {end}", file=sys.stderr)

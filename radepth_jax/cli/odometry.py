@@ -5,33 +5,100 @@ compares them with the true poses. The output folder gets odometry.csv, odometry
 recording, NAME_kitti.txt, NAME_tum.txt and the truth as NAME_truth_kitti.txt, NAME_truth_tum.txt,
 all of them camera to world, for `evo_ape kitti NAME_truth_kitti.txt NAME_kitti.txt -as`. Timestamps
 are the recording's, or frame numbers where it has none.
+
+`radepth odometry --trajectory FILE --truth FILE [--output DIR]`.
+
+Compares two files from anywhere, after each of four alignments: "origin" brings the first cameras
+together, "scale" fits one factor as well, "6dof" a rigid motion, "7dof" a similarity. A line of a
+file is a 3x4 matrix by rows (KITTI), a frame number and the same, or
+`timestamp tx ty tz qx qy qz qw` (TUM), camera to world.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
 from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.parser import Parser
+from radepth_jax.errors import UserError, writing_to
 
 
 def main(argv: list[str]) -> None:
-    """Print and write how well one checkpoint's pose network follows the camera."""
-    parser = Parser("radepth odometry", description=__doc__)
-    parser.add_argument("--checkpoint", required=True, help="the --workdir of a training run")
+    """Print and write how well a pose network, or any trajectory, follows the camera."""
+    parser = Parser(
+        "radepth odometry",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--checkpoint", help="the --workdir of a training run")
     parser.add_argument("--dataset", help="a prepared data set; by default the one trained on")
     parser.add_argument("--data_dir", help="where it was prepared; by default as trained")
-    parser.add_argument("--split", default="test")
+    parser.add_argument("--split", help="of the data set; by default test")
+    parser.add_argument("--trajectory", help="a file to compare instead of a checkpoint")
+    parser.add_argument("--truth", help="the file of the true poses, in metres")
+    parser.add_argument(
+        "--max_difference", type=float, help="seconds between paired timestamps; by default 0.02"
+    )
     parser.add_argument(
         "--yardsticks", action="store_true", help="add straight-ahead and no motion to the table"
     )
     parser.add_argument("--output", help="folder for the table and the trajectories")
     options = parser.parse_args(argv)
 
+    of_checkpoints = ("checkpoint", "dataset", "data_dir", "split")
+    of_files = ("trajectory", "truth", "max_difference")
+    given = [name for name in of_checkpoints + of_files if getattr(options, name) is not None]
+    mixed = [name for name in given if name in of_checkpoints]
+    if options.trajectory is None and options.truth is None:
+        if options.checkpoint is None:
+            parser.error("--checkpoint is required, or --trajectory and --truth")
+        if options.max_difference is not None:
+            parser.error("--max_difference is of --trajectory and --truth")
+        _follow(options)
+    elif mixed:
+        parser.error(f"--{mixed[0]} does not go with --trajectory and --truth")
+    elif options.trajectory is None or options.truth is None:
+        parser.error("--trajectory and --truth go together")
+    else:
+        _compare(options)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from radepth_jax.evaluate import alignment, odometry, trajectory_report
+    from radepth_jax.evaluate.trajectory_files import MAX_DIFFERENCE, pair, read_trajectory
+
+    max_difference = MAX_DIFFERENCE if options.max_difference is None else options.max_difference
+    if not max_difference >= 0:
+        raise UserError(f"--max_difference {max_difference:g}: expected 0 or more seconds")
+    predicted, truth = pair(
+        read_trajectory(options.trajectory),
+        read_trajectory(options.truth),
+        max_difference=max_difference,
+    )
+    folder = _make_folder(options.output) if options.output else None
+    scores = {Path(options.trajectory).name: odometry.score(predicted, truth)}
+    if options.yardsticks:
+        for name, yardstick in odometry.YARDSTICKS.items():
+            scores[name] = odometry.score(yardstick(len(truth)), truth)
+    sequence = Path(options.truth).name
+    rows = [
+        row
+        for name, score in scores.items()
+        for kind in alignment.ALIGNMENTS
+        for row in trajectory_report.make_rows(name, {sequence: score}, kind)
+    ]
+    trajectory_report.print_tables(rows, "snippets (metres)")
+    if folder:
+        with writing_to(folder):
+            for path in trajectory_report.write_rows(rows, folder):
+                print(path)
+
+
+def _follow(options: argparse.Namespace) -> None:
     use_compilation_cache()
     from radepth_jax.data import open_dataset
     from radepth_jax.data.recordings import find_recordings, read_poses
-    from radepth_jax.errors import UserError, writing_to
-    from radepth_jax.evaluate import odometry, trajectory_report
+    from radepth_jax.evaluate import odometry, trajectory_files, trajectory_report
     from radepth_jax.inference.motion import check_pose_network, motions_along
     from radepth_jax.runs.saved_model import load_model
 
@@ -40,7 +107,8 @@ def main(argv: list[str]) -> None:
     dataset = open_dataset(
         options.dataset or model.config.data.name, options.data_dir or model.config.data.data_dir
     )
-    found = find_recordings(dataset, options.split)
+    split = options.split or "test"
+    found = find_recordings(dataset, split)
     recordings = [recording for recording in found if len(recording.positions) > 1]
     short = ", ".join(r.name for r in found if len(r.positions) < 2)
     if not recordings:
@@ -52,10 +120,7 @@ def main(argv: list[str]) -> None:
         print(f"left out, one frame each: {short}", file=sys.stderr)
     truths = [read_poses(dataset, recording) for recording in recordings]
 
-    folder = Path(options.output) if options.output else None
-    if folder:
-        with writing_to(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+    folder = _make_folder(options.output) if options.output else None
     model_name = f"{model.name}, step {model.step}"
     scores: dict[str, dict[str, odometry.Score]] = {model_name: {}}
     for recording, (truth, times) in zip(recordings, truths, strict=True):
@@ -71,17 +136,22 @@ def main(argv: list[str]) -> None:
         scores[model_name][recording.name] = odometry.score(predicted, truth)
         if folder:
             with writing_to(folder):
-                trajectory_report.write_trajectories(
-                    folder, recording.name, predicted, truth, times
-                )
+                trajectory_files.write_trajectories(folder, recording.name, predicted, truth, times)
         if options.yardsticks:
             for name, yardstick in odometry.YARDSTICKS.items():
                 result = odometry.score(yardstick(len(truth)), truth)
                 scores.setdefault(name, {})[recording.name] = result
     rows = [row for name, own in scores.items() for row in trajectory_report.make_rows(name, own)]
-    trajectory_report.print_table(rows, f"{dataset.name}, {options.split} (metres)")
+    trajectory_report.print_tables(rows, f"{dataset.name}, {split}: snippets (metres)")
     if folder:
         with writing_to(folder):
             for path in trajectory_report.write_rows(rows, folder):
                 print(path)
         print(f"{folder}: trajectories of {len(recordings)} recordings")
+
+
+def _make_folder(name: str) -> Path:
+    folder = Path(name)
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder

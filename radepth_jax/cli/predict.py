@@ -1,4 +1,4 @@
-"""`radepth predict [--checkpoint DIR] --output DIR INPUT...`: depth of images and videos."""
+"""`radepth predict [--checkpoint DIR] INPUT...`: depth of images, folders and videos."""
 
 import json
 import sys
@@ -25,6 +25,9 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--save", help="comma-separated: color,png,npy,ply; by default all that can be"
     )
+    parser.add_argument(
+        "--colors", default="magma", help="a colour map of Matplotlib, or grey; NAME_r is backwards"
+    )
     parser.add_argument("--frames", action="store_true", help="save every frame of a video, too")
     parser.add_argument("--intrinsics", help="fx,fy,cx,cy in pixels of the pictures: for ply")
     parser.add_argument("--fov", type=float, help="or the horizontal field of view in degrees")
@@ -43,10 +46,12 @@ def main(argv: list[str]) -> None:
 
     from radepth_jax.data.prepare import progress_bars
     from radepth_jax.files import atomic_write
+    from radepth_jax.names import counted, shown
     from radepth_jax.predict import load
     from radepth_jax.predict.inputs import find_inputs
     from radepth_jax.predict.outputs import PNG_LEVELS
-    from radepth_jax.predict.run import SAVE, Request, predict_files
+    from radepth_jax.predict.request import SAVE, Request
+    from radepth_jax.predict.run import predict_files
 
     if options.save is None:
         save = SAVE if options.intrinsics is None and options.fov is None else (*SAVE, "ply")
@@ -58,8 +63,10 @@ def main(argv: list[str]) -> None:
         intrinsics=options.intrinsics,
         fov=options.fov,
         frames=options.frames,
+        colors=options.colors,
     )
-    inputs = find_inputs(options.inputs, request.output)
+    found = find_inputs(options.inputs, request.output)
+    inputs = found.inputs
     predictor = load(
         options.checkpoint,
         resolution=options.resolution,
@@ -83,14 +90,15 @@ def main(argv: list[str]) -> None:
             "png_levels_per_unit": PNG_LEVELS,
             "inputs": {file.name: str(file.path) for file in inputs},
             "failures": summary.failures,
+            "passed_over": [str(path) for path in found.passed_over],
         }
         part.write_text(json.dumps(facts, indent=2) + "\n")
 
-    done = [_counted(summary.images, "image")] * bool(summary.images)
+    done = [counted(summary.images, "image")] * bool(summary.images)
     if summary.videos:
-        done.append(f"{_counted(summary.videos, 'video')} ({_counted(summary.frames, 'frame')})")
+        done.append(f"{counted(summary.videos, 'video')} ({counted(summary.frames, 'frame')})")
     speed = f", {summary.timed / summary.seconds:.1f} a second" if summary.timed else ""
-    print(f"{' and '.join(done) or 'nothing'} predicted{speed}: {request.output}")
+    print(f"{' and '.join(done) or 'nothing'} predicted{speed}: {shown(request.output)}")
     if scale is None:
         print("depth is up to one unknown scale; --scale METRES_PER_UNIT makes it metres")
     else:
@@ -99,11 +107,9 @@ def main(argv: list[str]) -> None:
     if summary.clipped:
         share = summary.clipped / summary.pixels
         print(f"16-bit PNG: {share:.2%} of the pixels are beyond 255.996 and were cut to it")
+    if found.passed_over:
+        print(found.note())
     for failure in summary.failures:
         print(f"radepth predict: failed: {failure}", file=sys.stderr)
     if summary.failures:
         raise SystemExit(1)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" + "s" * (number != 1)

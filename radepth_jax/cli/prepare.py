@@ -3,10 +3,12 @@
 The options after NAME are the fields of that data set's configuration; --help lists them.
 """
 
+import argparse
 import dataclasses
 import re
 import types
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,9 @@ def make_parser(family: str, builder: "type[FrameDatasetBuilder]") -> Parser:
 
 
 def reading(annotation: Any) -> dict[str, Any]:
-    """How argparse reads an option of a type: a class, a choice, a comma list, or any of it | None.
+    """How argparse reads an option of a type: text, a number, a switch, a choice, a comma list.
+
+    `T | Sequence[T]` is an option that may be repeated; `| None` and `| Path` change nothing.
 
     Raises:
         TypeError: for a type that has no form on the command line.
@@ -87,12 +91,13 @@ def reading(annotation: Any) -> dict[str, Any]:
     origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
         kinds = [kind for kind in inside if kind not in (type(None), Path)]
-        if len(kinds) == 1:
-            return reading(kinds[0])
+        single = [kind for kind in kinds if typing.get_origin(kind) is not Sequence]
+        if len(single) == 1:
+            return reading(single[0]) | ({"action": "append"} if len(kinds) == 2 else {})
     if origin is typing.Literal:
         return {"choices": inside}
     if origin is tuple and inside == (str, ...):
-        return {"type": _comma_list, "metavar": "A,B"}
+        return {"type": _comma_list, "action": _Once, "metavar": "A,B"}
     if annotation in (int, float, str):
         return {"type": annotation}
     raise TypeError(f"{annotation}: has no form on the command line")
@@ -113,6 +118,21 @@ def describe_fields(docstring: str) -> dict[str, str]:
         elif line.strip():
             break
     return {name: text.replace("`", "") for name, text in found.items()}
+
+
+class _Once(argparse.Action):
+    """An error where the option is given again: the earlier values would be forgotten."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) != self.default:
+            parser.error(f"{option_string}: given twice; give all its values at once, by commas")
+        setattr(namespace, self.dest, values)
 
 
 def _comma_list(text: str) -> tuple[str, ...]:

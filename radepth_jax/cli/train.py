@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
@@ -154,11 +155,26 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
             f"{_blamed(argv, text)}: {'; '.join(lines)}; see the config file and "
             "radepth_jax/runs/config.py for the fields and their types"
         ) from e
+    _check_given_once(argv, config)
     if len(rest) > 1:
         raise UserError(f"{rest[1]}: expected only flags, such as --config.FIELD=VALUE")
     if not values["workdir"].value:
         raise UserError(f"--workdir: expected a folder for the run's files; {USAGE}")
     return config, values["workdir"].value
+
+
+def _check_given_once(argv: list[str], config: ConfigDict) -> None:
+    """UserError for a tuple that is given twice: the flags' library would join the values."""
+    names = [match[1] for a in argv if (match := re.match(r"--?config\.([^=]+)", a))]
+    for name in names:
+        value: Any = config
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, ConfigDict) else None
+        if names.count(name) > 1 and isinstance(value, tuple):
+            raise UserError(
+                f"--config.{name}: given {names.count(name)} times; give all its values at once, "
+                f"as --config.{name}=A,B"
+            )
 
 
 def _blamed(argv: list[str], message: str) -> str:

@@ -1,4 +1,4 @@
-"""Preparing in parallel: what is read item by item, and a `map` whose threads work ahead."""
+"""Preparing in parallel: items that are read one by one, and a `map` whose threads work ahead."""
 
 import collections
 import dataclasses
@@ -15,14 +15,15 @@ WORKERS = (os.cpu_count() or 1) + 4
 
 
 def map_ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`map` by threads; for work that frees Python, such as reading, NumPy and compression.
+    """Do what `map` does, in threads. It pays for work that releases Python's lock: reading, NumPy
+    and compression.
 
     Args:
-        function: called in threads, for up to twice WORKERS items ahead.
-        items: taken in the caller's thread.
+        function: is called in threads, for up to twice WORKERS items ahead.
+        items: are taken in the caller's thread.
 
     Yields:
-        The results, in order; an exception is raised where its result would be.
+        The results, in order. An exception is raised where its result would have been.
     """
     waiting: collections.deque[Future[R]] = collections.deque()
     with ThreadPoolExecutor(WORKERS, "radepth-prepare") as pool:
@@ -40,12 +41,13 @@ def map_ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 @dataclasses.dataclass(frozen=True)
 class Reading(Generic[T]):
-    """Things that are read each by itself: by threads, when iterated over, or by Beam's workers.
+    """Items that are read independently: by threads when iterated over, or by Beam's workers.
 
     Attributes:
         keys: what to read, in order.
-        read: key -> the thing, or None, and what is wrong, or "". Pickled for other processes.
-        problems: iterating adds what is wrong.
+        read: maps a key to (item, problem). The item is None if it cannot be read, and the problem
+            is "" if there is none. It is pickled for other processes.
+        problems: gets the problems while the items are iterated over.
     """
 
     keys: Sequence[Any]

@@ -22,12 +22,13 @@ from radepth_jax.errors import UserError
 
 FLAG = "--beam_pipeline_options"
 
-# A key and its place -> the place, the row (None: left out), what was noted, what was wrong.
+# What `_read_and_store` makes of an item: its position in the split, its row (None if the item is
+# left out), its note, and the lines for `problems.txt`.
 Stored = tuple[int, dict[str, Any] | None, Any, list[str]]
 
 
 def parse_options(text: str) -> Any:
-    """Apache Beam's options, written as TFDS's own command takes them.
+    """Parse Apache Beam's options, which are written as TFDS's own command takes them.
 
     Args:
         text: such as `runner=DirectRunner,direct_num_workers=4`.
@@ -69,28 +70,30 @@ def write_split(
     features: tfds.features.FeaturesDict,
     template: ShardedFileTemplate,
 ) -> tuple[list[Any], tfds.core.SplitInfo]:
-    """Reads and writes a split in order; what cannot be read or stored goes to `problems`.
+    """Read and write a split in order; what cannot be read or stored is noted in `problems`.
 
     Args:
-        split: its name.
-        things: what to read, and how.
-        store: a thing -> its row and a note of it (JSON), or None and why it is left out.
-        problems: added to.
-        options: of `parse_options`.
-        features: of the rows.
-        template: of the files' names. TFDS makes them 64 MB and more; a worker holds one in memory.
+        split: the name of the split.
+        things: the items, and how each is read.
+        store: maps an item to its row and a note about it, which JSON can hold. For an item that is
+            left out it returns None and the reason.
+        problems: lines are added to it.
+        options: what `parse_options` returned.
+        features: the features of a row.
+        template: gives the files their names. TFDS makes files of 64 MB and more, and a worker
+            holds one of them in memory.
 
     Returns:
-        The notes of what was written, and the files' lengths.
+        The notes of the items that were written, and how many rows each file has.
 
     Raises:
-        UserError: if the pipeline fails.
+        UserError: The pipeline failed.
     """
     import apache_beam
 
     read = functools.partial(_read_and_store, things.read, store)
     keys = list(enumerate(things.keys))
-    # Beam's writer fails on an empty split, so look for the first that can be stored.
+    # Beam's writer fails on an empty split, so look for the first item that can be stored.
     for position, (_, row, _, lines) in enumerate(map(read, keys)):
         if row is not None:
             keys = keys[position:]
@@ -167,7 +170,7 @@ def _write_json(values: list[Any], path: str) -> None:
 
 @contextlib.contextmanager
 def _failing_plainly() -> Iterator[None]:
-    """Turns whatever a pipeline raises into a UserError of one line, with the rest as its cause."""
+    """Turn whatever a pipeline raises into a UserError of one line; the rest is its cause."""
     try:
         yield
     except Exception as error:

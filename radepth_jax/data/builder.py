@@ -1,4 +1,4 @@
-"""The TFDS builder that all data sets share: it writes `Contents` as `schema` says.
+"""The TFDS builder that all data sets share. It writes `Contents` in the form that `schema` fixes.
 
 TFDS's own generator builder buffers up to 1 GB and then spills to files through TensorFlow. This
 one writes the records as they come, so it needs neither the memory nor TensorFlow.
@@ -7,6 +7,7 @@ one writes the records as they come, so it needs neither the memory nor TensorFl
 import abc
 import dataclasses
 import functools
+import math
 import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -20,6 +21,7 @@ from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from radepth_jax.data import schema
 from radepth_jax.data.ahead import Reading
 from radepth_jax.errors import UserError
+from radepth_jax.names import shown
 
 SHARD_BYTES = 256 * 2**20
 
@@ -27,7 +29,8 @@ Progress = Callable[[str, int, int | None], None]
 """Called with (split, records written so far, total or None)."""
 
 Store = Callable[[Any], tuple[dict[str, Any] | None, Any]]
-"""A thing -> its row and a note of it, or None and why it is left out. Pickled for Beam."""
+"""Maps an item to its row and a note about it; for an item that is left out, to None and the
+reason. Beam pickles it."""
 
 
 def _no_progress(split: str, done: int, total: int | None) -> None:
@@ -35,30 +38,32 @@ def _no_progress(split: str, done: int, total: int | None) -> None:
 
 
 def resolved(path: str | Path | None) -> str | None:
-    """A source's absolute path, for `prepared_from`; None where there is none."""
+    """The absolute path of a source, for `prepared_from`, or None if there is no source."""
     return None if path is None else str(Path(path).expanduser().resolve())
 
 
 class FrameDatasetBuilder(FileReaderBuilder):
     """A data set of frames and samples; a subclass gives its `contents`.
 
-    A frame whose header is not an image's, or of an unexpected size, and a sample whose target is
-    not there, are left out and listed in the data set's `problems.txt`. The files get their final
-    folder name when everything is written, so what is interrupted is never taken for a data set.
+    A frame is left out if its header is not that of an image, or if its size is not the expected
+    one. A sample is left out if its target is not there. Both are listed in the data set's
+    `problems.txt`. The files get their final folder name when everything is written, so a run that
+    was interrupted never leaves something that looks like a data set.
 
     Raises:
-        UserError: from `download_and_prepare`, if no frame or no sample is left.
+        UserError: `download_and_prepare` raises it if no frame or no sample is left.
     """
 
-    # Known checksums of downloads: none. TFDS would look for a file of them, with a package that it
-    # does not require.
+    # No checksums of downloads are known. Without this line TFDS would look for a file of them,
+    # with a package that it does not require.
     url_infos: ClassVar[dict[str, Any]] = {}
     VERSION = tfds.core.Version("1.0.0")
     CONFIG_CLASS: type[tfds.core.BuilderConfig] | None = None
-    """Takes the options, where the configurations are the user's rather than BUILDER_CONFIGS."""
+    """The class of the options, for data sets whose configurations are made by the user."""
     DESCRIPTION = ""
     PROTOCOL: ClassVar[dict[str, Any]] = {}
-    """How the field evaluates on it: `crop`, `min_depth`, `max_depth`, as many as it fixes."""
+    """How the field evaluates on the data set: those of `crop`, `min_depth` and `max_depth` that it
+    fixes."""
     HOMEPAGE: str | None = None
     CITATION: str | None = None
     DOWNLOADS: ClassVar[str] = ""
@@ -83,12 +88,12 @@ class FrameDatasetBuilder(FileReaderBuilder):
 
     @abc.abstractmethod
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """What to write. Raises UserError where the source cannot be used."""
+        """What to write. Raises a UserError if the source cannot be used."""
 
     def prepared_from(self) -> dict[str, Any]:
         """The source and the options, as JSON values.
 
-        They are kept in the metadata; they tell one data set from another of the same name.
+        They are kept in the metadata, and tell one data set from another of the same name.
         """
         return {}
 
@@ -104,7 +109,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
         )
 
     def _create_builder_config(self, builder_config: Any, version: Any) -> Any:
-        # TFDS warns about any configuration that is not in BUILDER_CONFIGS; here they are the rule.
+        # TFDS warns about every configuration that is not in BUILDER_CONFIGS. Most here are not.
         if isinstance(builder_config, tfds.core.BuilderConfig):
             return builder_config
         return super()._create_builder_config(builder_config, version)
@@ -137,7 +142,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
         with_depth: dict[str, int] = {}
         depth_sizes: list[tuple[int, tuple[int, int]]] = []
         for split, samples in contents.samples.items():
-            store = functools.partial(_store_sample, split, index)
+            store = functools.partial(_store_sample, split, index, sizes)
             stored, split_info = write(split, samples, store, contents.problems)
             if stored:
                 targets[split] = [position for position, _ in stored]
@@ -163,8 +168,8 @@ class FrameDatasetBuilder(FileReaderBuilder):
         )
         self.info.metadata.update(metadata.to_json())
         self.info.set_splits(tfds.core.splits.SplitDict(split_infos))
-        problems = "".join(f"{line}\n" for line in contents.problems)
-        (Path(self.data_dir) / schema.PROBLEMS_FILE).write_text(problems)
+        problems = "".join(f"{shown(line)}\n" for line in contents.problems)
+        (Path(self.data_dir) / schema.PROBLEMS_FILE).write_text(problems, encoding="utf-8")
 
     def _write_split(
         self,
@@ -174,9 +179,10 @@ class FrameDatasetBuilder(FileReaderBuilder):
         problems: list[str],
         total: int | None = None,
     ) -> tuple[list[Any], tfds.core.SplitInfo]:
-        """Writes things in order, starting a new file every SHARD_BYTES.
+        """Write items in order, and start a new file every SHARD_BYTES.
 
-        Returns what `store` noted of each that was written; what it refused goes to `problems`.
+        Returns the notes that `store` made of the items that were written. What it refused is
+        noted in `problems`.
         """
         features = self.info.features
         serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
@@ -227,7 +233,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
         problems: list[str],
         total: int | None = None,
     ) -> tuple[list[Any], tfds.core.SplitInfo]:
-        """As `_write_split`, by an Apache Beam pipeline."""
+        """Do the same as `_write_split` with an Apache Beam pipeline."""
         from radepth_jax.data.beam import write_split
 
         del total
@@ -247,7 +253,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
 
 
 def _store_frame(frame: schema.Frame) -> tuple[dict[str, Any] | None, Any]:
-    """Its row, and (sequence, camera, frame, size)."""
+    """The row of a frame, and (sequence, camera, frame, size)."""
     try:
         h, w = schema.image_size(frame.image)
         if frame.size not in (None, (h, w)):
@@ -260,19 +266,33 @@ def _store_frame(frame: schema.Frame) -> tuple[dict[str, Any] | None, Any]:
 
 
 def _store_sample(
-    split: str, index: schema.FrameIndex, sample: schema.Sample
+    split: str, index: schema.FrameIndex, sizes: list[tuple[int, int]], sample: schema.Sample
 ) -> tuple[dict[str, Any] | None, Any]:
-    """Its row, and (its target's position, the size of its depth map or None)."""
+    """The row of a sample, and (its target's position, the size of its depth map or None)."""
     position = index.find(sample.sequence, sample.camera, sample.frame)
     if position is None:
         name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
         return None, f"{split} sample {name}: no such frame; left out"
     size = schema.depth_size(sample.depth) if sample.depth else None
+    if size and _lies_on_its_side(size, sizes[position]):
+        (h, w), (image_h, image_w) = size, sizes[position]
+        name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
+        return None, (
+            f"{split} sample {name}: its depth map is {w}x{h}, transposed: its image is "
+            f"{image_w}x{image_h}; left out"
+        )
     return schema.sample_row(sample), (position, size)
 
 
+def _lies_on_its_side(depth: tuple[int, int], image: tuple[int, int]) -> bool:
+    """Whether a map (h, w) has the shape of an image (h, w) with rows and columns swapped."""
+    slender = math.log(image[1] / image[0])
+    off, off_swapped = (abs(math.log(depth[1] / depth[0]) - s) for s in (slender, -slender))
+    return off_swapped < 0.05 < off
+
+
 def _canvas(sizes: Collection[tuple[int, int]]) -> tuple[int, int]:
-    """The largest height and the largest width."""
+    """The largest height and the largest width, as (h, w)."""
     return max(h for h, _ in sizes), max(w for _, w in sizes)
 
 

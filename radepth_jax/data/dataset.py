@@ -1,6 +1,6 @@
 """Prepared data sets: open one, and read training samples or evaluation images from it.
 
-Everything here is random access and can be pickled to loader workers, which open the files anew.
+Everything here has random access. It can be pickled for loader workers, which open the files anew.
 """
 
 import logging
@@ -25,13 +25,14 @@ class Dataset:
     """A prepared data set.
 
     Attributes:
-        directory: its folder, `<data_dir>/<name>/<config>/<version>`.
+        directory: the folder of the data set, `<data_dir>/<name>/<config>/<version>`.
         name: `<name>/<config>`, for messages.
-        metadata: canvases, frame index, targets, stereo transforms, protocol.
+        metadata: the canvases, the index of frames, the targets, the stereo transforms and the
+            protocol.
     """
 
     def __init__(self, directory: Path, name: str):
-        """Reads the metadata. Raises UserError where files are missing or of another schema."""
+        """Read the metadata. Files that are missing or have another schema are a UserError."""
         self.directory = Path(directory)
         self.name = name
         self._sources: dict[str, Any] = {}
@@ -55,7 +56,7 @@ class Dataset:
 
     @property
     def canvas(self) -> tuple[int, int]:
-        """(H0, W0), which every image is padded to."""
+        """The (H0, W0) that every image is padded to."""
         return self.metadata.canvas
 
     @property
@@ -68,7 +69,7 @@ class Dataset:
         return self.metadata.with_depth.get(split, 0) > 0
 
     def targets(self, split: str) -> list[int]:
-        """The positions of a split's target frames. Raises UserError if it has none."""
+        """The positions of a split's target frames. Raises a UserError if there are none."""
         if split not in schema.SAMPLE_SPLITS:
             raise UserError(f"no split {split!r}; the splits are {', '.join(schema.SAMPLE_SPLITS)}")
         targets = self.metadata.targets.get(split, [])
@@ -78,7 +79,7 @@ class Dataset:
         return targets
 
     def record(self, split: str, position: int) -> dict[str, Any]:
-        """One record as stored. Raises UserError if its file is damaged."""
+        """One record as it is stored. Raises a UserError if its file is damaged."""
         if split not in self._sources:
             self._sources[split] = self._builder.as_data_source(split=split)
         try:
@@ -91,10 +92,10 @@ class Dataset:
             ) from None
 
     def image(self, position: int) -> tuple[np.ndarray, np.ndarray]:
-        """A frame and its intrinsics: uint8 [h, w, 3], float32 [3, 3].
+        """A frame, uint8 [h, w, 3], and its intrinsics, float32 [3, 3].
 
         Raises:
-            UserError: naming the frame, if it does not decode.
+            UserError: The frame does not decode. The message names it.
         """
         record = self.record(schema.FRAMES, position)
         try:
@@ -108,15 +109,16 @@ class Dataset:
 
 
 def open_dataset(name: str, data_dir: str | Path) -> Dataset:
-    """Opens a prepared data set.
+    """Open a prepared data set.
 
     Args:
-        name: `street/demo`, `kitti_raw`, `video/mine`: a builder and, where several of its
-            configurations are prepared, the configuration.
-        data_dir: the folder that data sets were prepared in.
+        name: a builder's name, such as `kitti_raw`, or a builder and one of its configurations,
+            such as `street/demo` or `video/mine`. The configuration is needed if several of them
+            are prepared.
+        data_dir: the folder in which data sets were prepared.
 
     Raises:
-        UserError: if it is not there; the message has the command that prepares it.
+        UserError: The data set is not there. The message has the command that prepares it.
     """
     folder = Path(data_dir) / name
     versions = _versions(folder)
@@ -126,7 +128,7 @@ def open_dataset(name: str, data_dir: str | Path) -> Dataset:
         )
         if len(configs) > 1 and "default" not in configs:
             choices = ", ".join(f"{name}/{config}" for config in configs)
-            raise UserError(f"data set {name}: several are prepared, name one of {choices}")
+            raise UserError(f"data set {name}: several are prepared; name one of {choices}")
         if configs:
             config = "default" if "default" in configs else configs[0]
             return open_dataset(f"{name}/{config}", data_dir)
@@ -152,7 +154,7 @@ def _versions(folder: Path) -> list[Path]:
 
 
 def pad_to_canvas(image: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
-    """[h, w, ...] to [H0, W0, ...], repeating the last row and column below and to the right."""
+    """Pad [h, w, ...] to [H0, W0, ...]: the last row and the last column are repeated."""
     (h, w), (height, width) = image.shape[:2], canvas
     if (h, w) == (height, width):
         return image
@@ -163,12 +165,15 @@ def pad_to_canvas(image: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
 class TrainingSource:
     """Training samples: `source[i]` is the loader contract's dict for one sample.
 
-    `frames` uint8 [F, H0, W0, 3] (one image per offset, edge-padded), `size` int32 [2] true (h, w),
-    `intrinsics` float32 [3, 3] native pixels, `skipped` int32 [] how many unreadable samples were
-    passed over to get this one, and, with `"s"` among the offsets, `stereo_T_target` float32
-    [4, 4]. `"s"` is the opposite camera at the target's time.
+    - `frames`, uint8 [F, H0, W0, 3], has one image for each offset, padded at its edges.
+    - `size`, int32 [2], is the true (h, w).
+    - `intrinsics`, float32 [3, 3], are in native pixels.
+    - `skipped`, int32 [], is how many unreadable samples were passed over to get this one.
+    - `stereo_T_target`, float32 [4, 4], is there if `"s"` is among the offsets. `"s"` stands for
+      the opposite camera at the target's time.
 
-    Samples that lack one of the offsets' frames (a recording's ends) are not part of the source.
+    A sample that lacks the frame of one of the offsets, such as the end of a recording, is not part
+    of the source.
     """
 
     def __init__(
@@ -182,29 +187,29 @@ class TrainingSource:
         cache_bytes: float = 0,
         true_poses: bool = False,
     ):
-        """Finds each sample's frames; reads no image.
+        """Find the frames of each sample. No image is read.
 
         Args:
             dataset: an open data set.
             split: `train`, `validation` or `test`.
-            frame_offsets: such as `(0, -1, 1, "s")`; the first is 0, the target.
-            skip_corrupt: pass over samples with an unreadable frame, to the next readable one,
-                and log them, instead of raising.
-            max_corrupt: how many samples may be passed over before it raises after all. Each worker
-                process counts those that it met, each once.
-            cache_bytes: memory for decoded frames, which are then decoded once and not once an
-                epoch. Where the split's frames do not all fit, none is kept.
-            true_poses: give each sample its cameras' known motion.
+            frame_offsets: such as `(0, -1, 1, "s")`. The first one is 0, the target.
+            skip_corrupt: whether a sample with an unreadable frame is logged and replaced by the
+                next readable one. Otherwise it is an error.
+            max_corrupt: how many samples may be replaced before it is an error after all. Each
+                worker process counts the samples that it met, each of them once.
+            cache_bytes: the memory for decoded frames. They are then decoded once, and not once an
+                epoch. If the frames of the split do not all fit, none is kept.
+            true_poses: whether each sample gets the known motion of its cameras.
 
         Raises:
-            UserError: for bad offsets, an empty split, or no sample that has all the frames.
+            UserError: The offsets are bad, the split is empty, or no sample has all the frames.
         """
         offsets = tuple(frame_offsets)
         bad = [o for o in offsets if o != "s" and (isinstance(o, bool) or not isinstance(o, int))]
         if bad or not offsets or offsets[0] != 0 or len(set(offsets)) != len(offsets):
             raise UserError(
-                f"frame_offsets are distinct whole numbers or 's', the first of them 0, "
-                f"not {offsets}"
+                f"frame_offsets: expected distinct whole numbers or 's', the first of them 0, "
+                f"got {offsets}"
             )
         self.dataset = dataset
         self.split = split
@@ -273,10 +278,10 @@ class TrainingSource:
         assert error is not None
         if self.skip_corrupt:
             raise UserError(f"no sample of {self.split!r} can be read; the last: {error}")
-        raise UserError(f"{error}; config.data.skip_corrupt passes over such samples")
+        raise UserError(f"{error}; set config.data.skip_corrupt=True to pass over such samples")
 
     def _image(self, position: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `Dataset.image`, from memory where it is kept there."""
+        """The same as `Dataset.image`, from memory if the frame is kept there."""
         found = self._images.get(position)
         if found is None:
             found = self.dataset.image(position)
@@ -331,13 +336,17 @@ class TrainingSource:
 class EvaluationSource:
     """Images with depth: `source[i]` is a dict of one image.
 
-    `image` uint8 [H0, W0, 3] edge-padded, `size` int32 [2] true (h, w), `intrinsics` float32
-    [3, 3], `depth` float32 [Hd, Wd] metres on the canvas of depth maps (0 = no value; all of it
-    where there is no ground truth), `depth_size` int32 [2] its true (h, w), `name` str.
+    - `image`, uint8 [H0, W0, 3], is padded at its edges.
+    - `size`, int32 [2], is the true (h, w) of the image.
+    - `intrinsics`, float32 [3, 3], are in native pixels.
+    - `depth`, float32 [Hd, Wd], is in metres, on the canvas of depth maps. 0 means no value, and
+      without ground truth all of it is 0.
+    - `depth_size`, int32 [2], is the true (h, w) of the depth map.
+    - `name`, str, names the image.
     """
 
     def __init__(self, dataset: Dataset, split: str):
-        """Raises UserError if the split is empty."""
+        """Open a split. Raises a UserError if it is empty."""
         self.dataset = dataset
         self.split = split
         self._targets = dataset.targets(split)
@@ -346,7 +355,7 @@ class EvaluationSource:
         return len(self._targets)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        """Raises UserError naming the frame, if the image or its depth is corrupt."""
+        """Read an image. Corrupt images or depth are a UserError, which names the frame."""
         i = int(i)
         if not 0 <= i < len(self):
             raise IndexError(i)
@@ -366,12 +375,16 @@ class EvaluationSource:
                 raise UserError(f"{where}: corrupt depth ({error})") from None
             depth[: values.shape[0], : values.shape[1]] = values
             depth_size = np.asarray(values.shape)
-        sequence, camera, frame = self.dataset.metadata.index.locate(position)
         return {
             "image": pad_to_canvas(image, self.dataset.canvas),
             "size": np.asarray(image.shape[:2], np.int32),
             "intrinsics": intrinsics,
             "depth": depth,
             "depth_size": depth_size.astype(np.int32),
-            "name": f"{sequence}/{camera}/{frame:010d}",
+            "name": self.name(i),
         }
+
+    def name(self, i: int) -> str:
+        """What an image is called: `SEQUENCE/CAMERA/FRAME`."""
+        sequence, camera, frame = self.dataset.metadata.index.locate(self._targets[i])
+        return f"{sequence}/{camera}/{frame:010d}"

@@ -1,4 +1,4 @@
-"""KITTI with the improved ground truth: annotated depth of Eigen's test images."""
+"""KITTI with the improved ground truth: the annotated depth of Eigen's test images."""
 
 import collections
 import dataclasses
@@ -37,10 +37,10 @@ class KittiImprovedConfig(tfds.core.BuilderConfig):
     """What to prepare.
 
     Attributes:
-        source: the KITTI raw tree: the folder that holds `2011_09_26`, ...
-        annotated: `data_depth_annotated`: the folder that holds `train` and `val`.
-        split_lists: a published name (`eigen_benchmark`, downloaded), or a folder with
-            `test_files.txt`.
+        source: the KITTI raw tree, which is the folder that holds `2011_09_26`, ...
+        annotated: `data_depth_annotated`, which is the folder that holds `train` and `val`.
+        split_lists: a published name, whose list is downloaded (`eigen_benchmark`), or a folder
+            with `test_files.txt`.
     """
 
     source: str | Path | None = None
@@ -51,11 +51,11 @@ class KittiImprovedConfig(tfds.core.BuilderConfig):
 class KittiImproved(FrameDatasetBuilder):
     """The 652 of Eigen's 697 test images that have annotated depth (Uhrig et al., 3DV 2017).
 
-    Images and intrinsics are those of the raw tree, depth is
-    `{train,val}/DRIVE/proj_depth/groundtruth/image_02/FRAME.png` (16 bits, 1/256 m, 0 = no value),
-    accumulated over eleven scans and freed of what the camera does not see. Only the listed frames
-    are stored. No crop, up to 80 m. Drives, frames and depth maps that are missing or damaged are
-    listed in `problems.txt`.
+    Images and intrinsics are those of the raw tree. The depth is that of
+    `{train,val}/DRIVE/proj_depth/groundtruth/image_02/FRAME.png` (16 bits, 1/256 m, 0 = no value).
+    It was accumulated over eleven scans, and what the camera does not see was removed. Only the
+    listed frames are stored. There is no crop, and depth counts up to 80 m. Drives, frames and
+    depth maps that are missing or damaged are listed in `problems.txt`.
 
     Besides KITTI raw, download data_depth_annotated.zip (14 GB) from the homepage.
     """
@@ -84,7 +84,7 @@ class KittiImproved(FrameDatasetBuilder):
         return values
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """Lists the trees; images and depth maps are read while they are written."""
+        """List the trees. Images and depth maps are read while they are written."""
         config = self.builder_config
         tree = open_tree(config.source, "kitti_improved")
         annotated = _annotated_root(config.annotated)
@@ -158,7 +158,7 @@ def _read_samples(
 
 
 def _read_sample(key: tuple[Target, Path | None, Path | None]) -> tuple[schema.Sample, str]:
-    """With its depth map, if both that and the image are there."""
+    """A sample, with its depth map if both the map and the image are there."""
     target, path, image = key
     depth, problem = b"", ""
     if path is not None and image is not None:
@@ -167,7 +167,7 @@ def _read_sample(key: tuple[Target, Path | None, Path | None]) -> tuple[schema.S
             h, w = schema.image_size(image.read_bytes())
             if values.shape != (h, w):
                 raise ValueError(f"{values.shape[1]}x{values.shape[0]}, but its image is {w}x{h}")
-            depth = schema.encode_depth(values)
+            depth = schema.encode_truth(values)
         except (OSError, ValueError) as error:
             problem = f"{path}: {error}; its test sample has no ground truth"
     return schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth), problem

@@ -1,4 +1,4 @@
-"""KITTI odometry: driven sequences with the poses of every frame, to judge a pose network on."""
+"""KITTI odometry: driven sequences with the pose of every frame, to evaluate a pose network."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -11,7 +11,9 @@ import tensorflow_datasets as tfds
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.kitti_velodyne import CAMERAS, Calibration, read_projections
+from radepth_jax.data.text import read_numbers
 from radepth_jax.errors import UserError
+from radepth_jax.names import examples, visible
 
 DOWNLOADS = (
     "download 'odometry data set (color, 65 GB)', 'calibration files' and 'ground truth poses' "
@@ -19,7 +21,7 @@ DOWNLOADS = (
     "folder"
 )
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-TEST_SEQUENCES = ("09", "10")  # that published pose networks are judged on (Zhou et al., 2017)
+TEST_SEQUENCES = ("09", "10")  # published pose networks are evaluated on these (Zhou et al., 2017)
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -28,7 +30,7 @@ class KittiOdometryConfig(tfds.core.BuilderConfig):
 
     Attributes:
         source: the folder that holds `sequences` and `poses`.
-        sequences: which of them make the test split.
+        sequences: the sequences that make the test split.
     """
 
     source: str | Path | None = None
@@ -36,13 +38,13 @@ class KittiOdometryConfig(tfds.core.BuilderConfig):
 
 
 class KittiOdometry(FrameDatasetBuilder):
-    """KITTI odometry, the rectified colour cameras (2 left, 3 right where it is there).
+    """KITTI odometry: the rectified colour cameras (2 left, and 3 right if it is there).
 
     Every frame is stored, and every frame of camera 2 is a test sample without depth. The published
-    poses are those of camera 0; stored is each camera's own, `world_T_camera = world_T_camera0 @
-    camera0_T_camera` with the offset between the rectified cameras from `calib.txt` (6 cm from
-    camera 0 to 2). The world is camera 0 at the first frame. Frames that are missing, or without a
-    pose, are listed in `problems.txt`.
+    poses are those of camera 0. What is stored are each camera's own poses, `world_T_camera =
+    world_T_camera0 @ camera0_T_camera`, with the offset between the rectified cameras from
+    `calib.txt` (6 cm from camera 0 to 2). The world is camera 0 at the first frame. Frames that are
+    missing, or that have no pose, are listed in `problems.txt`.
     """
 
     CONFIG_CLASS = KittiOdometryConfig
@@ -64,7 +66,7 @@ class KittiOdometry(FrameDatasetBuilder):
         }
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """Lists the tree; images are read while they are written."""
+        """List the tree. Images are read while they are written."""
         del dl_manager
         root = _root(self.builder_config.source)
         names = self.builder_config.sequences
@@ -94,13 +96,13 @@ class KittiOdometry(FrameDatasetBuilder):
 
 @dataclasses.dataclass(frozen=True)
 class _Recording:
-    """One sequence's files.
+    """The files of one sequence.
 
     Attributes:
-        images: camera -> frame number -> file, ascending.
-        calibration: of cameras 0, 2 and 3.
-        times: [N] seconds, a frame each.
-        world_T_camera0: [M, 4, 4], a frame each.
+        images: for each camera, a dict of frame number -> file, ascending.
+        calibration: the calibration of cameras 0, 2 and 3.
+        times: [N] seconds, one for each frame.
+        world_T_camera0: [M, 4, 4], one for each frame.
     """
 
     name: str
@@ -128,7 +130,7 @@ def _root(source: str | Path | None) -> Path:
 def _read_recording(root: Path, name: str, problems: list[str]) -> _Recording:
     folder = root / "sequences" / name
     if not folder.is_dir():
-        there = ", ".join(sorted(path.name for path in (root / "sequences").iterdir()))
+        there = examples((path.name for path in visible(root / "sequences")), 30)
         raise UserError(f"kitti_odometry: no sequence {name!r} in {root}; there are {there}")
     images = {camera: _list_images(folder / f"image_{camera}") for camera in CAMERAS}
     if not images[2]:
@@ -137,8 +139,8 @@ def _read_recording(root: Path, name: str, problems: list[str]) -> _Recording:
         count = len(images[2].keys() ^ images[3].keys())
         problems.append(f"sequence {name}: {count} frames are there for one camera only")
     poses_path = root / "poses" / f"{name}.txt"
-    poses = _read_numbers(poses_path, 12, "KITTI publishes poses of the sequences 00 to 10")
-    times = _read_numbers(folder / "times.txt", 1, "it comes with the calibration files")
+    poses = read_numbers(poses_path, 12, hint="KITTI publishes poses of the sequences 00 to 10")
+    times = read_numbers(folder / "times.txt", 1, hint="it comes with the calibration files")
     for path, rows in ((poses_path, poses), (folder / "times.txt", times)):
         beyond = [frame for frame in images[2] if frame >= len(rows)]
         if beyond:
@@ -154,30 +156,11 @@ def _read_recording(root: Path, name: str, problems: list[str]) -> _Recording:
 
 
 def _list_images(folder: Path) -> dict[int, Path]:
-    paths = folder.iterdir() if folder.is_dir() else ()
+    paths = visible(folder) if folder.is_dir() else ()
     found = [
         path for path in paths if path.suffix.lower() in _IMAGE_SUFFIXES and path.stem.isdecimal()
     ]
     return {int(path.stem): path for path in sorted(found, key=lambda path: int(path.stem))}
-
-
-def _read_numbers(path: Path, columns: int, hint: str) -> np.ndarray:
-    """float64 [N, columns] of a text file with that many numbers a line."""
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise UserError(f"{path}: {reason}; {hint}") from None
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            values = [float(word) for word in line.split()]
-        except ValueError:
-            values = []
-        if len(values) != columns or not np.isfinite(values).all():
-            raise UserError(f"{path}, line {number}: expected {columns} numbers, got {line[:60]!r}")
-        rows.append(values)
-    return np.array(rows, float).reshape(-1, columns)
 
 
 def _read_frames(recordings: list[_Recording], problems: list[str]) -> Iterator[schema.Frame]:

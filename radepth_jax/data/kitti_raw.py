@@ -1,4 +1,4 @@
-"""KITTI raw: a data set from an extracted tree, whole or any part of it."""
+"""KITTI raw: a data set made from an extracted tree, from all of it or any part."""
 
 import collections
 import dataclasses
@@ -23,6 +23,7 @@ from radepth_jax.data.kitti_tree import (
 )
 from radepth_jax.data.kitti_velodyne import (
     CAMERAS,
+    VELODYNE_FILE,
     Calibration,
     project_scan,
     read_calibration,
@@ -35,21 +36,24 @@ DEFAULT_LISTS = "eigen_zhou"  # where neither lists nor drives are given
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class KittiRawConfig(tfds.core.BuilderConfig):
-    """What to prepare. For each split its list counts, then its drives, then `split_lists`;
-    where none of these is given, the published Eigen-Zhou lists.
+    """What to prepare.
+
+    A split is given by its list, or else by its drives, or else by `split_lists`. If none of these
+    is given at all, the published Eigen-Zhou lists are used.
 
     Attributes:
         source: the folder that holds the date folders (`2011_09_26`, ...).
-        split_lists: a published name (`eigen_zhou`, or `eigen` for its 697 test images alone),
-            downloaded, or a folder with `train_files.txt`, `val_files.txt`, `test_files.txt`, as
-            many as are there.
-        train_list, validation_list, test_list: a list file, lines `DATE/DRIVE FRAME l|r`.
-        train_drives: drives (0005, or the folder's name), all frames of both cameras that have
-            both neighbours.
-        validation_drives, test_drives: likewise, the left camera's frames that have a Velodyne scan
-            (all of them, if none has).
-        targets_only: store the samples' own frames alone, without the rest of their drives: all
-            that evaluation needs, and far smaller. Training needs their neighbours too.
+        split_lists: a published name, whose lists are downloaded (`eigen_zhou`, or `eigen` for its
+            697 test images alone); or a folder that holds any of `train_files.txt`,
+            `val_files.txt` and `test_files.txt`.
+        train_list, validation_list, test_list: a list file with lines `DATE/DRIVE FRAME l|r`.
+        train_drives: drives, each as 0005 or as the folder's name. Their samples are all frames of
+            both cameras that have both neighbours.
+        validation_drives, test_drives: drives. Their samples are the left camera's frames that have
+            a Velodyne scan, or all of its frames if none has one.
+        targets_only: whether only the samples' own frames are stored, without the rest of their
+            drives. That is all that evaluation needs, and far smaller. Training needs the
+            neighbours too.
     """
 
     source: str | Path | None = None
@@ -64,12 +68,13 @@ class KittiRawConfig(tfds.core.BuilderConfig):
 
 
 class KittiRaw(FrameDatasetBuilder):
-    """KITTI raw, the rectified colour cameras (2 left, 3 right), encoded images untouched.
+    """KITTI raw: the rectified colour cameras (2 left, 3 right), with the encoded images untouched.
 
-    Every frame of every drive that a split names is stored, unless `targets_only`. Test and
-    validation samples have depth maps from Velodyne scans where the tree has the scans
-    (`project_scan`). Sequences are the drives' folder names, frames the numbers in the file names.
-    Drives, frames, neighbours and scans that are missing are listed in `problems.txt`.
+    Every frame of every drive that a split names is stored, unless `targets_only` is set. Test and
+    validation samples have depth maps that are projected from Velodyne scans (`project_scan`), if
+    the tree has the scans. A sequence is called as its drive's folder, and a frame has the number
+    in its file name. Drives, frames, neighbours and scans that are missing are listed in
+    `problems.txt`.
 
     Download the drives' "synced+rectified data" and each date's "calibration" from the homepage and
     extract them into one folder. The protocol is that of KITTI Eigen.
@@ -88,7 +93,7 @@ class KittiRaw(FrameDatasetBuilder):
 }"""
 
     def prepared_from(self) -> dict[str, Any]:
-        """The source folder, lists and drives."""
+        """The source folder, the lists and the drives."""
         config = self.builder_config
         paths = ("source", "train_list", "validation_list", "test_list")
         drives = ("train_drives", "validation_drives", "test_drives")
@@ -97,11 +102,11 @@ class KittiRaw(FrameDatasetBuilder):
             value = getattr(config, key)
             values[key] = resolved(value)
         values |= {key: list(getattr(config, key)) for key in drives}
-        # Data sets prepared before there was this option do not have it.
+        # Data sets that were prepared before this option existed do not have it.
         return values | ({"targets_only": True} if config.targets_only else {})
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """Lists the tree; images and scans are read while they are written."""
+        """List the tree. Images and scans are read while they are written."""
         tree = open_tree(self.builder_config.source, "kitti_raw")
         problems: list[str] = []
         targets, named = self._targets(tree, dl_manager)
@@ -212,7 +217,7 @@ def _check_drive(
             name = schema.frame_name(sequence_of(drive), target.camera, target.frame)
             problems.append(
                 f"train sample {name}: no neighbour at {' and '.join(f'{o:+d}' for o in lacking)}; "
-                "used only with frame_offsets that do without"
+                "it is used only with frame_offsets that do not need it"
             )
 
 
@@ -236,7 +241,13 @@ def _read_samples(
             without_scan[target.drive] += scan is None
         keys.append((target, scan))
     for drive, count in without_scan.items():
-        if count:
+        date = drive.split("/")[0]
+        if count and calibrations[date].rect_T_velodyne is None:
+            problems.append(
+                f"{tree.root / date / VELODYNE_FILE} is missing, so no scan says what {count} "
+                f"{split} samples of {drive} show; no ground truth"
+            )
+        elif count:
             problems.append(
                 f"{drive}: no Velodyne scan for {count} {split} samples; no ground truth"
             )
@@ -246,13 +257,13 @@ def _read_samples(
 def _read_sample(
     split: str, calibrations: dict[str, Calibration], key: tuple[Target, Path | None]
 ) -> tuple[schema.Sample, str]:
-    """With its depth map, if there is a scan."""
+    """A sample, with its depth map if there is a scan."""
     target, path = key
     depth, problem = b"", ""
     if path is not None:
         calibration = calibrations[target.drive.split("/")[0]]
         try:
-            depth = schema.encode_depth(project_scan(read_scan(path), calibration, target.camera))
+            depth = schema.encode_truth(project_scan(read_scan(path), calibration, target.camera))
         except (OSError, ValueError) as error:
             problem = f"{path}: {error}; its {split} sample has no ground truth"
     return schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth), problem

@@ -1,4 +1,4 @@
-"""Which KITTI frames belong to which split: published lists, list files, or whole drives."""
+"""Which KITTI frames belong to which split, by published lists, list files or whole drives."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
+from radepth_jax.data.text import read_lines
 from radepth_jax.errors import UserError
 
 SPLIT_LISTS_URL = "https://raw.githubusercontent.com/nianticlabs/monodepth2/master/splits"
-# Eigen-Zhou's training frames with Eigen's test frames: what published results are trained with.
+# Published results use Eigen-Zhou's training frames and Eigen's test frames.
 PUBLISHED = {
     "eigen_zhou": {
         "train": "eigen_zhou/train_files.txt",
@@ -20,7 +21,7 @@ PUBLISHED = {
     # The 652 of Eigen's test images that have annotated depth (Uhrig et al., 2017).
     "eigen_benchmark": {"test": "eigen_benchmark/test_files.txt"},
 }
-# What they are called in a folder.
+# The names of the lists in a folder.
 LIST_FILES = {
     "train": "train_files.txt",
     "validation": "val_files.txt",
@@ -31,7 +32,7 @@ _SIDES = {"l": 2, "r": 3}
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Target:
-    """A listed frame: `date/drive`, frame number, camera."""
+    """A listed frame: its `date/drive`, its number and its camera."""
 
     drive: str
     frame: int
@@ -39,21 +40,14 @@ class Target:
 
 
 def read_list(path: Path) -> list[Target]:
-    """Reads lines such as `2011_09_26/2011_09_26_drive_0002_sync 0000000069 l`.
+    """Read lines such as `2011_09_26/2011_09_26_drive_0002_sync 0000000069 l`.
 
     Raises:
-        UserError: naming the file and the line.
+        UserError: The file cannot be read, or a line is not of this form. The message names both.
     """
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise UserError(f"split list {path}: {reason}") from None
     targets = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        words = line.split()
+    for line in read_lines(path, hint="expected a split list", comments="#"):
+        words = line.text.split()
         if (
             len(words) != 3
             or words[0].count("/") != 1
@@ -61,8 +55,7 @@ def read_list(path: Path) -> list[Target]:
             or words[2] not in _SIDES
         ):
             raise UserError(
-                f"split list {path}, line {number}: expected 'DATE/DRIVE FRAME l|r', "
-                f"got {line.strip()!r}"
+                f"split list {line.where}: expected 'DATE/DRIVE FRAME l|r', got {line.text!r}"
             )
         targets.append(Target(words[0], int(words[1]), _SIDES[words[2]]))
     if not targets:
@@ -73,10 +66,12 @@ def read_list(path: Path) -> list[Target]:
 
 
 def find_drives(names: Sequence[str], present: Sequence[str]) -> list[str]:
-    """Full `date/drive` of drives given in full, as the folder's name, or as a number like 0005.
+    """The full `date/drive` of drives.
+
+    A drive is given in full, as its folder's name, or as a number such as 0005.
 
     Raises:
-        UserError: for a drive that is not there, or a number that several drives have.
+        UserError: A drive is not there, or several drives have the number.
     """
     found = []
     for name in names:
@@ -94,17 +89,17 @@ def find_drives(names: Sequence[str], present: Sequence[str]) -> list[str]:
 
 
 def published_urls(name: str) -> Mapping[str, str]:
-    """Addresses of published lists by split. Raises UserError for an unknown name."""
+    """The addresses of published lists by split. An unknown name is a UserError."""
     if name not in PUBLISHED:
         raise UserError(f"split lists {name!r}: expected one of {', '.join(PUBLISHED)}")
     return {split: f"{SPLIT_LISTS_URL}/{path}" for split, path in PUBLISHED[name].items()}
 
 
 def list_paths(name: str | None, dl_manager: tfds.download.DownloadManager) -> dict[str, Path]:
-    """List files by split, of a folder or a published name (which is downloaded).
+    """The list files by split. They come from a folder, or are downloaded by a published name.
 
     Raises:
-        UserError: for an unknown name, an empty folder, or a download that fails.
+        UserError: The name is not known, the folder has no lists, or the download failed.
     """
     if name is None:
         return {}

@@ -9,6 +9,7 @@ from radepth_jax.data.ahead import Reading
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_velodyne import Calibration
 from radepth_jax.errors import UserError
+from radepth_jax.names import hidden, visible
 
 DOWNLOADS = (
     "download the drives' 'synced+rectified data' and each date's 'calibration' from "
@@ -17,16 +18,18 @@ DOWNLOADS = (
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # of two files of a frame, the last kind is taken
 
 Images = dict[tuple[str, int], dict[int, Path]]
-"""(`date/drive`, camera) -> frame number -> image, ascending."""
+"""Maps (`date/drive`, camera) to a dict of frame number -> image, ascending."""
 
 
 class KittiTree:
-    """The files of an extracted tree, listed folder by folder when first asked for."""
+    """The files of an extracted tree. A folder is listed when it is first asked for."""
 
     def __init__(self, root: Path):
         self.root = root
         self.drives = sorted(
-            f"{path.parent.name}/{path.name}" for path in root.glob("????_??_??/*_drive_*_sync")
+            f"{path.parent.name}/{path.name}"
+            for path in root.glob("????_??_??/*_drive_*_sync")
+            if path.is_dir() and not hidden(path.name)
         )
         self._files: dict[tuple[str, str], dict[int, Path]] = {}
         if not self.drives:
@@ -40,7 +43,7 @@ class KittiTree:
             path = self.root / drive / folder / "data"
             found = [
                 file
-                for file in (path.iterdir() if path.is_dir() else ())
+                for file in (visible(path) if path.is_dir() else ())
                 if file.suffix.lower() in suffixes and file.stem.isdecimal()
             ]
             found.sort(key=lambda file: (int(file.stem), suffixes.index(file.suffix.lower())))
@@ -48,20 +51,20 @@ class KittiTree:
         return self._files[drive, folder]
 
     def frames(self, drive: str, camera: int) -> dict[int, Path]:
-        """Frame number -> image, ascending."""
+        """A dict of frame number -> image, ascending."""
         return self._list(drive, f"image_{camera:02d}", _IMAGE_SUFFIXES)
 
     def scans(self, drive: str) -> dict[int, Path]:
-        """Frame number -> Velodyne scan, ascending."""
+        """A dict of frame number -> Velodyne scan, ascending."""
         return self._list(drive, "velodyne_points", (".bin",))
 
 
 def open_tree(source: str | Path | None, name: str) -> KittiTree:
-    """Lists the drives. Raises UserError, saying what to download, where there are none.
+    """List the drives. If there are none, a UserError says what to download.
 
     Args:
         source: the folder that holds the date folders.
-        name: of the data set, for messages.
+        name: the data set's name, for messages.
     """
     if source is None:
         raise UserError(
@@ -74,12 +77,12 @@ def open_tree(source: str | Path | None, name: str) -> KittiTree:
 
 
 def sequence_of(drive: str) -> str:
-    """The sequence's name of a `date/drive`."""
+    """The name of the sequence that a `date/drive` becomes."""
     return drive.split("/")[1]
 
 
 def only_targets(images: Images, targets: Iterable[Target]) -> Images:
-    """Those of the images that are targets."""
+    """The images that are targets."""
     wanted = set(targets)
     return {
         (drive, camera): {
@@ -94,7 +97,7 @@ def read_frames(
     calibrations: Mapping[str, Calibration],
     problems: list[str],
 ) -> Reading[schema.Frame]:
-    """Frames with the intrinsics of their date; files that cannot be opened go to `problems`."""
+    """Frames with the intrinsics of their date. Files that cannot be opened are `problems`."""
     keys = [
         (Target(drive, frame, camera), path)
         for (drive, camera), paths in images.items()

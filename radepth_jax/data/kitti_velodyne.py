@@ -1,8 +1,8 @@
-"""KITTI raw calibration, and depth maps projected from Velodyne scans.
+"""The calibration of KITTI raw, and depth maps that are projected from Velodyne scans.
 
-The depth maps follow the protocol that published KITTI Eigen results use, as a fact about that
-protocol: points with x >= 0 in the laser's frame, pixel = round(projection) - 1, depth = the
-camera's z, the nearest point where several share a pixel.
+The depth maps follow the protocol of published KITTI Eigen results. It takes the points with x >= 0
+in the laser's frame. A point's pixel is round(projection) - 1, and its depth is the camera's z. Of
+several points that share a pixel, the nearest one counts.
 
 References:
     Geiger et al., "Vision meets robotics: The KITTI dataset", IJRR 2013, for the calibration files.
@@ -15,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from radepth_jax.data.text import read_lines
 from radepth_jax.errors import UserError
 
 CAMERAS = (2, 3)  # the colour cameras, left and right
+VELODYNE_FILE = "calib_velo_to_cam.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +27,10 @@ class Calibration:
     """One recording date's calibration of the rectified colour cameras.
 
     Attributes:
-        size: camera -> (h, w) of its rectified images.
-        projection: camera -> P_rect [3, 4], rectified camera-0 coordinates to pixels.
-        rect_T_velodyne: [4, 4], laser to rectified camera-0 coordinates; None without
-            `calib_velo_to_cam.txt`.
+        size: for each camera, the (h, w) of its rectified images.
+        projection: for each camera, P_rect [3, 4], from rectified camera-0 coordinates to pixels.
+        rect_T_velodyne: [4, 4], from the laser to rectified camera-0 coordinates. None if there is
+            no `calib_velo_to_cam.txt`.
     """
 
     size: dict[int, tuple[int, int]]
@@ -36,11 +38,14 @@ class Calibration:
     rect_T_velodyne: np.ndarray | None  # noqa: N815
 
     def intrinsics(self, camera: int) -> np.ndarray:
-        """[3, 3] of the rectified images."""
+        """The intrinsics [3, 3] of the rectified images."""
         return self.projection[camera][:, :3]
 
     def camera_T_camera(self, to: int, of: int) -> np.ndarray:
-        """[4, 4] from rectified camera `of` to `to`: P_rect = K [I | t], all in camera 0's axes."""
+        """The transform [4, 4] from rectified camera `of` to rectified camera `to`.
+
+        P_rect is K [I | t], and all cameras have the axes of camera 0.
+        """
         transform = np.eye(4)
         for sign, camera in ((1, to), (-1, of)):
             P = self.projection[camera]
@@ -49,13 +54,13 @@ class Calibration:
 
 
 def read_calibration(folder: Path) -> Calibration:
-    """Reads `calib_cam_to_cam.txt` and, where it is there, `calib_velo_to_cam.txt`.
+    """Read `calib_cam_to_cam.txt` and, if it is there, `calib_velo_to_cam.txt`.
 
     Args:
-        folder: a date's folder, such as `2011_09_26`.
+        folder: the folder of a date, such as `2011_09_26`.
 
     Raises:
-        UserError: naming the file and what it lacks.
+        UserError: A file cannot be used. The message names it and says what it lacks.
     """
     path = folder / "calib_cam_to_cam.txt"
     values = _read_values(path)
@@ -64,7 +69,7 @@ def read_calibration(folder: Path) -> Calibration:
         w, h = _value(values, f"S_rect_{camera:02d}", 2, path)
         size[camera] = (int(h), int(w))
         projection[camera] = _projection(values, f"P_rect_{camera:02d}", path)
-    velodyne_path = folder / "calib_velo_to_cam.txt"
+    velodyne_path = folder / VELODYNE_FILE
     if not velodyne_path.exists():
         return Calibration(size, projection, None)
     rectification = np.eye(4)
@@ -77,10 +82,10 @@ def read_calibration(folder: Path) -> Calibration:
 
 
 def read_projections(path: Path) -> Calibration:
-    """Reads an odometry sequence's `calib.txt`: cameras 0, 2 and 3, no sizes and no laser.
+    """Read an odometry sequence's `calib.txt`: cameras 0, 2 and 3, without sizes and laser.
 
     Raises:
-        UserError: naming the file and what it lacks.
+        UserError: The file cannot be used. The message names it and says what it lacks.
     """
     values = _read_values(path)
     cameras = (0, *CAMERAS)
@@ -89,14 +94,8 @@ def read_projections(path: Path) -> Calibration:
 
 
 def _read_values(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise UserError(
-            f"{path}: {reason}; every KITTI date or sequence folder has this calibration file"
-        ) from None
-    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    hint = "every KITTI date or sequence folder has this calibration file"
+    pairs = (line.text.split(":", 1) for line in read_lines(path, hint=hint) if ":" in line.text)
     return {key.strip(): value for key, value in pairs}
 
 
@@ -111,7 +110,7 @@ def _value(values: dict[str, str], key: str, count: int, path: Path) -> np.ndarr
 
 
 def _projection(values: dict[str, str], key: str, path: Path) -> np.ndarray:
-    """[3, 4], whose first three columns can be inverted."""
+    """A projection [3, 4] whose first three columns can be inverted."""
     P = _value(values, key, 12, path).reshape(3, 4)
     if not (P[0, 0] > 0 and P[1, 1] > 0 and P[2, 2] > 0):
         raise UserError(f"{path}: expected focal lengths above 0 in line '{key}:'")
@@ -119,7 +118,11 @@ def _projection(values: dict[str, str], key: str, path: Path) -> np.ndarray:
 
 
 def read_scan(path: Path) -> np.ndarray:
-    """float32 [N, 3] points (x forward, y left, z up, metres). ValueError if it is damaged."""
+    """The points of a scan, float32 [N, 3] in metres: x forward, y left, z up.
+
+    Raises:
+        ValueError: The scan is damaged.
+    """
     data = path.read_bytes()
     if not data or len(data) % 16:
         raise ValueError(f"{len(data)} bytes are not a scan of 16-byte points")
@@ -130,12 +133,12 @@ def project_scan(points: np.ndarray, calibration: Calibration, camera: int) -> n
     """The depth map of a scan in a rectified camera.
 
     Args:
-        points: [N, 3], laser coordinates, metres.
-        calibration: with `rect_T_velodyne`.
+        points: [N, 3] in metres, in laser coordinates.
+        calibration: a calibration that has `rect_T_velodyne`.
         camera: 2 or 3.
 
     Returns:
-        float32 [h, w], the camera's z in metres, 0 = no point.
+        float32 [h, w], the camera's z in metres. 0 means that there is no point.
     """
     if calibration.rect_T_velodyne is None:
         raise ValueError("the calibration has no laser")

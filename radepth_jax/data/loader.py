@@ -1,8 +1,8 @@
-"""Batches of training samples: one seeded global order, read by any number of processes, workers.
+"""Batches of training samples, in one seeded global order, for any number of processes and workers.
 
-The order is a function of the seed alone: step s reads positions [s B, (s + 1) B) of the endless
-sequence of shuffled epochs, in `parts` consecutive parts, and process p of P the contiguous p-th
-share of each part. So the step number is all there is to resume, and the union over processes is
+The order is a function of the seed alone. Step s reads positions [s B, (s + 1) B) of the endless
+sequence of shuffled epochs, in `parts` consecutive parts. Process p of P reads the p-th contiguous
+share of each part. So the step number is all that resuming needs, and all processes together read
 the same batch whatever P is.
 """
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Source(Protocol):
-    """Random access to samples of equal shapes; picklable when there are workers."""
+    """Random access to samples of equal shapes. With workers, it has to be picklable."""
 
     def __len__(self) -> int: ...
 
@@ -37,7 +37,7 @@ class Source(Protocol):
 
 
 class Loader(Iterator[Batch]):
-    """An endless iterator of batches, a context manager; `close` ends its threads and workers."""
+    """An endless iterator of batches and a context manager. `close` ends threads and workers."""
 
     def __init__(self, dataset: grain.IterDataset, pool: ThreadPoolExecutor | None):
         self._iterator = [iter(dataset)]  # empty once closed
@@ -46,7 +46,7 @@ class Loader(Iterator[Batch]):
         self._end = weakref.finalize(self, _end, self._iterator, pool)
 
     def __next__(self) -> Batch:
-        """Raises UserError, as one line, whatever process it was raised in."""
+        """The next batch. A UserError is one line, in whatever process it was raised."""
         if not self._iterator:
             raise StopIteration
         if self._pool is not None:
@@ -62,7 +62,7 @@ class Loader(Iterator[Batch]):
         return {key: np.array(value) for key, value in batch.items()}
 
     def close(self) -> None:
-        """Ends the threads and worker processes; may be called twice."""
+        """End the threads and the worker processes. It may be called twice."""
         self._end()
 
     def __enter__(self) -> "Loader":
@@ -84,12 +84,12 @@ def _why_a_worker_died(code: int) -> str:
         remedy = "use fewer config.data.workers or a smaller batch"
     else:
         cause = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        remedy = "what it said is above; config.data.workers=0 reads in this process"
+        remedy = "its own message is above; set config.data.workers=0 to read in this process"
     return f"a loader worker {cause}; {remedy}"
 
 
 def _start_worker(index: int, count: int) -> None:
-    """In a worker: leave signals to the run's own process, but never outlive it."""
+    """Set up a worker: it leaves signals to the run's own process, but never outlives it."""
     del index, count
     for number in (signal.SIGINT, signal.SIGTERM):  # schedulers and terminals send them to all
         signal.signal(number, signal.SIG_IGN)
@@ -115,24 +115,24 @@ def make_loader(
     parts: int = 1,
     prefetch: int = 2,
 ) -> Loader:
-    """Loads batches of `source`, reshuffled every epoch, without end.
+    """Load batches of `source` without end. The order is shuffled anew in every epoch.
 
     Args:
-        source: the samples; fewer than a batch will do.
-        global_batch: B, samples a step over all processes.
-        seed: of the order, 0 <= seed < 2**32.
-        start_step: the step to begin at; what follows is what an uninterrupted run would get.
-        workers: worker processes; 0 reads in threads of this process.
+        source: the samples. There may be fewer than a batch has.
+        global_batch: B, the samples of a step over all processes.
+        seed: the seed of the order, 0 <= seed < 2**32.
+        start_step: the step to begin at. What follows is what an uninterrupted run would get.
+        workers: how many worker processes read. 0 reads in threads of this process.
         process_index: p, which share of each global batch to read.
-        process_count: P.
-        parts: of a batch, for gradient accumulation; B is a multiple of P times it.
-        prefetch: batches kept ready (by each worker, where there are workers).
+        process_count: P, how many processes there are.
+        parts: how many parts a batch has, for gradient accumulation. B is a multiple of P * parts.
+        prefetch: how many batches are kept ready, by each worker if there are any.
 
     Returns:
         An iterator of dicts of arrays [B / P, ...].
 
     Raises:
-        UserError: for a batch that the processes do not divide; while iterating, what the source
+        UserError: The batch cannot be split over the processes. While iterating: what the source
             raises.
     """
     if global_batch < 1 or global_batch % (process_count * parts):
@@ -142,7 +142,7 @@ def make_loader(
         )
     share = global_batch // (process_count * parts)
     order = grain.MapDataset.range(len(source)).shuffle(seed=seed).repeat()
-    # Without end there is no remainder; but rounding the endless length up overflows it.
+    # An endless order has no remainder, but rounding its length up would overflow.
     shares = order.batch(share, drop_remainder=True)[process_index::process_count]
     steps = shares.batch(parts, drop_remainder=True)[start_step:]
     if not workers:
@@ -159,7 +159,7 @@ def make_loader(
 
 
 class _ReadBatch:
-    """Indices [parts, b] -> stacked samples, read with a `map` that may use threads."""
+    """Maps indices [parts, b] to stacked samples, with a `map` that may use threads."""
 
     def __init__(self, source: Source, map_fn: Callable[..., Iterable[Any]]):
         self._source = source
@@ -174,7 +174,7 @@ class DevicePrefetch(Iterator[T], Generic[T]):
     """See `device_prefetch`.
 
     Attributes:
-        seconds_waited: how long the consumer has waited for batches, in all.
+        seconds_waited: how long the consumer has waited for batches, all in all.
     """
 
     def __init__(self, iterator: Iterator[Any], place_fn: Callable[[Any], T], depth: int):
@@ -188,7 +188,8 @@ class DevicePrefetch(Iterator[T], Generic[T]):
         self._thread.start()
 
     def _work(self, iterator: Iterator[Any], place_fn: Callable[[Any], T]) -> None:
-        # Inherited by the workers that reading starts, which would die before `_start_worker`.
+        # Reading starts workers, which inherit this mask. Without it a signal could kill them
+        # before `_start_worker` runs.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         try:
             for batch in iterator:
@@ -222,7 +223,7 @@ class DevicePrefetch(Iterator[T], Generic[T]):
         raise StopIteration
 
     def close(self) -> None:
-        """Ends the thread; the iterator it read from stays open. May be called twice."""
+        """End the thread. The iterator that it read from stays open. It may be called twice."""
         self._stop.set()
         self._thread.join()
 
@@ -236,16 +237,16 @@ class DevicePrefetch(Iterator[T], Generic[T]):
 def device_prefetch(
     iterator: Iterator[Any], place_fn: Callable[[Any], T], depth: int = 2
 ) -> DevicePrefetch[T]:
-    """Reads and places batches in a thread, so that a step finds the next batch on the device.
+    """Read and place batches in a thread, so that a step finds the next batch on the device.
 
     Args:
-        iterator: of host batches.
-        place_fn: host batch -> device batch, such as `jax.device_put` with a sharding.
-        depth: batches kept ready; one more may be on its way.
+        iterator: gives host batches.
+        place_fn: makes a device batch of a host batch, such as `jax.device_put` with a sharding.
+        depth: how many batches are kept ready. One more may be on its way.
 
     Returns:
-        An iterator of device batches that also measures how long its consumer waited; an exception
-        of the iterator or of `place_fn` is raised where the batch is taken. Close it before the
-        iterator.
+        An iterator of device batches that also measures how long its consumer waited. An exception
+        of the iterator or of `place_fn` is raised where the batch is taken. Close this iterator
+        before the one that it reads from.
     """
     return DevicePrefetch(iterator, place_fn, depth)

@@ -1,4 +1,4 @@
-"""Make3D: 134 outdoor photographs with laser depth, to test generalisation on."""
+"""Make3D: 134 outdoor photographs with laser depth, to test how well a network generalises."""
 
 import dataclasses
 import io
@@ -37,21 +37,24 @@ class Make3dConfig(tfds.core.BuilderConfig):
 
 
 class Make3d(FrameDatasetBuilder):
-    """Make3D's 134 test images (Saxena et al., PAMI 2009), their central 2:1 part, C1: below 70 m.
+    """Make3D's 134 test images (Saxena et al., PAMI 2009), cropped to 2:1, with depth below 70 m.
 
-    The images are upright, 2272 rows of 1704; networks trained on the road expect wide ones. As
-    Monodepth (Godard et al., CVPR 2017) and Monodepth2 (ICCV 2019, section 4.3) do, each is cropped
-    to a ratio of 2:1: its central 852 rows, 710 to 1561. The laser's grid of 55 x 305 values covers
-    the whole image with a row for every 2272 / 55 = 41.3 of its rows, so the same part is the
-    central 20.6 rows of the grid, taken as 21: rows 17 to 37, which reach a fifth of a grid row
-    beyond the crop on either side. They are stored as measured, 21 x 305, and predictions are
-    resized to them: resizing the grid first (to 407 x 305, say) would only invent values between
-    measured ones.
+    The images are upright, 2272 rows of 1704, but networks that were trained on the road expect
+    wide ones. Monodepth (Godard et al., CVPR 2017) and Monodepth2 (ICCV 2019, section 4.3)
+    therefore crop each image to a ratio of 2:1, and so does this builder. It keeps the central 852
+    rows, 710 to 1561.
 
-    Images are stored as PNG, cropped, camera 0, numbered in the order of their names; intrinsics
-    are not known (NaN). Depth is the fourth value of `Position3DGrid`. Images and depth maps that
-    are missing or damaged are left out and listed in `problems.txt`. The published RMSElog of this
-    data set is in log10: 0.434 times that of `radepth evaluate`.
+    The laser's grid of 55 x 305 values covers the whole image. It has a row for every 2272 / 55 =
+    41.3 rows of the image, so the same part is the central 20.6 rows of the grid. They are taken as
+    21, rows 17 to 37, which reach a fifth of a grid row beyond the crop on either side. They are
+    stored as they were measured, 21 x 305, and predictions are resized to them. Resizing the grid
+    instead (to 407 x 305, say) would only invent values between measured ones.
+
+    Images are stored as cropped PNGs of camera 0, and are numbered in the order of their names.
+    Their intrinsics are not known (NaN). The depth is the fourth value of `Position3DGrid`. Images
+    and depth maps that are missing or damaged are left out and listed in `problems.txt`. Depth
+    counts below 70 m (C1). The published RMSElog of this data set is in log10: it is 0.434 times
+    that of `radepth evaluate`.
 
     Download Test134.tar.gz and Test134Depth.tar.gz, linked from the homepage, into one folder.
     """
@@ -73,7 +76,7 @@ class Make3d(FrameDatasetBuilder):
         return {"source": resolved(source)}
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """Lists the files; they are read while they are written."""
+        """List the files. They are read while they are written."""
         del dl_manager
         source = self.builder_config.source
         if source is None:
@@ -98,19 +101,21 @@ class Make3d(FrameDatasetBuilder):
 
 def _list(folder: Path, prefix: str, suffix: str) -> dict[str, Path]:
     """Name in common -> file."""
-    found = sorted(folder.glob(f"{prefix}*{suffix}"))
+    found = [path for path in sorted(folder.glob(f"{prefix}*{suffix}")) if path.is_file()]
     if not found:
         raise UserError(f"{folder}: no {prefix}*{suffix} in it; {DOWNLOADS}")
     return {path.name.removeprefix(prefix).removesuffix(suffix): path for path in found}
 
 
 def central_rows(kept: int, rows: int, of: int) -> slice:
-    """The central part of `of` rows that corresponds to `kept` of `rows` rows: 852, 2272, 55 -> 21.
+    """The central part of `of` rows that shows the same as the central `kept` rows of `rows`.
+
+    For 852 of 2272 rows, it is 21 of 55.
 
     Args:
-        kept: rows kept of the image.
-        rows: of the whole image.
-        of: of what is cropped alike.
+        kept: how many rows of the image are kept.
+        rows: how many rows the image has.
+        of: how many rows the array has that is cropped in the same way.
     """
     count = round(of * kept / rows)
     return slice((of - count) // 2, (of - count) // 2 + count)
@@ -157,11 +162,11 @@ def _read_samples(
 
 
 def read_grid(path: Path) -> np.ndarray:
-    """The depth of a laser grid: float32 [h, w] metres, 0 = no value.
+    """The depth of a laser grid, float32 [h, w] in metres. 0 means no value.
 
     Raises:
-        ValueError: if it is damaged or holds something else.
-        OSError: if it cannot be opened.
+        ValueError: The file is damaged or holds something else.
+        OSError: The file cannot be opened.
     """
     try:
         values = scipy.io.loadmat(path, variable_names=[_GRID]).get(_GRID)

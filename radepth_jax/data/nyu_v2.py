@@ -40,8 +40,8 @@ class NyuV2Config(tfds.core.BuilderConfig):
 
     Attributes:
         source: the folder that holds `nyu_depth_v2_labeled.mat` and `splits.mat`.
-        depth: `filled` is the labelled set's depth with the sensor's holes filled in, as Eigen et
-            al. evaluate; `raw` is what the sensor measured.
+        depth: `filled` or `raw`. `filled` is the labelled set's depth with the sensor's holes
+            filled in, on which Eigen et al. evaluate. `raw` is what the sensor measured.
     """
 
     source: str | Path | None = None
@@ -51,10 +51,10 @@ class NyuV2Config(tfds.core.BuilderConfig):
 class NyuV2(FrameDatasetBuilder):
     """The 654 labelled test images of NYU Depth V2 (Silberman et al., ECCV 2012), up to 10 m.
 
-    640x480, stored as PNG; frame numbers are those of `testNdxs` in `splits.mat`, from 1. The
-    protocol's crop, rows 45 to 470 and columns 41 to 600, is Eigen et al.'s (NeurIPS 2014): it
-    leaves out the white border and what the depth camera does not see. Images that cannot be read
-    are left out and listed in `problems.txt`.
+    The images have 640x480 pixels and are stored as PNG. The numbers of the frames are those of
+    `testNdxs` in `splits.mat`, which count from 1. The crop is that of Eigen et al. (NeurIPS 2014),
+    rows 45 to 470 and columns 41 to 600. It leaves out the white border and what the depth camera
+    does not see. Images that cannot be read are left out and listed in `problems.txt`.
 
     Download nyu_depth_v2_labeled.mat (2.8 GB) from the homepage and splits.mat from
     http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat into one folder.
@@ -72,7 +72,7 @@ class NyuV2(FrameDatasetBuilder):
 }"""
 
     def prepared_from(self) -> dict[str, Any]:
-        """The source folder and which depth."""
+        """The source folder, and which depth is stored."""
         source = self.builder_config.source
         return {
             "source": resolved(source),
@@ -80,7 +80,7 @@ class NyuV2(FrameDatasetBuilder):
         }
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """Reads the split; images and depth are read while they are written."""
+        """Read the split. Images and depth are read while they are written."""
         del dl_manager
         config = self.builder_config
         if config.source is None:
@@ -109,7 +109,7 @@ class NyuV2(FrameDatasetBuilder):
 
 
 def read_test_indices(path: Path) -> list[int]:
-    """`testNdxs` of `splits.mat`, counted from 1. Raises UserError naming the file."""
+    """The `testNdxs` of `splits.mat`, which count from 1. A bad file is a UserError."""
     try:
         values = scipy.io.loadmat(path, variable_names=["testNdxs"]).get("testNdxs")
     except Exception as error:  # damaged data makes SciPy raise almost anything
@@ -121,7 +121,7 @@ def read_test_indices(path: Path) -> list[int]:
 
 
 def _check_file(path: Path, depths: str) -> int:
-    """How many images the file has. Raises UserError if it is not what it should be."""
+    """How many images the file has. Raises a UserError if it is not the labelled data set."""
     try:
         with h5py.File(path) as file:
             images, maps = file["images"].shape, file[depths].shape
@@ -137,7 +137,7 @@ def _check_file(path: Path, depths: str) -> int:
 
 
 def _read(path: Path, name: str, indices: list[int], problems: list[str]) -> Iterator[Any]:
-    """Yields (number, values) of one array; entries that cannot be read go to `problems`."""
+    """Yield (number, values) of one array. Entries that cannot be read are `problems`."""
     with h5py.File(path) as file:
         for i in indices:
             try:

@@ -5,7 +5,7 @@ import fcntl
 import importlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ BUILDERS = {
 def prepare(
     name: str,
     *,
-    source: str | Path | None = None,
+    source: str | Path | Sequence[str | Path] | None = None,
     data_dir: str | Path,
     beam_pipeline_options: str | None = None,
     **options: Any,
@@ -46,7 +46,7 @@ def prepare(
 
     Args:
         name: one of BUILDERS, optionally with a configuration: `video/mine`, `street/full`.
-        source: what to prepare it from (all but `street`).
+        source: what to prepare it from (all but `street`); of `video`, several clips, too.
         data_dir: the folder of all data sets.
         beam_pipeline_options: prepare with Apache Beam (`beam.parse_options`), `kitti_raw` and
             `kitti_improved` only.
@@ -78,7 +78,7 @@ def prepare(
         with _lock(target.parent):
             if target.exists():
                 _check_same(builder, Dataset(target, name))
-                console.print(f"{name} is already prepared: {target}", soft_wrap=True)
+                console.print(f"{name} is already prepared: {target}", soft_wrap=True, markup=False)
                 return target
             for leftover in target.parent.glob("incomplete.*"):
                 shutil.rmtree(leftover)
@@ -131,7 +131,7 @@ def make_builder(
     family: str,
     config: str,
     *,
-    source: str | Path | None,
+    source: str | Path | Sequence[str | Path] | None,
     data_dir: Path,
     progress: Progress,
     **options: Any,
@@ -180,21 +180,24 @@ def _say_what_came(console: rich.console.Console, dataset: Dataset) -> None:
         f"{dataset.name}: {len(dataset.metadata.index)} frames up to {width}x{height}; "
         f"samples: {splits}",
         soft_wrap=True,
+        markup=False,
     )
     report = dataset.directory / schema.PROBLEMS_FILE
-    problems = report.read_text().splitlines()
+    problems = report.read_text(encoding="utf-8").splitlines()
     for line in problems[:5]:
         console.print(f"  {line}", soft_wrap=True, markup=False)
     if problems:
-        console.print(f"  {len(problems)} problems in all, listed in {report}", soft_wrap=True)
-    console.print(f"prepared {dataset.directory}", soft_wrap=True)
+        console.print(
+            f"  {len(problems)} problems in all, listed in {report}", soft_wrap=True, markup=False
+        )
+    console.print(f"prepared {dataset.directory}", soft_wrap=True, markup=False)
 
 
 @contextlib.contextmanager
 def progress_bars(console: rich.console.Console) -> Iterator[Any]:
     """Yields a builder's progress callback that draws one bar a split."""
     bars = rich.progress.Progress(
-        rich.progress.TextColumn("{task.description}"),
+        rich.progress.TextColumn("{task.description}", markup=False),
         rich.progress.BarColumn(),
         rich.progress.MofNCompleteColumn(),
         rich.progress.TimeElapsedColumn(),

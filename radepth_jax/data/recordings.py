@@ -1,4 +1,4 @@
-"""Recordings: the consecutive frames of one camera that a split is about, with their poses."""
+"""Recordings: runs of consecutive frames of one camera that a split covers, with their poses."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,12 @@ class Recording:
     """Consecutive frames of one camera.
 
     Attributes:
-        name: a file name: the sequence, and, where it has several of these, camera and frames.
-        sequence: as in the data set.
-        camera: as in the data set.
-        first: number of the first frame.
-        positions: of the frames in `frames`, one after the other.
+        name: serves as a file name. It is the sequence's name, with the camera and the frames
+            added if the sequence has several recordings.
+        sequence: the sequence's name in the data set.
+        camera: the camera's number in the data set.
+        first: the number of the first frame.
+        positions: the consecutive positions of the frames in the split `frames`.
     """
 
     name: str
@@ -29,13 +30,13 @@ class Recording:
 
 
 def find_recordings(dataset: Dataset, split: str) -> list[Recording]:
-    """What to run a pose network along, in the data set's order.
+    """The recordings to run a pose network along, in the data set's order.
 
-    From the split's first target of a camera to its last, and one neighbour on either side, which
-    training sees too; cut where frames are missing.
+    A recording reaches from a camera's first target in the split to its last, with one neighbour
+    on either side, because training sees those too. It is cut where frames are missing.
 
     Raises:
-        UserError: if the split is empty.
+        UserError: The split is empty.
     """
     index = dataset.metadata.index
     wanted: dict[tuple[str, int], tuple[int, int]] = {}
@@ -69,11 +70,12 @@ def read_poses(dataset: Dataset, recording: Recording) -> tuple[np.ndarray, np.n
     """A recording's true trajectory.
 
     Returns:
-        `world_T_camera` float64 [N, 4, 4] metres, NaN where a frame has none, and the frames'
-        times float64 [N] in seconds: their numbers, where the data set does not have all times.
+        `world_T_camera`, float64 [N, 4, 4] in metres, NaN for frames without a pose; and the times
+        of the frames, float64 [N] in seconds. If the data set lacks any of the times, the numbers
+        of the frames are returned instead.
 
     Raises:
-        UserError: if no frame has a pose.
+        UserError: No frame has a pose.
     """
     records = [dataset.record(schema.FRAMES, position) for position in recording.positions]
     world_T_camera = np.stack([record["world_T_camera"] for record in records])

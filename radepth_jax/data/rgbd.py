@@ -1,4 +1,4 @@
-"""RGB-D recordings in the layout of 7-Scenes: colour, 16-bit depth and pose, file by file."""
+"""RGB-D recordings in the layout of 7-Scenes: a file each for colour, 16-bit depth and pose."""
 
 import dataclasses
 import re
@@ -12,8 +12,10 @@ import tensorflow_datasets as tfds
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.depth_png import read_depth_png
-from radepth_jax.data.video import parse_intrinsics
+from radepth_jax.data.intrinsics import check_intrinsics, parse_intrinsics
+from radepth_jax.data.text import decode_text, read_lines
 from radepth_jax.errors import UserError
+from radepth_jax.names import shown, visible
 
 DOWNLOADS = (
     "download a scene of 7-Scenes from "
@@ -33,13 +35,14 @@ class RgbdConfig(tfds.core.BuilderConfig):
     """What to prepare.
 
     Attributes:
-        source: a folder of frames, or a scene: a folder of such folders (`seq-01`, ...).
-        intrinsics: `fx,fy,cx,cy` in pixels of the colour images (7-Scenes: 585,585,320,240); by
-            default `camera-intrinsics.txt` beside the frames or in the folder above them.
-        train_sequences, validation_sequences, test_sequences: folders of the scene (`seq-01`, ...);
-            by default those in the scene's `TrainSplit.txt` and `TestSplit.txt`.
-        validation_share, test_share: of a single folder of frames, the part before its end and the
-            part at its end that are held out.
+        source: a folder of frames, or a scene, which is a folder of such folders (`seq-01`, ...).
+        intrinsics: `fx,fy,cx,cy` in pixels of the colour images (7-Scenes: 585,585,320,240). By
+            default they are read from `camera-intrinsics.txt`, beside the frames or in the folder
+            above them.
+        train_sequences, validation_sequences, test_sequences: folders of the scene. By default they
+            are those in the scene's `TrainSplit.txt` and `TestSplit.txt`.
+        validation_share, test_share: the shares of a single folder of frames that are held out. The
+            test share is at the end of the folder, and the validation share is before it.
     """
 
     source: str | Path | None = None
@@ -53,7 +56,7 @@ class RgbdConfig(tfds.core.BuilderConfig):
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """Consecutive frames that neighbours are looked up in: a sequence, or a part of one."""
+    """A sequence, or a part of one. Neighbours are looked up within it."""
 
     sequence: str
     split: str
@@ -68,11 +71,11 @@ class Rgbd(FrameDatasetBuilder):
     65535 = no value), `frame-000000.pose.txt` (4x4, camera to world) and `camera-intrinsics.txt`.
     Download a scene from https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/.
 
-    Images are stored as they are, camera 0, poses for evaluation only. Depth counts as seen by the
-    colour camera: 7-Scenes does not register the two, so edges are off by some pixels. The parts of
-    a single folder are sequences of their own (`NAME-train`, ...), so no neighbour crosses over.
-    What is missing or damaged is listed in `problems.txt`: such frames, depth maps or poses are
-    left out.
+    Images are stored as they are, as camera 0. Poses are for evaluation only. Depth is taken as
+    seen by the colour camera. 7-Scenes does not register the two cameras, so edges are off by some
+    pixels. The parts of a single folder are sequences of their own (`NAME-train`, ...), so no
+    sample has a neighbour in another split. Frames, depth maps and poses that are missing or
+    damaged are left out and listed in `problems.txt`.
     """
 
     CONFIG_CLASS = RgbdConfig
@@ -93,7 +96,7 @@ class Rgbd(FrameDatasetBuilder):
         }
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """Lists the folders; images, depth and poses are read while they are written."""
+        """List the folders. Images, depth and poses are read while they are written."""
         del dl_manager
         config = self.builder_config
         if config.source is None:
@@ -116,12 +119,12 @@ class Rgbd(FrameDatasetBuilder):
 
 def _list_frames(folder: Path) -> dict[int, Path]:
     """Frame number -> colour image, ascending."""
-    matches = [(_COLOUR.fullmatch(path.name), path) for path in folder.iterdir()]
+    matches = [(_COLOUR.fullmatch(path.name), path) for path in visible(folder)]
     return dict(sorted((int(match[1]), path) for match, path in matches if match))
 
 
 def _find_parts(source: Path, config: RgbdConfig) -> list[_Part]:
-    """The parts of all splits. Raises UserError where frames or splits cannot be found."""
+    """The parts of all splits. If frames or splits cannot be found, that is a UserError."""
     named = {split: getattr(config, f"{split}_sequences") for split in schema.SAMPLE_SPLITS}
     images = _list_frames(source)
     if images:
@@ -131,7 +134,7 @@ def _find_parts(source: Path, config: RgbdConfig) -> list[_Part]:
                 "--validation_share and --test_share, or the folder above as --source"
             )
         return _split_in_time(source, images, config.validation_share, config.test_share)
-    present = sorted(path.name for path in source.iterdir() if path.is_dir() and _list_frames(path))
+    present = [path.name for path in visible(source) if path.is_dir() and _list_frames(path)]
     if not present:
         raise UserError(
             f"{source}: no frame-XXXXXX.color.png or .jpg in it or in its folders; {DOWNLOADS}"
@@ -152,9 +155,9 @@ def _find_parts(source: Path, config: RgbdConfig) -> list[_Part]:
                     f"{split} sequence {name!r}: no frames in {source / name}; there are "
                     f"{', '.join(present[:8])}"
                 )
-            if any(part.sequence == name for part in parts):
+            if any(part.sequence == shown(name) for part in parts):
                 raise UserError(f"sequence {name!r} is named twice; it can be in one split only")
-            parts.append(_Part(name, split, source / name, _list_frames(source / name)))
+            parts.append(_Part(shown(name), split, source / name, _list_frames(source / name)))
     return parts
 
 
@@ -176,21 +179,22 @@ def _split_in_time(
         "test": numbers[train + validation :],
     }
     return [
-        _Part(f"{source.resolve().name}-{split}", split, source, {n: images[n] for n in part})
+        _Part(
+            f"{shown(source.resolve().name)}-{split}", split, source, {n: images[n] for n in part}
+        )
         for split, part in bounds.items()
         if part
     ]
 
 
 def _read_split_file(path: Path) -> tuple[str, ...]:
-    """`sequence1` means the folder `seq-01`. Empty where there is no such file."""
+    """The folders that a split file names. `sequence1` stands for `seq-01`.
+
+    A file that is missing names none.
+    """
     if not path.exists():
         return ()
-    try:
-        words = path.read_text().split()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise UserError(f"{path}: {reason}") from None
+    words = [word for line in read_lines(path, comments="#") for word in line.text.split()]
     bad = [word for word in words if not re.fullmatch(r"sequence\d+", word)]
     if bad:
         raise UserError(f"{path}: expected words such as sequence1, got {bad[0]!r}")
@@ -199,11 +203,13 @@ def _read_split_file(path: Path) -> tuple[str, ...]:
 
 def read_intrinsics(path: Path) -> np.ndarray:
     """[3, 3] of a text file of nine numbers. Raises UserError naming the file."""
+    words = [word for line in read_lines(path, comments="#") for word in line.text.split()]
     try:
-        values = np.array(path.read_text().split(), float)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file of numbers"
-        raise UserError(f"{path}: {reason}; expected the nine numbers of a 3x3 matrix") from None
+        values = np.array(words, float)
+    except ValueError:
+        raise UserError(
+            f"{shown(path)}: not a text file of numbers; expected the nine numbers of a 3x3 matrix"
+        ) from None
     K = values.reshape(3, 3) if values.size == 9 else np.zeros((3, 3))
     if not (np.isfinite(K).all() and K[0, 0] > 0 and K[1, 1] > 0 and (K[2] == [0, 0, 1]).all()):
         raise UserError(f"{path}: expected nine numbers: fx 0 cx, 0 fy cy, 0 0 1, in pixels")
@@ -211,14 +217,14 @@ def read_intrinsics(path: Path) -> np.ndarray:
 
 
 def read_pose(path: Path) -> np.ndarray:
-    """`world_T_camera` [4, 4] of a text file of sixteen numbers.
+    """The `world_T_camera` [4, 4] in a text file of sixteen numbers.
 
     Raises:
-        ValueError: if it is not a rigid motion.
-        OSError: if it cannot be opened.
+        ValueError: The numbers are not a rigid motion.
+        OSError: The file cannot be opened.
     """
     try:
-        values = np.array(path.read_text().split(), float)
+        values = np.array(decode_text(path.read_bytes()).split(), float)
     except ValueError:
         raise ValueError("not a text file of numbers") from None
     if values.size != 16 or not np.isfinite(values).all():
@@ -235,7 +241,12 @@ def _intrinsics(part: _Part, given: str | None, size: tuple[int, int]) -> np.nda
         return parse_intrinsics(given, None, size)
     for folder in (part.folder, part.folder.parent):
         if (folder / INTRINSICS_FILE).exists():
-            return read_intrinsics(folder / INTRINSICS_FILE)
+            K = read_intrinsics(folder / INTRINSICS_FILE)
+            try:
+                check_intrinsics(K, size)
+            except ValueError as error:
+                raise UserError(f"{shown(folder / INTRINSICS_FILE)}: {error}") from None
+            return K
     raise UserError(
         f"{part.folder / INTRINSICS_FILE} is missing; write the camera's 3x3 matrix there, or give "
         "--intrinsics fx,fy,cx,cy (7-Scenes: 585,585,320,240)"
@@ -243,7 +254,7 @@ def _intrinsics(part: _Part, given: str | None, size: tuple[int, int]) -> np.nda
 
 
 def _beside(image: Path, ending: str) -> Path:
-    """The file of the same frame: `frame-000000.depth.png`."""
+    """Another file of the same frame, such as `frame-000000.depth.png`."""
     return image.with_name(image.name.split(".")[0] + ending)
 
 
@@ -288,7 +299,7 @@ def _read_samples(parts: list[_Part], problems: list[str]) -> Iterator[schema.Sa
             depth = b""
             try:
                 values = read_depth_png(depth_path, unit=MILLIMETRE, invalid=INVALID)
-                depth = schema.encode_depth(values)
+                depth = schema.encode_truth(values)
             except FileNotFoundError:
                 without_depth += 1
             except (OSError, ValueError) as error:

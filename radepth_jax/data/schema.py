@@ -1,30 +1,32 @@
-"""What a data set looks like on disk, the same for every builder.
+"""What a data set looks like on disk. It is the same for every builder.
 
-A TFDS data set in ArrayRecord files, written and read without TensorFlow, with the splits
+It is a TFDS data set in ArrayRecord files, which are written and read without TensorFlow. It has
+these splits:
 
-- `frames`: every frame once, in order: the encoded image, untouched, and its camera;
-- `train`, `validation`, `test`: one small row per sample, naming its target frame, with a
-  compressed depth map where there is one. `image` is empty and the matrices and the time are NaN
-  there: they are in `frames`.
+- `frames` has every frame once, in order: the encoded image, untouched, and its camera.
+- `train`, `validation` and `test` have one small row for each sample. It names the target frame,
+  and holds a compressed depth map if there is one. Its `image` is empty, and its matrices and time
+  are NaN, because those are in `frames`.
 
 The metadata (`metadata.json`) holds what a reader needs before it opens a record: the canvases of
-images and of depth maps, where each frame is (as runs of consecutive frames), each split's targets,
-the stereo transforms, and the protocol that the field evaluates with. A sample's neighbours are
-looked up when it is read, so any `frame_offsets` work.
+images and of depth maps, where each frame is (as runs of consecutive frames), the targets of each
+split, the stereo transforms, and the protocol that the field evaluates with. A sample's neighbours
+are looked up when it is read, so any `frame_offsets` work.
 """
 
 import bisect
-import contextlib
 import dataclasses
-import io
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import tensorflow_datasets as tfds
+
+# How a stored image is read: the loader, the builders and `predict` share the reader.
+from radepth_jax.data.pictures import decode_image as decode_image
+from radepth_jax.data.pictures import image_size as image_size
 
 SCHEMA_VERSION = 1
 FRAMES = "frames"
@@ -40,17 +42,17 @@ class Frame:
     """One image of one camera.
 
     Attributes:
-        image: encoded bytes (PNG, JPEG), stored untouched.
-        sequence: name of the recording.
-        camera: number of the camera in it.
-        frame: number of the frame; `frame + 1` is the next one of the same camera.
-        intrinsics: [3, 3], native pixels, integer coordinates are pixel centres; NaN where
-            unknown, which serves evaluation only.
-        world_T_camera: [4, 4], for evaluation only; None where unknown.
-        size: (h, w) that the intrinsics hold for, where that is known from elsewhere: an image of
-            another size is not stored.
+        image: the encoded bytes (PNG or JPEG), which are stored untouched.
+        sequence: the name of the recording.
+        camera: the number of the camera in the recording.
+        frame: the number of the frame. `frame + 1` is the next one of the same camera.
+        intrinsics: [3, 3] in native pixels, where integer coordinates are pixel centres. NaN means
+            unknown; such frames serve evaluation only.
+        world_T_camera: [4, 4], for evaluation only. None means unknown.
+        size: the (h, w) that the intrinsics hold for, if that is known from elsewhere. An image of
+            another size is then not stored.
         origin: where the image came from, for messages.
-        time: seconds on the recording's clock; None where unknown.
+        time: seconds on the recording's clock. None means unknown.
     """
 
     image: bytes
@@ -66,9 +68,9 @@ class Frame:
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A target frame of a split, with `depth` from `encode_depth`, or empty.
+    """A target frame of a split. Its `depth` comes from `encode_depth`, or is empty.
 
-    The depth map shows what the image shows, but may be of another size.
+    The depth map shows what the image shows, but it may have another size.
     """
 
     sequence: str
@@ -89,15 +91,15 @@ class StereoPair:
 
 @dataclasses.dataclass
 class Contents:
-    """Everything a builder writes. The iterables are consumed once, `frames` first.
+    """Everything that a builder writes. The iterables are consumed once, `frames` first.
 
     Attributes:
-        frames: grouped by sequence and camera, ascending.
-        samples: of each split, in the order it is to be stored.
+        frames: the frames, grouped by sequence and camera, ascending.
+        samples: the samples of each split, in the order in which they are to be stored.
         stereo: both directions of every stereo pair.
-        total_frames: for the progress display, where known.
-        problems: one line for each thing in the source that could not be used. The builder may go
-            on adding to it while its iterables are consumed.
+        total_frames: how many frames there are, if that is known, for the progress display.
+        problems: one line for each item of the source that could not be used. Lines may still be
+            added while the iterables are consumed.
     """
 
     frames: Iterable[Frame]
@@ -108,7 +110,7 @@ class Contents:
 
 
 def features() -> tfds.features.FeaturesDict:
-    """The features of every split (TFDS has one set for the whole data set)."""
+    """The features of every split. TFDS has one set of them for the whole data set."""
     return tfds.features.FeaturesDict(
         {
             "image": tfds.features.Tensor(shape=(), dtype=np.object_),
@@ -158,10 +160,11 @@ def sample_row(sample: Sample) -> dict[str, Any]:
 
 
 def encode_depth(depth: np.ndarray) -> bytes:
-    """Compresses float32 [h, w] metres (0 = no value) without loss.
+    """Compress float32 [h, w] metres (0 = no value) without loss.
 
-    A 12-byte header (magic, h, w), then zlib of the values' bytes, all first bytes first: the
-    exponents of neighbouring pixels agree, so apart from the mantissas they compress well.
+    The result is a header of 12 bytes (magic, h, w) and then the zlib stream of the values' bytes.
+    All first bytes come first, then all second bytes, and so on: the exponents of neighbouring
+    pixels agree, so they compress well once they are apart from the mantissas.
     """
     depth = np.ascontiguousarray(depth, "<f4")
     if depth.ndim != 2:
@@ -170,8 +173,15 @@ def encode_depth(depth: np.ndarray) -> bytes:
     return _DEPTH_HEADER.pack(_DEPTH_MAGIC, *depth.shape) + zlib.compress(planes, 6)
 
 
+def encode_truth(depth: np.ndarray) -> bytes:
+    """`encode_depth` of a map that has a value; ValueError for one that says nothing at all."""
+    if not (np.isfinite(depth) & (depth > 0)).any():
+        raise ValueError("no pixel has a value (all 0)")
+    return encode_depth(depth)
+
+
 def decode_depth(data: bytes) -> np.ndarray:
-    """The inverse of `encode_depth`: float32 [h, w]. Raises ValueError for anything else."""
+    """The inverse of `encode_depth`: float32 [h, w]. Raises a ValueError for other bytes."""
     if len(data) < _DEPTH_HEADER.size or data[:4] != _DEPTH_MAGIC:
         raise ValueError("not a depth map")
     _, h, w = _DEPTH_HEADER.unpack_from(data)
@@ -185,44 +195,16 @@ def decode_depth(data: bytes) -> np.ndarray:
 
 
 def depth_size(data: bytes) -> tuple[int, int]:
-    """(h, w) of a depth map of `encode_depth`, from its header."""
+    """The (h, w) of a depth map that `encode_depth` made, from its header."""
     _, h, w = _DEPTH_HEADER.unpack_from(data)
     return h, w
 
 
-def image_size(data: bytes) -> tuple[int, int]:
-    """(h, w) from the header of an encoded image. Raises ValueError where there is none."""
-    with decoding(data), PIL.Image.open(io.BytesIO(data)) as image:
-        return image.height, image.width
-
-
-def decode_image(data: bytes) -> np.ndarray:
-    """uint8 [h, w, 3] RGB. Raises ValueError for anything that does not decode to the end."""
-    with decoding(data), PIL.Image.open(io.BytesIO(data)) as image:
-        # A 16-bit grey PNG would be clipped, not scaled, by convert("RGB").
-        if image.mode in ("I", "F") or image.mode.startswith("I;"):
-            raise ValueError(f"mode {image.mode} is not an 8-bit picture")
-        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-@contextlib.contextmanager
-def decoding(data: bytes | None = None) -> Iterator[None]:
-    """Turns whatever Pillow raises into a ValueError of one line; so is an empty file one."""
-    if data == b"":
-        raise ValueError("the file is empty")
-    try:
-        yield
-    except PIL.UnidentifiedImageError:
-        raise ValueError("not an image") from None
-    except Exception as error:  # damaged data makes the decoders raise almost anything
-        raise ValueError(str(error).strip().split("\n")[0] or type(error).__name__) from None
-
-
 class FrameIndex:
-    """Where each frame is in `frames`: (sequence, camera, frame) <-> position, kept as runs."""
+    """Maps (sequence, camera, frame) to its position in `frames` and back. It is kept as runs."""
 
     def __init__(self, runs: Iterable[Sequence[Any]] = ()):
-        """`runs`: (sequence, camera, first frame, count, first position), ascending positions."""
+        """A run is (sequence, camera, first frame, count, first position); positions ascend."""
         self.runs: list[list[Any]] = [list(run) for run in runs]
         self._by_camera: dict[tuple[str, int], list[list[Any]]] = {}
         for run in self.runs:
@@ -234,7 +216,7 @@ class FrameIndex:
         return self.runs[-1][4] + self.runs[-1][3] if self.runs else 0
 
     def append(self, sequence: str, camera: int, frame: int) -> int:
-        """Adds the next frame and returns its position. ValueError if it is there already."""
+        """Add the next frame and return its position. A frame that is there is a ValueError."""
         if self.find(sequence, camera, frame) is not None:
             raise ValueError(f"frame {frame_name(sequence, camera, frame)} occurs twice")
         position = len(self)
@@ -268,7 +250,7 @@ class FrameIndex:
 
 
 def frame_name(sequence: str, camera: int, frame: int) -> str:
-    """How a frame is called in messages and reports."""
+    """The name of a frame in messages and reports."""
     return f"{sequence} camera {camera} frame {frame}"
 
 
@@ -277,15 +259,15 @@ class Metadata:
     """The data set's metadata.
 
     Attributes:
-        canvas: (h, w), the largest height and the largest width of all frames.
+        canvas: the largest height and the largest width of all frames, as (h, w).
         index: where each frame is.
         targets: for each split, the position in `frames` of each row's target.
         with_depth: for each split, how many of its rows have a depth map.
-        stereo: (sequence, camera) -> (opposite camera, opposite_T_camera [4, 4]).
+        stereo: maps (sequence, camera) to (opposite camera, opposite_T_camera [4, 4]).
         prepared_from: the source and the options.
-        depth_canvas: (h, w): `canvas` where all depth maps are of their images' sizes, or else the
-            largest height and the largest width of all depth maps.
-        protocol: `crop`, `min_depth`, `max_depth` of the field's evaluation, as many as are fixed.
+        depth_canvas: (h, w). It is `canvas` if every depth map has its image's size. Otherwise it
+            is the largest height and the largest width of all depth maps.
+        protocol: those of `crop`, `min_depth` and `max_depth` that the field's evaluation fixes.
     """
 
     canvas: tuple[int, int]
@@ -298,7 +280,7 @@ class Metadata:
     protocol: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The metadata as plain JSON values."""
         return {
             "schema": SCHEMA_VERSION,
             "canvas": list(self.canvas),
@@ -320,7 +302,7 @@ class Metadata:
         if values.get("schema") != SCHEMA_VERSION:
             raise ValueError(f"schema {values.get('schema')}, expected {SCHEMA_VERSION}")
         height, width = values["canvas"]
-        # Neither was written at first: then depth maps are of their images' sizes.
+        # Older data sets have neither field. Their depth maps have their images' sizes.
         depth_height, depth_width = values.get("depth_canvas", values["canvas"])
         return cls(
             canvas=(height, width),

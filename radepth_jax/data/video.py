@@ -1,61 +1,65 @@
-"""Your own footage: a data set from a video file or from a folder of images."""
+"""Your own footage: a data set from video files and folders of images."""
 
 import dataclasses
 import functools
-import io
-import math
-import re
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import av
 import numpy as np
-import PIL.Image
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.data.films import Picture, is_film, read_film
+from radepth_jax.data.folder import list_folder, read_listing
+from radepth_jax.data.intrinsics import parse_intrinsics
+from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
+from radepth_jax.data.selection import MIN_FRAMES, choose
 from radepth_jax.errors import UserError
+from radepth_jax.names import shown, visible
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-JPEG_QUALITY = 95
-MIN_FRAMES = 3  # a target between two neighbours
-_THUMBNAIL = (64, 36)  # (width, height); averages away noise, keeps motion
+SAMPLINGS = ("length", "even")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class VideoConfig(tfds.core.BuilderConfig):
-    """What to prepare. Exactly one of `intrinsics` and `fov` is given.
+    """What to prepare. Either `intrinsics` or `fov` is given: one for all clips, or one for each.
 
     Attributes:
         source: a video file, or a folder of images whose names sort in time (`2.png` before
-            `10.png`).
+            `10.png`); or several of them, the clips. A folder without images stands for the films
+            and folders in it.
         intrinsics: `fx,fy,cx,cy` in pixels of the footage; integer coordinates are pixel centres.
-        fov: horizontal field of view in degrees; square pixels, principal point in the middle.
+        fov: horizontal field of view in degrees; principal point in the middle, pixels square
+            unless a video says otherwise.
         stride: keep every n-th frame.
         min_change: a frame is skipped while its 64x36 grey version differs by less than this from
             that of the last frame kept (mean absolute difference, of 255); 0 keeps all.
-        validation_share: of the kept frames, the part at the end that is held out.
+        validation_share: of the kept frames of each clip, the part at the end that is held out.
+        sampling: how often training sees a clip: by its "length", or all clips "even"ly often, for
+            which the samples of shorter ones are repeated.
     """
 
-    source: str | Path | None = None
-    intrinsics: str | None = None
-    fov: float | None = None
+    source: str | Path | Sequence[str | Path] | None = None
+    intrinsics: str | Sequence[str] | None = None
+    fov: float | Sequence[float] | None = None
     stride: int = 1
     min_change: float = 0.5
     validation_share: float = 0.1
+    sampling: Literal["length", "even"] = "length"
 
 
 class Video(FrameDatasetBuilder):
-    """A video or a folder of images, one camera (0), without depth or poses.
+    """Videos and folders of images, one camera (0) each, without depth or poses.
 
     Frames of a video are stored as JPEG of quality 95, turned upright if the file says so; files of
-    a folder are stored as they are. Frames that cannot be decoded, or are of another size than the
-    first, are left out and listed in `problems.txt`; so is the number of near-static frames. The
-    training and the held-out frames are two sequences, `train` and `validation`, so no neighbour
-    crosses over; a gap of unreadable frames also parts neighbours.
+    a folder are stored as they are, and turned when they are read. Frames that cannot be decoded,
+    or are of another size than most, are left out and listed in `problems.txt`; so is the number of
+    near-static frames. The training and the held-out frames are two sequences, `train` and
+    `validation`, so no neighbour crosses over; a gap of unreadable frames, or in a folder's frame
+    numbers, also parts neighbours. Of several clips these are `CLIP-train` and `CLIP-validation`.
     """
 
     CONFIG_CLASS = VideoConfig
@@ -63,14 +67,16 @@ class Video(FrameDatasetBuilder):
     def prepared_from(self) -> dict[str, Any]:
         """The source and all options."""
         config = self.builder_config
-        source = None if config.source is None else Path(config.source).expanduser().resolve()
+        sources = [str(Path(one).expanduser().resolve()) for one in listed(config.source)]
+        several = {} if config.sampling == "length" else {"sampling": config.sampling}
         return {
-            "source": str(source),
-            "intrinsics": config.intrinsics,
-            "fov": config.fov,
+            "source": _one_or_all(sources),
+            "intrinsics": _one_or_all(listed(config.intrinsics)),
+            "fov": _one_or_all(listed(config.fov)),
             "stride": config.stride,
             "min_change": config.min_change,
             "validation_share": config.validation_share,
+            **several,
         }
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
@@ -78,87 +84,173 @@ class Video(FrameDatasetBuilder):
         del dl_manager
         config = self.builder_config
         _check_options(config)
-        source = Path(config.source).expanduser()
-        if not source.exists():
-            raise UserError(f"{source}: no such file or folder")
+        sources = find_clips([Path(one).expanduser() for one in listed(config.source)])
         problems: list[str] = []
-        chosen, size = self._choose(source, problems)
-        intrinsics = parse_intrinsics(config.intrinsics, config.fov, size)
-        numbers = list(chosen.values())
-        held_out = min(round(config.validation_share * len(numbers)), len(numbers) - MIN_FRAMES)
-        first_held_out = numbers[-held_out] if held_out else numbers[-1] + 1
-
-        def split_of(number: int) -> str:
-            return "validation" if number >= first_held_out else "train"
-
-        samples: dict[str, list[schema.Sample]] = {"train": [], "validation": []}
-        for number in numbers:
-            samples[split_of(number)].append(schema.Sample(split_of(number), 0, number))
+        names = _names(sources)
+        clips = [
+            self._clip(source, name, intrinsics, fov, problems)
+            for source, name, intrinsics, fov in zip(
+                sources,
+                names,
+                _for_each(config.intrinsics, len(sources), "intrinsics"),
+                _for_each(config.fov, len(sources), "fov"),
+                strict=True,
+            )
+        ]
+        samples = {
+            split: [
+                schema.Sample(clip.sequence(n), 0, n) for clip in clips for n in clip.split(split)
+            ]
+            for split in ("train", "validation")
+        }
+        if config.sampling == "even":
+            longest = max(len(clip.split("train")) for clip in clips)
+            samples["train"] = [
+                schema.Sample(clip.sequence(n), 0, n)
+                for clip in clips
+                for n in itertools.islice(itertools.cycle(clip.split("train")), longest)
+            ]
         return schema.Contents(
-            frames=(
-                schema.Frame(
-                    image=picture.encode(),
-                    sequence=split_of(chosen[picture.number]),
-                    camera=0,
-                    frame=chosen[picture.number],
-                    intrinsics=intrinsics,
-                    origin=picture.origin,
-                )
-                for picture in read_footage(source)
-                if picture.number in chosen
-            ),
+            frames=(frame for clip in clips for frame in clip.frames()),
             samples=samples,
-            total_frames=len(numbers),
+            total_frames=sum(len(clip.chosen) for clip in clips),
             problems=problems,
         )
 
-    def _choose(self, source: Path, problems: list[str]) -> tuple[dict[int, int], tuple[int, int]]:
-        """Picks the frames to keep.
-
-        Returns:
-            Number in the source -> number in the data set, where consecutive means neighbours; and
-            the (h, w) of all of them.
-        """
+    def _clip(
+        self, source: Path, name: str, intrinsics: Any, fov: Any, problems: list[str]
+    ) -> "_Clip":
         config = self.builder_config
-        chosen: dict[int, int] = {}
-        size: tuple[int, int] | None = None
-        last = np.full(_THUMBNAIL[::-1], np.inf)
-        number = static = 0
-        for picture in read_footage(source):
-            if picture.number % config.stride:
-                continue
-            try:
-                image = picture.decode()
-                if size not in (None, image.shape[:2]):
-                    raise ValueError(f"{image.shape[1]}x{image.shape[0]}, unlike the first frame")
-            except ValueError as error:
-                problems.append(f"{picture.origin}: {error}; left out")
-                number += 1  # what is before and what is after are no neighbours
-                continue
-            size = image.shape[:2]
-            thumbnail = _thumbnail(image)
-            if np.abs(thumbnail - last).mean() < config.min_change:
-                static += 1
-                continue
-            chosen[picture.number] = number
-            number += 1
-            last = thumbnail
-            self._progress("choosing", len(chosen), None)
-        if size is None or len(chosen) < MIN_FRAMES:
-            raise UserError(
-                f"{source}: {len(chosen)} usable frames, at least {MIN_FRAMES} are needed"
-                + (f"; {static} hardly change, a lower min_change keeps them" if static else "")
-                + (f" ({len(problems)} problems, the first: {problems[0]})" if problems else "")
-            )
-        if static:
-            problems.append(f"{source}: {static} near-static frames skipped")
-        return chosen, size
+        read = _reader(source, problems)
+        selection = choose(
+            source,
+            read(),
+            stride=config.stride,
+            min_change=config.min_change,
+            problems=problems,
+            progress=lambda count: self._progress("choosing", count, None),
+        )
+        numbers = list(selection.chosen.values())
+        held_out = min(round(config.validation_share * len(numbers)), len(numbers) - MIN_FRAMES)
+        return _Clip(
+            name=name,
+            read=read,
+            chosen=selection.chosen,
+            first_held_out=numbers[-held_out] if held_out else numbers[-1] + 1,
+            intrinsics=parse_intrinsics(intrinsics, fov, selection.size, selection.aspect),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Clip:
+    """One source's frames.
+
+    Attributes:
+        name: what its sequences' names begin with; empty for the only clip.
+        read: all of its footage.
+        chosen: number in the footage -> number in the data set, ascending.
+        first_held_out: number in the data set from which on frames are validated on.
+        intrinsics: [3, 3].
+    """
+
+    name: str
+    read: Callable[[], Iterator[Picture]]
+    chosen: dict[int, int]
+    first_held_out: int
+    intrinsics: np.ndarray
+
+    def sequence(self, number: int) -> str:
+        split = "validation" if number >= self.first_held_out else "train"
+        return f"{self.name}-{split}" if self.name else split
+
+    def split(self, split: str) -> list[int]:
+        held_out = split == "validation"
+        return [n for n in self.chosen.values() if (n >= self.first_held_out) == held_out]
+
+    def frames(self) -> Iterator[schema.Frame]:
+        for picture in self.read():
+            if picture.number in self.chosen:
+                number = self.chosen[picture.number]
+                yield schema.Frame(
+                    image=picture.encode(),
+                    sequence=self.sequence(number),
+                    camera=0,
+                    frame=number,
+                    intrinsics=self.intrinsics,
+                    origin=picture.origin,
+                    time=None if picture.time is None else float(picture.time),
+                )
+
+
+def listed(value: Any) -> list[Any]:
+    """One value, several or none, as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _one_or_all(values: list[Any]) -> Any:
+    return values if len(values) > 1 else values[0] if values else None
+
+
+def find_clips(sources: list[Path]) -> list[Path]:
+    """The clips that sources stand for. Raises UserError for a source that is not there.
+
+    Args:
+        sources: films, folders of pictures, and folders that hold films or such folders.
+    """
+    clips = []
+    for source in sources:
+        if not source.exists():
+            raise UserError(f"{shown(source)}: no such file or folder")
+        inside = visible(source) if source.is_dir() else []
+        holds_pictures = any(path.suffix.lower() in IMAGE_SUFFIXES for path in inside) or any(
+            path.is_file() and is_picture(path) for path in inside
+        )
+        found = [
+            path
+            for path in (() if holds_pictures else inside)
+            if (path.is_dir() and any(is_picture(p) for p in visible(path) if p.is_file()))
+            or (path.is_file() and is_film(path))
+        ]
+        clips += found or [source]
+    return clips
+
+
+def _names(sources: list[Path]) -> list[str]:
+    """What each clip is called: nothing if it is the only one."""
+    if len(sources) == 1:
+        return [""]
+    names = [shown(source.resolve().stem) for source in sources]
+    return [
+        name if names.count(name) == 1 else f"{name}_{number}"
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def _for_each(given: Any, clips: int, option: str) -> list[Any]:
+    values = listed(given) or [None]
+    if len(values) not in (1, clips):
+        raise UserError(
+            f"video: {len(values)} values of {option} for {clips} clips; give one for all, or one "
+            "for each in their order"
+        )
+    return values * clips if len(values) == 1 else values
+
+
+def _reader(source: Path, problems: list[str]) -> Callable[[], Iterator[Picture]]:
+    """Reads the footage as often as it is called; notes go to `problems`."""
+    if not source.is_dir():
+        return functools.partial(read_film, source)
+    listing = list_folder(source)
+    problems += listing.notes
+    return functools.partial(read_listing, listing)
 
 
 def _check_options(config: VideoConfig) -> None:
-    if config.source is None:
+    if config.source is None or not listed(config.source):
         raise UserError("video: --source is missing, a video file or a folder of images")
-    if (config.intrinsics is None) == (config.fov is None):
+    if (not listed(config.intrinsics)) == (not listed(config.fov)):
         raise UserError(
             "video: give either the intrinsics 'fx,fy,cx,cy' in pixels or the horizontal field of "
             "view (fov) in degrees"
@@ -171,148 +263,7 @@ def _check_options(config: VideoConfig) -> None:
         raise UserError(
             f"video: validation_share {config.validation_share!r}: expected 0 to less than 1"
         )
-
-
-def parse_intrinsics(text: str | None, fov: float | None, size: tuple[int, int]) -> np.ndarray:
-    """[3, 3] in pixels from `fx,fy,cx,cy`, or from a horizontal field of view.
-
-    Args:
-        text: the four numbers, or None.
-        fov: degrees; the image covers [-0.5, w - 0.5], so fx = (w / 2) / tan(fov / 2).
-        size: (h, w).
-
-    Raises:
-        UserError: for anything that is not a camera of this size.
-    """
-    h, w = size
-    if text is None:
-        if fov is None or not 0 < fov < 180:
-            raise UserError(f"fov {fov!r}: expected degrees between 0 and 180")
-        focal = w / 2 / math.tan(math.radians(fov) / 2)
-        fx, fy, cx, cy = focal, focal, (w - 1) / 2, (h - 1) / 2
-    else:
-        try:
-            fx, fy, cx, cy = (float(word) for word in text.split(","))
-        except ValueError:
-            raise UserError(f"intrinsics {text!r}: expected four numbers 'fx,fy,cx,cy'") from None
-        if not (0 < fx < math.inf and 0 < fy < math.inf and 0 <= cx < w and 0 <= cy < h):
-            raise UserError(
-                f"intrinsics {text!r}: expected positive fx, fy and cx, cy inside the footage's "
-                f"{w}x{h} pixels"
-            )
-    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-
-
-def _thumbnail(image: np.ndarray) -> np.ndarray:
-    grey = PIL.Image.fromarray(image).convert("L").resize(_THUMBNAIL, PIL.Image.Resampling.BOX)
-    return np.asarray(grey, np.float64)
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """One frame of the source.
-
-    Attributes:
-        number: counting from 0, unreadable ones included.
-        origin: what it is called in messages.
-        decode: gives uint8 [h, w, 3], or raises ValueError.
-        encode: gives the bytes to store.
-        time: when it is shown, in seconds; None where unknown.
-    """
-
-    number: int
-    origin: str
-    decode: Callable[[], np.ndarray]
-    encode: Callable[[], bytes]
-    time: Fraction | None = None
-
-
-def read_footage(source: Path) -> Iterator[Picture]:
-    """The frames of a video file, or the images of a folder, in order.
-
-    Raises:
-        UserError: if it is neither.
-    """
-    return _read_folder(source) if source.is_dir() else _read_video(source)
-
-
-def _read_folder(folder: Path) -> Iterator[Picture]:
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not paths:
-        raise UserError(f"{folder}: no images in it; expected {', '.join(IMAGE_SUFFIXES)} files")
-    paths.sort(key=lambda path: natural(path.name))
-    for number, path in enumerate(paths):
-        yield Picture(number, str(path), functools.partial(_decode_file, path), path.read_bytes)
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """Sorts `2.png` before `10.png`."""
-    return [(int(n or -1), text) for n, text in re.findall(r"(\d*)(\D*)", name)]
-
-
-def _decode_file(path: Path) -> np.ndarray:
-    try:
-        return schema.decode_image(path.read_bytes())
-    except OSError as error:
-        raise ValueError(error.strerror) from None
-
-
-def _read_video(path: Path) -> Iterator[Picture]:
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path}: not a video that FFmpeg can read ({reason})") from None
-    with container:
-        if not container.streams.video:
-            raise UserError(f"{path}: no video stream in it")
-        number = 0
-        try:
-            for packet in container.demux(container.streams.video[0]):
-                try:
-                    frames = packet.decode()
-                except av.FFmpegError as error:
-                    yield _unreadable(path, number, error)
-                    number += 1
-                    continue
-                for frame in frames:
-                    if frame.is_corrupt:
-                        yield _unreadable(path, number, "damaged")
-                    else:
-                        yield Picture(
-                            number,
-                            f"{path} frame {number}",
-                            functools.partial(_upright, frame),
-                            functools.partial(_encode_jpeg, frame),
-                            _time_of(frame),
-                        )
-                    number += 1
-        except av.FFmpegError as error:  # the file ends too early
-            yield _unreadable(path, number, error)
-
-
-def _time_of(frame: av.VideoFrame) -> Fraction | None:
-    if frame.pts is None or frame.time_base is None:
-        return None
-    return frame.pts * Fraction(frame.time_base)
-
-
-def _unreadable(path: Path, number: int, reason: Any) -> Picture:
-    message = getattr(reason, "strerror", None) or str(reason)
-
-    def fail() -> Any:
-        raise ValueError(message)
-
-    return Picture(number, f"{path} frame {number}", fail, fail)
-
-
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """uint8 [h, w, 3], turned as the file says (phones store portrait video on its side)."""
-    image = frame.to_ndarray(format="rgb24")
-    return np.rot90(image, round(frame.rotation / 90))  # both count anticlockwise
-
-
-def _encode_jpeg(frame: av.VideoFrame) -> bytes:
-    data = io.BytesIO()
-    PIL.Image.fromarray(_upright(frame)).save(data, "JPEG", quality=JPEG_QUALITY)
-    return data.getvalue()
+    if config.sampling not in SAMPLINGS:
+        raise UserError(
+            f"video: sampling {config.sampling!r}: expected one of {', '.join(SAMPLINGS)}"
+        )

@@ -11,13 +11,13 @@ def bootstrap_intervals(
     Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
 
     Args:
-        values: [N, M], M figures of N images.
-        level: share of the resampled means that an interval holds, in (0, 1).
-        resamples: how often N images are drawn with replacement; all M figures share the draws.
-        seed: of the draws.
+        values: [N, M], the M figures of N images.
+        level: the share of the resampled means that an interval holds, in (0, 1).
+        resamples: how often N images are drawn with replacement. All M figures share the draws.
+        seed: the seed of the draws.
 
     Returns:
-        [2, M], lower and upper bounds.
+        [2, M], the lower and the upper bounds.
     """
     number = len(values)
     draws = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), resamples)

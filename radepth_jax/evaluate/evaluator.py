@@ -1,4 +1,4 @@
-"""Evaluate a depth network at a list of resolutions: everything on the devices."""
+"""Evaluate a depth network at a list of resolutions. All computation is on the devices."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ from radepth_jax.processes import gather
 from radepth_jax.runs.protocol import Protocol
 from radepth_jax.runs.saved_model import Model
 
-# What a batch has of each sample.
+# The entries of a sample that a batch has.
 FIELDS = ("image", "size", "intrinsics", "depth", "depth_size")
 
 
@@ -36,22 +36,22 @@ def evaluate_batch(
     depth_range: tuple[float, float],
     flip: bool = False,
 ) -> tuple[dict[str, dict[str, jax.Array]], jax.Array]:
-    """Metrics of a batch of images at one resolution; pure, for `jit` or `pmap`.
+    """The metrics of a batch of images at one resolution. It is pure, for `jit` or `pmap`.
 
     Args:
         variables: {"depth": {"params", "batch_stats"}, ...}.
         batch: `image` uint8 [B, H0, W0, 3], `size` int32 [B, 2], `intrinsics` float32 [B, 3, 3],
             `depth` float32 [B, Hd, Wd], `depth_size` int32 [B, 2].
         factor: [] metres per unit of predicted depth, for the scalings "fixed" and "none".
-        networks: of `models.build`.
+        networks: what `models.build` returned.
         resolution: (width, height), or None for the images' own.
-        protocol: how to compare.
-        depth_range: (min, max) that disparities are scaled to.
-        flip: average with the mirrored image's prediction.
+        protocol: how predictions are compared with the ground truth.
+        depth_range: the (min, max) depth that disparities stand for.
+        flip: whether to average with the prediction of the mirrored image.
 
     Returns:
-        For each of `protocol.scalings`, `depth_metrics` by name [B]; and predicted depths
-        [B, Hd, Wd] before scaling, at the ground truth's size.
+        For each of `protocol.scalings`, the `depth_metrics` by name [B]; and the predicted depths
+        [B, Hd, Wd] before scaling, at the size of the ground truth.
     """
     canvas = (batch["depth"].shape[1], batch["depth"].shape[2])
     disparity = predict_disparity(
@@ -97,7 +97,7 @@ def compiled_step(
 ) -> Callable[..., Any]:
     """`evaluate_batch(variables, batch [devices, B, ...], factor)` under `pmap`.
 
-    Cached, so that another checkpoint of the same network compiles nothing.
+    The result is cached, so another checkpoint of the same network needs no compilation.
     """
     step = partial(
         evaluate_batch,
@@ -113,10 +113,10 @@ def compiled_step(
 def batches(
     source: EvaluationSource, indices: Sequence[int], batch_size: int
 ) -> Iterator[tuple[dict[str, np.ndarray], list[str]]]:
-    """Batches of one shape, the last one filled up by repeating its last image.
+    """Batches of one shape. The last one is filled up by repeating its last image.
 
     Yields:
-        (batch, names of those that are real).
+        (batch, the names of the images that are no repetitions).
     """
     for start in range(0, len(indices), batch_size):
         real = [source[i] for i in indices[start : start + batch_size]]
@@ -139,34 +139,35 @@ def evaluate(
     show: Sequence[int] = (),
     devices: Sequence[jax.Device] | None = None,
 ) -> list[Row]:
-    """Evaluate at every resolution; per-image metrics, averaged over images.
+    """Evaluate at every resolution. Metrics are computed for each image and then averaged.
 
     Each image is decoded once. One compilation serves a resolution, whatever the images' sizes and
-    their number. In a run of several processes all of them call this, each evaluates every P-th
-    image, and all get the same rows (but the depths of `show`, which are of a process's own).
+    their number are. In a run of P processes all of them call this function. Each evaluates every
+    P-th image, and all get the same rows, except that the depths of `show` are only those of a
+    process's own images.
 
     Args:
-        model: networks and variables, with the name for the table and the range of depth.
-        source: images with ground truth; those without any valid pixel are left out.
-        resolutions: list of (width, height); None stands for the images' own.
-        protocol: how to compare.
+        model: the networks and their variables, with the name for the table and the range of depth.
+        source: images with ground truth. Those without any valid pixel are left out.
+        resolutions: a list of (width, height). None stands for the images' own.
+        protocol: how predictions are compared with the ground truth.
         factor: metres per unit of predicted depth, for the scalings "fixed" and "none".
-        flip: average with the mirrored image's prediction.
-        batch_size: images a step over this process's devices, rounded up to a multiple of their
-            number.
-        show: images whose predicted depth is kept in the rows.
-        devices: local devices; all by default.
+        flip: whether to average with the prediction of the mirrored image.
+        batch_size: the images of a step over this process's devices. It is rounded up to a multiple
+            of their number.
+        show: the images whose predicted depth is kept in the rows.
+        devices: local devices. By default all are used.
 
     Returns:
         For each resolution, a Row for each of `protocol.scalings`.
 
     Raises:
-        UserError: if no image has ground truth.
+        UserError: No image has ground truth.
     """
     devices = tuple(devices or jax.local_devices())
     resolutions = [None if r is None else (int(r[0]), int(r[1])) for r in resolutions]
     processes = jax.process_count()
-    # Every process has as many; what is too many is dropped when they are gathered.
+    # Every process has equally many. Surplus images are dropped when the results are gathered.
     share = range(jax.process_index(), -(-len(source) // processes) * processes, processes)
     indices = [i % len(source) for i in share]
     batch_size = -(-min(batch_size, len(indices)) // len(devices)) * len(devices)
@@ -214,7 +215,7 @@ def evaluate(
 
 
 def _gather(mine: np.ndarray, total: int) -> np.ndarray:
-    """The values of all images, from those of every process's share."""
+    """The values of all images, from the shares of all processes."""
     if jax.process_count() == 1:
         return mine
     everyone = gather(mine.view(np.uint8).reshape(len(mine), -1))  # [processes, share, bytes]
@@ -223,7 +224,7 @@ def _gather(mine: np.ndarray, total: int) -> np.ndarray:
 
 
 class _Result:
-    """What has been collected on the host at one resolution."""
+    """The results that were collected on the host at one resolution."""
 
     def __init__(self, protocol: Protocol):
         self.parts: dict[str, list[dict[str, np.ndarray]]] = {s: [] for s in protocol.scalings}
@@ -231,19 +232,19 @@ class _Result:
         self.seconds, self.timed = 0.0, 0
 
     def add(self, metrics: dict[str, dict[str, jax.Array]], real: int) -> None:
-        """Take a step's metrics [devices, B] of its first `real` images."""
+        """Add a step's metrics [devices, B] of its first `real` images."""
         for scaling, values in metrics.items():
             flat = {k: np.asarray(v).reshape(-1)[:real] for k, v in values.items()}
             self.parts[scaling].append(flat)
 
     def keep(self, depth: jax.Array, sizes: jax.Array, shown: dict[int, int]) -> None:
-        """Take the depths [devices, B, H, W] of `shown`: image -> position in the batch."""
+        """Keep depths [devices, B, H, W] of the images in `shown`, at their positions there."""
         for image, position in shown.items():
             at = divmod(position, depth.shape[1])
             h, w = np.asarray(sizes[at])
             self.depths[image] = np.asarray(depth[at])[:h, :w]
 
     def per_image(self, scaling: str) -> dict[str, np.ndarray]:
-        """Everything collected, by name [N]."""
+        """Everything that was collected, by name [N]."""
         parts = self.parts[scaling]
         return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}

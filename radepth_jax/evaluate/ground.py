@@ -1,4 +1,4 @@
-"""Metric scale without ground truth: the camera's height over the estimated ground plane.
+"""Metric scale without ground truth, from the camera's height over the estimated ground plane.
 
 Xue et al., "Toward Hierarchical Self-Supervised Monocular Absolute Depth Estimation for Autonomous
 Driving Applications" (DNet), IROS 2020, section III-C, dense geometrical constraints.
@@ -18,22 +18,25 @@ def ground_height(
     *,
     max_angle: float = 5.0,
 ) -> tuple[jax.Array, jax.Array]:
-    """Height of the camera over the ground that a depth map shows.
+    """The height of the camera over the ground that a depth map shows.
 
-    Every pixel whose surface faces straight up is taken as ground; each gives a height (its
-    point along its normal), and the median counts. The camera is level up to `max_angle`.
+    Every pixel whose surface faces straight up is taken as ground. Each gives a height, which is
+    its point's length along its normal, and the median counts. The camera must be level, up to
+    `max_angle`.
 
     Args:
-        depth: [H, W] in any unit; 0 or less where unknown.
+        depth: [H, W] in any unit. 0 or less means unknown.
         intrinsics: [3, 3] in this map's pixels.
         size: int32 [2], the true (h, w) inside the canvas.
-        max_angle: degrees between a ground pixel's normal and the camera's vertical.
+        max_angle: the largest angle, in degrees, between the normal of a ground pixel and the
+            camera's vertical.
 
     Returns:
-        (height [] in the unit of `depth`, NaN without ground; how many pixels are ground).
+        (height, ground). The height [] is in the unit of `depth`, and NaN if there is no ground.
+        `ground` [] is the number of pixels that are ground.
     """
     rows, columns = (jnp.arange(side) for side in depth.shape)
-    # A pixel needs all four neighbours; rolling wraps, so the border has none.
+    # A pixel needs all four neighbours. Rolling wraps around, so the border is left out.
     inner = ((rows > 0) & (rows < size[0] - 1))[:, None]
     inner &= ((columns > 0) & (columns < size[1] - 1))[None, :]
     known = depth > 0
@@ -45,7 +48,7 @@ def ground_height(
         shift = (-step[0], -step[1])
         around.append(jnp.roll(points, shift, (0, 1)) - points)
         inner &= jnp.roll(known, shift, (0, 1))
-    # Right x down points down on the ground; so do the other three quarters.
+    # On the ground, right x down points down, and so do the other three quarters.
     quarters = [_unit(jnp.cross(around[i], around[(i + 1) % 4])) for i in range(4)]
     normal = _unit(jnp.sum(jnp.stack(quarters), 0))
     height = jnp.sum(points * normal, axis=-1)
@@ -57,18 +60,18 @@ def ground_height(
 def ground_scale(
     depth: jax.Array, intrinsics: jax.Array, size: jax.Array, *, camera_height: float
 ) -> jax.Array:
-    """Metres per unit of `depth` [], from the known camera height; NaN where no ground is seen.
+    """Metres per unit of `depth` [], from the known camera height. NaN if no ground is seen.
 
     Args:
         depth: [H, W] in any unit.
         intrinsics: [3, 3] in this map's pixels.
         size: int32 [2], the true (h, w) inside the canvas.
-        camera_height: metres.
+        camera_height: in metres.
     """
     return camera_height / ground_height(depth, intrinsics, size)[0]
 
 
 def _unit(vectors: jax.Array) -> jax.Array:
-    """[..., 3] at length 1; zero stays zero."""
+    """Vectors [..., 3] scaled to length 1. Zero stays zero."""
     squared = jnp.sum(vectors**2, axis=-1, keepdims=True)
     return vectors * jax.lax.rsqrt(jnp.maximum(squared, 1e-30))

@@ -1,4 +1,4 @@
-"""The field's seven depth metrics, jitted and masked.
+"""The seven depth metrics of the field, masked, as functions that can be jitted.
 
 Eigen et al., "Depth Map Prediction from a Single Image using a Multi-Scale Deep Network" (2014),
 section 4.3; median scaling after Zhou et al. (2017).
@@ -23,9 +23,9 @@ def valid_mask(depth: jax.Array, size: jax.Array, protocol: Protocol) -> jax.Arr
     """Which ground-truth pixels count.
 
     Args:
-        depth: [H, W] metres, 0 where unknown.
+        depth: [H, W] in metres. 0 means unknown.
         size: int32 [2], the true (h, w) inside the canvas.
-        protocol: ranges and crop.
+        protocol: the range of depth and the crop.
 
     Returns:
         bool [H, W].
@@ -46,26 +46,28 @@ def valid_mask(depth: jax.Array, size: jax.Array, protocol: Protocol) -> jax.Arr
 
 
 def _floor_table(fraction: float, longest: int) -> jax.Array:
-    """`floor(fraction * side)` for side = 0..longest, in float64 as published.
+    """`floor(fraction * side)` for side = 0..longest, computed in float64 as published.
 
-    In float32, 0.99189189 * 370 rounds up to 367.
+    In float32, 0.99189189 * 370 would round up to 367.
     """
     return jnp.asarray(np.floor(fraction * np.arange(longest + 1)).astype(np.int32))
 
 
 def masked_median(values: jax.Array, mask: jax.Array) -> jax.Array:
-    """Median of values[mask], as `numpy.median` (mean of the middle two); NaN for an empty mask.
+    """The median of values[mask], or NaN for an empty mask.
 
-    Selected by bisection over the bits of the floats, 32 counts in all: several times faster than
-    sorting on a CPU, and as exact.
+    It is the mean of the middle two, as in `numpy.median`. It is found by bisection over the bits
+    of the floats, with 32 counts in all. That is several times faster than sorting on a CPU, and as
+    exact.
 
     Args:
-        values: float32, any shape, no NaN under the mask.
-        mask: bool, the same shape.
+        values: float32, of any shape, without NaN under the mask.
+        mask: bool, of the same shape.
     """
     values = jnp.where(mask, values, jnp.inf).ravel()
     count = mask.sum()
-    # As integers, floats keep their order; negative ones run backwards until their bits are turned.
+    # Read as integers, floats keep their order. Negative ones run backwards, so their bits are
+    # inverted.
     bits = jax.lax.bitcast_convert_type(values, jnp.int32)
     keys = bits ^ ((bits >> 31) & 0x7FFFFFFF)
     rank = jnp.maximum(count - 1, 0) // 2
@@ -79,7 +81,7 @@ def masked_median(values: jax.Array, mask: jax.Array) -> jax.Array:
     whole = jnp.iinfo(jnp.int32)
     key, _ = jax.lax.fori_loop(0, 32, halve, (jnp.int32(whole.min), jnp.int32(whole.max)))
     low = jax.lax.bitcast_convert_type(key ^ ((key >> 31) & 0x7FFFFFFF), jnp.float32)
-    # The upper of the middle two: the same value again, or the next one.
+    # The upper one of the middle two is the same value again, or the next larger one.
     above = jnp.min(jnp.where(keys > key, values, jnp.inf))
     high = jnp.where((keys <= key).sum() > count // 2, low, above)
     return jnp.where(count > 0, (low + high) / 2, jnp.nan)
@@ -95,22 +97,22 @@ def depth_metrics(
     """The metrics of one image.
 
     Args:
-        predicted: depth [H, W], metres or up to scale, > 0.
-        truth: depth [H, W] metres, 0 where unknown.
+        predicted: depth [H, W] > 0, in metres or up to scale.
+        truth: depth [H, W] in metres. 0 means unknown.
         size: int32 [2], the true (h, w) inside the canvas.
-        protocol: ranges and crop.
-        factor: [] metres per unit of `predicted`; by default the ratio of the medians.
+        protocol: the range of depth and the crop.
+        factor: [] metres per unit of `predicted`. By default it is the ratio of the medians.
 
     Returns:
-        `METRICS`, `scale` (what the prediction was multiplied by) and `median_ratio` (of truth to
-        prediction), float32 [] each, NaN where nothing is valid or the factor is NaN; and
-        `pixels`, how many were compared.
+        `METRICS`; `scale`, what the prediction was multiplied by; `median_ratio`, of the truth to
+        the prediction; and `pixels`, how many were compared. All but `pixels` are float32 [], and
+        NaN if no pixel is valid or the factor is NaN.
     """
     mask = valid_mask(truth, size, protocol)
     ratio = masked_median(truth, mask) / masked_median(predicted, mask)
     scale = ratio if factor is None else jnp.asarray(factor, jnp.float32)
     predicted = jnp.clip(predicted * scale, protocol.min_depth, protocol.max_depth)
-    # Outside the mask both are 1, which contributes nothing to any error.
+    # Outside the mask both are 1, which adds nothing to any error.
     p, t = jnp.where(mask, predicted, 1.0), jnp.where(mask, truth, 1.0)
     count = jnp.where(jnp.isfinite(scale), mask.sum(), 0)
 

@@ -3,10 +3,14 @@
 On the host in float64: positions reach kilometres. A trajectory is `world_T_camera` [N, 4, 4].
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
+
+from radepth_jax.evaluate.alignment import ALIGNMENTS
+from radepth_jax.evaluate.kitti_odometry_errors import AlignedErrors, aligned_errors
 
 SNIPPET = 5  # frames (Zhou et al., CVPR 2017)
 
@@ -20,16 +24,24 @@ class Score:
         length: metres travelled, of the truth.
         snippet_ate: metres [S], of every snippet of consecutive frames, as published.
         snippet_rmse: metres [S], the root mean square error of the same positions.
-        trajectory_ate: metres, root mean square error of all positions after `umeyama`.
-        scale: metres per unit of the predicted trajectory, from that alignment.
+        aligned: the errors of the whole trajectory, by the name of the alignment before them.
     """
 
     frames: int
     length: float
     snippet_ate: np.ndarray
     snippet_rmse: np.ndarray
-    trajectory_ate: float
-    scale: float
+    aligned: Mapping[str, AlignedErrors]
+
+    @property
+    def trajectory_ate(self) -> float:
+        """Metres, the root mean square error of all positions after a similarity alignment."""
+        return self.aligned["7dof"].ate
+
+    @property
+    def scale(self) -> float:
+        """Metres per unit of the predicted trajectory, from that alignment."""
+        return self.aligned["7dof"].scale
 
 
 def motions(axisangle: np.ndarray, translation: np.ndarray) -> np.ndarray:
@@ -87,7 +99,7 @@ def snippet_errors(
     error: smaller by `sqrt(length)` than the root mean square error, which is returned beside it.
 
     Args:
-        predicted: `world_T_camera` [N, 4, 4], up to scale.
+        predicted: `world_T_camera` [N, 4, 4], up to scale; NaN where a frame has none.
         truth: `world_T_camera` [N, 4, 4] metres; NaN where a frame has none.
         length: frames of a snippet.
 
@@ -96,7 +108,8 @@ def snippet_errors(
     """
     count = max(len(truth) - length + 1, 0)
     windows = np.arange(count)[:, None] + np.arange(length)
-    windows = windows[np.isfinite(truth).all(axis=(1, 2))[windows].all(axis=1)]
+    known = np.isfinite(predicted).all(axis=(1, 2)) & np.isfinite(truth).all(axis=(1, 2))
+    windows = windows[known[windows].all(axis=1)]
     p, t = (
         (invert(poses[windows[:, :1]]) @ poses[windows])[..., :3, 3] for poses in (predicted, truth)
     )
@@ -107,53 +120,23 @@ def snippet_errors(
     return error / length, error / np.sqrt(length)
 
 
-def umeyama(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """The similarity that brings points closest to others: `target ~ scale R source + t`.
-
-    Umeyama, "Least-squares estimation of transformation parameters between two point patterns",
-    PAMI 1991, equations 40-42.
-
-    Args:
-        source: [N, 3].
-        target: [N, 3].
-
-    Returns:
-        scale >= 0 (0 where all source points are one), R [3, 3], t [3].
-    """
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
-    centred = source - source_mean
-    variance = np.mean(np.sum(centred**2, axis=1))
-    if variance == 0:
-        return 0.0, np.eye(3), target_mean
-    U, singular, Vt = np.linalg.svd((target - target_mean).T @ centred / len(source))
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(U) * np.linalg.det(Vt))])
-    R = (U * signs) @ Vt
-    scale = float(singular @ signs / variance)
-    return scale, R, target_mean - scale * R @ source_mean
-
-
 def score(predicted: np.ndarray, truth: np.ndarray) -> Score:
     """Compare a trajectory with the truth.
 
     Args:
-        predicted: `world_T_camera` [N, 4, 4], in any world and at any scale.
+        predicted: `world_T_camera` [N, 4, 4], in any world and at any scale; NaN where a frame
+            has none.
         truth: `world_T_camera` [N, 4, 4] metres; NaN where a frame has none.
     """
     ate, rmse = snippet_errors(predicted, truth)
-    known = np.isfinite(truth).all(axis=(1, 2))
-    p, t = predicted[known, :3, 3], truth[known, :3, 3]
-    scale = trajectory_ate = float("nan")
-    if len(t) > 1:
-        scale, R, offset = umeyama(p, t)
-        aligned = scale * p @ R.T + offset
-        trajectory_ate = float(np.sqrt(np.mean(np.sum((aligned - t) ** 2, axis=1))))
+    known = np.isfinite(predicted).all(axis=(1, 2)) & np.isfinite(truth).all(axis=(1, 2))
+    t = truth[known, :3, 3]
     return Score(
         frames=len(t),
         length=float(np.linalg.norm(np.diff(t, axis=0), axis=1).sum()),
         snippet_ate=ate,
         snippet_rmse=rmse,
-        trajectory_ate=trajectory_ate,
-        scale=scale,
+        aligned={name: aligned_errors(predicted, truth, name) for name in ALIGNMENTS},
     )
 
 

@@ -1,4 +1,4 @@
-"""Yardsticks that need no network: constant depth maps."""
+"""Yardsticks without a network: depth maps that are the same for every image."""
 
 import jax
 import jax.numpy as jnp
@@ -12,24 +12,27 @@ from radepth_jax.runs.protocol import Protocol
 
 
 def row_prior(train: EvaluationSource, protocol: Protocol) -> np.ndarray:
-    """The best constant-per-row depth map: each row's median over the training set.
+    """The best depth map that is constant along each row: each row's median over the training set.
 
-    A lazy network finds this ground prior; one that sees must beat it.
+    A network that does not look at the image can find this prior. One that looks must beat it.
 
     Args:
         train: images with depth, all of one size.
-        protocol: which ground truth counts.
+        protocol: says which ground truth counts.
 
     Returns:
-        float32 [H, W] metres; rows that never have depth take their nearest row's.
+        float32 [H, W] in metres. A row that never has depth gets that of the nearest row.
 
     Raises:
-        UserError: if no training image has depth.
+        UserError: No training image has depth.
     """
     depths = np.stack([train[i]["depth"] for i in range(len(train))])
     valid = (depths > protocol.min_depth) & (depths < protocol.max_depth)
     if not valid.any():
-        raise UserError("the row prior needs depth in the training split; this one has none")
+        raise UserError(
+            "the row prior needs depth in the training split, and this one has none; leave out "
+            "--row-prior, or prepare the data set with depth"
+        )
     rows = np.array(
         [np.median(depths[:, y][valid[:, y]]) if valid[:, y].any() else np.nan
          for y in range(depths.shape[1])]
@@ -42,13 +45,13 @@ def row_prior(train: EvaluationSource, protocol: Protocol) -> np.ndarray:
 def evaluate_constant(
     depth: np.ndarray, source: EvaluationSource, *, protocol: Protocol, model: str
 ) -> Row:
-    """Evaluate one depth map, the same for every image.
+    """Evaluate one depth map, which is the same for every image.
 
     Args:
-        depth: float32 [H, W], of the source's canvas size.
+        depth: float32 [H, W], of the size of the source's canvas.
         source: images with ground truth.
-        protocol: how to compare.
-        model: name for the table.
+        protocol: how predictions are compared with the ground truth.
+        model: the name in the table.
     """
     constant = jnp.asarray(depth)
     scaling = protocol.scalings[0]

@@ -1,7 +1,8 @@
-"""Evaluation tables: terminal, CSV, JSON, and a plot over resolution."""
+"""Evaluation tables in the terminal, as CSV and as JSON, and a plot over resolution."""
 
 import csv
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ PER_IMAGE = (*METRICS, "scale", "median_ratio", "pixels")
 
 
 def intervals(row: Row, confidence: float) -> dict[str, tuple[float, float]]:
-    """Bootstrap intervals of a row's metrics; none where its images are not known."""
+    """The bootstrap intervals of a row's metrics. There are none if its images are not known."""
     if not row.per_image:
         return {}
     values = np.stack([row.per_image[name][row.counted] for name in METRICS], 1)
@@ -32,13 +33,16 @@ def intervals(row: Row, confidence: float) -> dict[str, tuple[float, float]]:
 def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) -> None:
     """Print the rows as the field prints them.
 
-    Below each metric is half the width of its bootstrap interval at `confidence`; 0 leaves it out.
+    Below each metric is half the width of its bootstrap interval at `confidence`. A confidence of
+    0 leaves it out.
     """
+    console = Console(width=140)
+    sign = "±" if console.encoding.lower().startswith("utf") else "+-"
     table = Table(title=title, box=box.SIMPLE, pad_edge=False)
     if confidence:
         table.caption = (
-            f"±: half of the {confidence:.0%} bootstrap interval over images; scale: metres per "
-            "unit of predicted depth (median), its spread over images"
+            f"{sign}: half of the {confidence:.0%} bootstrap interval over images; scale: metres "
+            "per unit of predicted depth (median), its spread over images"
         )
     table.add_column("model", overflow="fold")
     table.add_column("resolution")
@@ -52,7 +56,7 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
             cell = f"{row.metrics[name]:.3f}"
             if name in bounds:
                 low, high = bounds[name]
-                cell += f"\n[dim]±{(high - low) / 2:.3f}[/dim]"
+                cell += f"\n[dim]{sign}{(high - low) / 2:.3f}[/dim]"
             cells.append(cell)
         table.add_row(
             row.model,
@@ -64,7 +68,7 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
             str(row.images),
             _number(row.images_per_second, ".1f"),
         )
-    Console(width=140).print(table)
+    console.print(table)
 
 
 def _number(value: float, form: str) -> str:
@@ -82,12 +86,12 @@ def write_report(
 
     Args:
         rows: what was measured.
-        folder: made if need be.
-        about: what holds for all rows (data set, split, ...); added to each record.
-        confidence: of the bootstrap intervals (`<metric>_low`, `<metric>_high`).
+        folder: the folder, which is made if it is not there.
+        about: what holds for all rows (data set, split, ...). It is added to each record.
+        confidence: that of the bootstrap intervals (`<metric>_low`, `<metric>_high`).
 
     Returns:
-        The files' paths; `per_image.csv` is left out where no row has per-image figures.
+        The paths of the files. `per_image.csv` is left out if no row has figures of its images.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +100,9 @@ def write_report(
     columns = list(dict.fromkeys(name for record in records for name in record))
     _write_csv(paths[0], columns, records)
     paths[1].write_text(json.dumps(records, indent=1) + "\n")
-    plot_resolutions(rows).savefig(paths[2], dpi=120)
+    with warnings.catch_warnings():  # a name's character that the font lacks is shown as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        plot_resolutions(rows).savefig(paths[2], dpi=120)
     images = [
         {"model": row.model, "resolution": row.resolution, "scaling": row.scaling, "image": image}
         | {name: row.per_image[name][i].item() for name in PER_IMAGE}
@@ -133,9 +139,9 @@ def _write_csv(path: Path, columns: list[str], records: list[dict[str, Any]]) ->
 
 
 def plot_resolutions(rows: Sequence[Row]) -> Figure:
-    """AbsRel and delta < 1.25 over resolution, a line per model.
+    """Plot AbsRel and delta < 1.25 over the resolution, with a line for each model.
 
-    What has no resolution is a level, and "native" a star at the width of the images.
+    What has no resolution is a horizontal line. "native" is a star at the width of the images.
     """
     figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""One line of an evaluation table, and the per-image figures behind it."""
+"""One line of an evaluation table, with the figures of each image behind it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,16 +16,20 @@ class Row:
     Attributes:
         model: what was evaluated.
         resolution: "WxH" of the network's input, or "native".
-        metrics: the seven, averaged over images.
+        metrics: the seven metrics, averaged over images.
         images: how many images had ground truth (and a scale).
-        images_per_second: of the whole evaluation after compilation; NaN where not timed.
+        images_per_second: the speed of the whole evaluation after compilation. NaN if it was not
+            timed.
         scaling: how predictions became metres, one of `metrics.SCALINGS`.
-        scale: median over images of what predictions were multiplied by; NaN where unknown.
-        scale_spread: standard deviation over median of truth / prediction (each image's medians).
-        width: of the network's input, pixels; None for what has no resolution, such as a prior.
-        names: of all images, as evaluated.
-        per_image: `METRICS`, `scale`, `median_ratio` and `pixels` of each of them, [N].
-        depths: index of an image -> its predicted depth [h, w] before scaling, for pictures.
+        scale: the median over images of what predictions were multiplied by. NaN if unknown.
+        scale_spread: the standard deviation over the median of truth / prediction, where both are
+            each image's medians.
+        width: the width of the network's input in pixels. None for what has no resolution, such as
+            a prior.
+        names: the names of all images, in the order in which they were evaluated.
+        per_image: the `METRICS`, `scale`, `median_ratio` and `pixels` of each image, [N].
+        depths: for the images that pictures show, the predicted depth [h, w] before scaling, by the
+            image's index.
     """
 
     model: str
@@ -47,12 +51,12 @@ class Row:
 
     @property
     def counted(self) -> np.ndarray:
-        """Bool [N], the images that the averages are over."""
+        """Bool [N]: the images that the averages are over."""
         return self.per_image["pixels"] > 0
 
     @property
     def label(self) -> str:
-        """The model, and its scaling where that is not the usual one."""
+        """The model's name, with the scaling if that is not the usual one."""
         return self.model if self.scaling == "median" else f"{self.model} ({self.scaling})"
 
 
@@ -64,18 +68,18 @@ def make_row(
     per_image: dict[str, np.ndarray],
     **rest: object,
 ) -> Row:
-    """Average per-image figures into a Row; images without ground truth are left out.
+    """Average the figures of images into a Row. Images without ground truth are left out.
 
     Args:
-        model: as in `Row`; the next four too.
+        model: what was evaluated.
         resolution: "WxH" or "native".
         scaling: one of `metrics.SCALINGS`.
-        names: of all images.
-        per_image: figures of all images.
+        names: the names of all images.
+        per_image: the figures of all images.
         **rest: other fields of `Row`.
 
     Raises:
-        UserError: if no image counts.
+        UserError: No image counts.
     """
     counted = per_image["pixels"] > 0
     if not counted.any():

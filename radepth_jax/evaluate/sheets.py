@@ -11,23 +11,23 @@ from radepth_jax.pictures import colorize, grid, labelled, resized
 from radepth_jax.runs.protocol import Protocol
 
 CELL_HEIGHT = 128
-WORST_ERROR = 0.5  # relative; as far as the error maps' colours reach
+WORST_ERROR = 0.5  # the relative error at which the error maps' colours end
 _NO_TRUTH = (40, 40, 40)
 
 
 def choose_images(source: Any, count: int) -> list[int]:
-    """Up to `count` images spread over a source, without repeats."""
+    """The indices of up to `count` images, spread over a source, without repetition."""
     spread = np.linspace(0, len(source) - 1, min(count, len(source)))
     return sorted({round(i) for i in spread})
 
 
 def depth_sheet(samples: Sequence[dict], images: Sequence[int], rows: Sequence[Row]) -> np.ndarray:
-    """Images, ground truth, and a line of predictions for each model and resolution.
+    """A sheet of images, ground truth, and a line of predictions for each model and resolution.
 
     Args:
-        samples: of an `EvaluationSource`.
+        samples: samples of an `EvaluationSource`.
         images: their positions in it.
-        rows: that have `depths` of these images; several scalings of one prediction count once.
+        rows: rows that have `depths` of these images. Scalings of one prediction count once.
 
     Returns:
         uint8 [H, W, 3].
@@ -49,17 +49,17 @@ def depth_sheet(samples: Sequence[dict], images: Sequence[int], rows: Sequence[R
 def error_sheet(
     samples: Sequence[dict], images: Sequence[int], rows: Sequence[Row], protocol: Protocol
 ) -> np.ndarray:
-    """Where predictions are wrong: |prediction - truth| / truth after scaling.
+    """A sheet of where predictions are wrong: |prediction - truth| / truth after scaling.
 
-    Blue is 0, red `WORST_ERROR` and more, grey has no ground truth. Each cell of the picture is
-    the mean over its pixels that have some, so sparse laser points are seen. What the protocol
-    crops off is shown too.
+    Blue is 0, red is `WORST_ERROR` and more, and grey has no ground truth. Each cell of the picture
+    is the mean over its pixels that have ground truth, so sparse laser points can be seen. What the
+    protocol crops off is shown too.
 
     Args:
-        samples: of an `EvaluationSource`.
+        samples: samples of an `EvaluationSource`.
         images: their positions in it.
-        rows: that have `depths` of these images.
-        protocol: the range of ground truth, and what predictions are clipped to.
+        rows: rows that have `depths` of these images.
+        protocol: gives the range of ground truth, to which predictions are clipped.
 
     Returns:
         uint8 [H, W, 3].
@@ -91,7 +91,7 @@ def _error_picture(error: np.ndarray, known: np.ndarray, size: tuple[int, int]) 
 def cell_means(
     values: np.ndarray, known: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shrink (or enlarge) a sparse map to `size`: means of the known values in each cell.
+    """Shrink (or enlarge) a sparse map to `size`, by the mean of the known values in each cell.
 
     Args:
         values: [h, w].
@@ -99,10 +99,11 @@ def cell_means(
         size: (H, W) of the result.
 
     Returns:
-        (means [H, W], 0 where nothing is known; how many known values [H, W]).
+        (means, counts), both [H, W]. The count is how many values are known in a cell, and the mean
+        is 0 if there are none.
     """
     h, w = values.shape
-    # Cells are at least one pixel: where they would be smaller, neighbours share a pixel.
+    # Cells have at least one pixel. If they would be smaller, neighbours share a pixel.
     rows = [np.arange(size[0]) * h // size[0], np.arange(size[1]) * w // size[1]]
     ends = [np.maximum(np.append(r[1:], n), r + 1) for r, n in zip(rows, (h, w), strict=True)]
 
@@ -125,7 +126,7 @@ def _truth(sample: dict, size: tuple[int, int]) -> np.ndarray:
     inverse, count = cell_means(1 / np.where(truth > 0, truth, 1), truth > 0, size)
     known = inverse[count > 0]
     top = max(float(np.percentile(known, 95)), 1e-12)
-    # Sky and what no laser point reached are dark, as far away is.
+    # The sky, and what no laser point reached, is as dark as what is far away.
     return colorize(np.where(count > 0, np.minimum(inverse, top), 0), percentile=100)
 
 

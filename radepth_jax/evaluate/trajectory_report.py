@@ -1,4 +1,4 @@
-"""What `radepth odometry` prints and writes: the table, and trajectories for `evo`."""
+"""What `radepth odometry` prints and writes: its tables."""
 
 import csv
 import json
@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.spatial.transform import Rotation
 
 from radepth_jax.evaluate.odometry import SNIPPET, Score
 
@@ -23,7 +22,13 @@ COLUMNS = (
     "snippet_ate_std",
     "snippet_rmse",
     "trajectory_ate",
+    "alignment",
     "scale",
+    "segments",
+    "t_rel",
+    "r_rel",
+    "rpe_translation",
+    "rpe_rotation",
 )
 
 
@@ -40,8 +45,15 @@ class Row:
         snippet_ate: mean over them, as published (`odometry.snippet_errors`).
         snippet_ate_std: standard deviation over them.
         snippet_rmse: mean over them of the root mean square error.
-        trajectory_ate: root mean square error after a similarity alignment; of "all", the mean.
+        trajectory_ate: root mean square error of all positions after the alignment; of "all", the
+            mean.
+        alignment: a name in `alignment.ALIGNMENTS`, for this and what follows.
         scale: metres per unit of the prediction.
+        segments: of 100 to 800 metres (`kitti_odometry_errors.segments`).
+        t_rel: percent, mean over them.
+        r_rel: degrees per 100 metres, mean over them.
+        rpe_translation: mean over every two consecutive frames.
+        rpe_rotation: degrees, mean over every two consecutive frames.
     """
 
     model: str
@@ -53,25 +65,34 @@ class Row:
     snippet_ate_std: float | None
     snippet_rmse: float | None
     trajectory_ate: float | None
+    alignment: str
     scale: float | None
+    segments: int
+    t_rel: float | None
+    r_rel: float | None
+    rpe_translation: float | None
+    rpe_rotation: float | None
 
 
-def make_rows(model: str, scores: Mapping[str, Score]) -> list[Row]:
+def make_rows(model: str, scores: Mapping[str, Score], alignment: str = "7dof") -> list[Row]:
     """A row per recording, and "all" where there are several.
 
     Args:
         model: what predicted the trajectories.
         scores: by the recording's name.
+        alignment: a name in `alignment.ALIGNMENTS`.
     """
-    rows = [_row(model, name, [score]) for name, score in scores.items()]
-    return rows + ([_row(model, "all", list(scores.values()))] if len(rows) > 1 else [])
+    rows = [_row(model, name, [score], alignment) for name, score in scores.items()]
+    return rows + ([_row(model, "all", list(scores.values()), alignment)] if len(rows) > 1 else [])
 
 
-def _row(model: str, sequence: str, scores: list[Score]) -> Row:
+def _row(model: str, sequence: str, scores: list[Score], alignment: str) -> Row:
     ate = np.concatenate([score.snippet_ate for score in scores])
     rmse = np.concatenate([score.snippet_rmse for score in scores])
-    aligned = [s.trajectory_ate for s in scores if np.isfinite(s.trajectory_ate)]
+    errors = [score.aligned[alignment] for score in scores]
+    aligned = [own.ate for own in errors if np.isfinite(own.ate)]
     single = len(scores) == 1 and bool(aligned)
+    segments = np.concatenate([own.segment_translation for own in errors])
     return Row(
         model=model,
         sequence=sequence,
@@ -82,17 +103,39 @@ def _row(model: str, sequence: str, scores: list[Score]) -> Row:
         snippet_ate_std=float(ate.std()) if len(ate) else None,
         snippet_rmse=float(rmse.mean()) if len(ate) else None,
         trajectory_ate=float(np.mean(aligned)) if aligned else None,
-        scale=scores[0].scale if single else None,
+        alignment=alignment,
+        scale=errors[0].scale if single else None,
+        segments=len(segments),
+        t_rel=_mean([100 * segments]),
+        r_rel=_mean([100 * np.degrees(own.segment_rotation) for own in errors]),
+        rpe_translation=_mean([own.pair_translation for own in errors]),
+        rpe_rotation=_mean([np.degrees(own.pair_rotation) for own in errors]),
     )
 
 
-def print_table(rows: list[Row], title: str) -> None:
-    """Print the rows as the field prints them; lengths and errors in metres."""
-    table = Table(title=title)
-    for name in ("model", "sequence"):
-        table.add_column(name)
-    for name in ("frames", "length", f"{SNIPPET}-frame ATE", "snippet RMSE", "trajectory ATE"):
-        table.add_column(name, justify="right")
+def _mean(parts: list[np.ndarray]) -> float | None:
+    values = np.concatenate(parts)
+    return float(values.mean()) if len(values) else None
+
+
+def print_tables(rows: list[Row], title: str) -> None:
+    """Print the rows as the field prints them.
+
+    The first table has the errors of snippets, which have an alignment each, the second those of
+    whole trajectories.
+    """
+    console = Console(width=120)
+    seen: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        seen.setdefault((row.model, row.sequence), row)
+    console.print(_snippet_table(list(seen.values()), title))
+    console.print(_trajectory_table(rows))
+    if any(row.t_rel is None for row in rows):
+        print("t_rel and r_rel are not available where no more than 100 m can be judged")
+
+
+def _snippet_table(rows: list[Row], title: str) -> Table:
+    table = _table(title, "frames", "length", f"{SNIPPET}-frame ATE", "snippet RMSE")
     for row in rows:
         snippet = "-"
         if row.snippet_ate is not None:
@@ -103,13 +146,44 @@ def print_table(rows: list[Row], title: str) -> None:
             str(row.frames),
             f"{row.length:.1f}",
             snippet,
-            *(
-                "-" if value is None else f"{value:.{digits}f}"
-                for value, digits in ((row.snippet_rmse, 4), (row.trajectory_ate, 3))
-            ),
+            _number(row.snippet_rmse, 4),
             end_section=row.sequence == "all",
         )
-    Console(width=120).print(table)
+    return table
+
+
+def _trajectory_table(rows: list[Row]) -> Table:
+    table = _table(
+        "whole trajectories, aligned", "align", "scale", "t_rel\n(%)", "r_rel\n(°/100 m)",
+        "ATE\n(m)", "RPE\n(m)", "RPE\n(°)",
+    )  # fmt: skip
+    for row in rows:
+        table.add_row(
+            row.model,
+            row.sequence,
+            row.alignment,
+            _number(row.scale, 4),
+            _number(row.t_rel, 3),
+            _number(row.r_rel, 4),
+            _number(row.trajectory_ate, 3),
+            _number(row.rpe_translation, 4),
+            _number(row.rpe_rotation, 4),
+            end_section=row.sequence == "all",
+        )
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title)
+    for name in ("model", "sequence"):
+        table.add_column(name, overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def write_rows(rows: list[Row], folder: Path) -> list[Path]:
@@ -122,52 +196,3 @@ def write_rows(rows: list[Row], folder: Path) -> list[Path]:
         writer.writerows(records)
     paths[1].write_text(json.dumps(records, indent=1) + "\n")
     return paths
-
-
-def write_kitti(path: Path, world_T_camera: np.ndarray) -> None:
-    """Write a trajectory [N, 4, 4] as KITTI does: the first three rows, 12 numbers a line."""
-    np.savetxt(path, world_T_camera[:, :3].reshape(-1, 12), fmt="%.9e")
-
-
-def write_tum(path: Path, times: np.ndarray, world_T_camera: np.ndarray) -> None:
-    """Write a trajectory as TUM RGB-D does: `timestamp tx ty tz qx qy qz qw`.
-
-    Args:
-        path: the file.
-        times: [N] seconds.
-        world_T_camera: [N, 4, 4].
-    """
-    quaternions = Rotation.from_matrix(world_T_camera[:, :3, :3]).as_quat(canonical=True)
-    columns = np.column_stack([times, world_T_camera[:, :3, 3], quaternions])
-    np.savetxt(path, columns, fmt=["%.6f"] + 7 * ["%.9e"])
-
-
-def write_trajectories(
-    folder: Path, name: str, predicted: np.ndarray, truth: np.ndarray, times: np.ndarray
-) -> list[Path]:
-    """Write a trajectory and the truth in both formats: `NAME_kitti.txt`, `NAME_truth_tum.txt`.
-
-    Where frames lack a true pose, the truth is written only as TUM: KITTI's format has a line for
-    every frame.
-
-    Args:
-        folder: where to.
-        name: the recording's.
-        predicted: `world_T_camera` [N, 4, 4], as chained, in the network's unit.
-        truth: `world_T_camera` [N, 4, 4] metres, NaN where unknown.
-        times: [N] seconds.
-
-    Returns:
-        The files' paths.
-    """
-    known = np.isfinite(truth).all(axis=(1, 2))
-    kitti, tum = folder / f"{name}_kitti.txt", folder / f"{name}_tum.txt"
-    write_kitti(kitti, predicted)
-    write_tum(tum, times, predicted)
-    true_kitti, true_tum = folder / f"{name}_truth_kitti.txt", folder / f"{name}_truth_tum.txt"
-    write_tum(true_tum, times[known], truth[known])
-    if not known.all():
-        true_kitti.unlink(missing_ok=True)  # of an earlier run
-        return [kitti, tum, true_tum]
-    write_kitti(true_kitti, truth)
-    return [kitti, tum, true_tum, true_kitti]

@@ -1,4 +1,4 @@
-"""The depth network as one function of images, as the exports hold it."""
+"""The depth network as one function of images. This is what exports hold."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,27 +21,27 @@ Outputs = dict[str, jax.Array]
 def depth_function(
     model: Model, resolution: tuple[int, int], *, with_depth: bool = False
 ) -> tuple[Callable[[jax.Array], Outputs], dict[str, Any]]:
-    """The function, and what someone who only has the exported file needs to know of it.
+    """The function, and what someone who only has the exported file needs to know about it.
 
     Args:
-        model: of `load_model`.
+        model: what `load_model` returned.
         resolution: (width, height) of the images.
-        with_depth: return depth besides disparity.
+        with_depth: whether the depth is returned besides the disparity.
 
     Returns:
-        A function of images, float32 [N, height, width, 3] RGB in [0, 1], that returns
-        `"disparity"`, float32 [N, height, width, 1] in (0, 1), and perhaps `"depth"` of the same
-        shape: in metres where the checkpoint has a metric scale, else in the network's own unit.
-        And the metadata, whose values JSON can hold.
+        (function, metadata). The function takes images, float32 [N, height, width, 3], RGB in
+        [0, 1]. It returns `"disparity"`, float32 [N, height, width, 1] in (0, 1), and with
+        `with_depth` also `"depth"` of the same shape. The depth is in metres if the checkpoint has
+        a metric scale, and otherwise in the network's own unit. JSON can hold the metadata.
 
     Raises:
-        UserError: the resolution does not fit the network.
+        UserError: The resolution does not fit the network.
     """
     check_resolution(resolution, model.networks.depth.stride)
     low, high = model.depth_range
     scale = model.metric_scale
     network = portable(model.networks.depth)
-    # Constants of the exported program.
+    # The weights become constants of the exported program.
     variables = jax.tree.map(jnp.asarray, model.variables["depth"])
 
     def depth_of(images: jax.Array) -> Outputs:
@@ -68,10 +68,10 @@ def depth_function(
 
 
 def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file whole or not at all, and its folder if need be.
+    """Write a file completely or not at all. Its folder is made if it is not there.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: The file cannot be written.
     """
     path = Path(path)
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""The depth network as ONNX, by jax2onnx (the extra `onnx`)."""
+"""The depth network as an ONNX file, written by jax2onnx (the extra `onnx`)."""
 
 import contextlib
 import io
@@ -15,26 +15,26 @@ from radepth_jax.runs.saved_model import Model
 
 INSTALL = "pip install 'radepth-jax[onnx]'"
 
-# Every operator used has its final form by this version, which most runtimes know.
+# Every operator that is used has its final form in this version, which most runtimes know.
 OPSET = 18
 
 
 def export_onnx(
     model: Model, resolution: tuple[int, int], path: str | Path, *, with_depth: bool = False
 ) -> None:
-    """Write the depth network as an ONNX graph with its weights; nothing is compiled.
+    """Write the depth network as an ONNX graph with its weights. Nothing is compiled.
 
-    Its input is `images`, float32 [batch, height, width, 3] in [0, 1], with an open batch; its
-    outputs are those of `depth_function`, whose metadata are the model's properties.
+    The input is `images`, float32 [batch, height, width, 3] in [0, 1], with any batch size. The
+    outputs are those of `depth_function`, and its metadata become the properties of the model.
 
     Args:
-        model: of `load_model`.
+        model: what `load_model` returned.
         resolution: (width, height) of the images.
         path: the file.
         with_depth: see `depth_function`.
 
     Raises:
-        UserError: the resolution does not fit the network, the file cannot be written, or
+        UserError: The resolution does not fit the network, the file cannot be written, or
             jax2onnx is missing.
     """
     function, metadata = depth_function(model, resolution, with_depth=with_depth)

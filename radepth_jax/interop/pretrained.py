@@ -25,11 +25,11 @@ from radepth_jax.interop.torch_layouts import Path as LeafPath
 from radepth_jax.models import Variables, build
 from radepth_jax.models.recalibrate import recalibrate
 
-# What a classifier has after its features; none of it is in our encoders.
+# The layers of a classifier after its features. Our encoders have none of them.
 _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.", "fc.")
 _UNREADABLE = (SafetensorError, OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 _COUNTER = ".num_batches_tracked"
-# Absent from a ResNet of three stages.
+# A ResNet of three stages does not have this one.
 _FOURTH_STAGE = "layer4."
 
 
@@ -41,7 +41,7 @@ def load_imagenet(
     pose_encoder: str = "",
     images: Callable[[], Mapping[str, jax.Array]] | None = None,
 ) -> Variables:
-    """Replace encoder weights and BatchNorm statistics by those of ImageNet classifiers.
+    """Replace the encoders' weights and BatchNorm statistics by those of ImageNet classifiers.
 
     Args:
         variables: as from `init_variables`.
@@ -137,7 +137,7 @@ def _replace(
 
 
 def _read(source: str) -> dict[str, np.ndarray]:
-    """Key -> array, from a file or from the hub."""
+    """The arrays by key, from a file or from the hub."""
     if source.startswith("hf:"):
         path = _download(source)
     else:

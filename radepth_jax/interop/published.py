@@ -1,4 +1,4 @@
-"""Checkpoints to and from folders of the published systems' PyTorch weights."""
+"""Convert folders of the published systems' PyTorch weights to checkpoints, and back."""
 
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,21 @@ from ml_collections import ConfigDict
 from radepth_jax import models
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.interop.torch_files import read_folder, write_folder
-from radepth_jax.interop.torch_keys import is_unused, torch_from_variables, variables_from_torch
+from radepth_jax.interop.torch_keys import (
+    fit,
+    is_unused,
+    torch_from_variables,
+    variables_from_torch,
+    without_prefixes,
+)
+from radepth_jax.models import presets
 from radepth_jax.runs.checkpoint import FOLDER
 from radepth_jax.runs.config import check_config, default_config
 from radepth_jax.runs.saved_model import load_model, save_model
 
-# Inside a converted checkpoint: what its PyTorch files held and the networks have no place for.
+# A converted checkpoint keeps in this file what the PyTorch files held and no network uses.
 EXTRAS_FILE = "torch_extras.safetensors"
+_LOOKS_LIKE = 0.9  # of the keys and shapes
 
 
 def checkpoint_from_torch(
@@ -25,27 +33,28 @@ def checkpoint_from_torch(
 ) -> tuple[ConfigDict, bool]:
     """Write a checkpoint from PyTorch files.
 
-    The config is the published recipe's, with the resolution and the stereo source that the
-    depth encoder's file tells of.
+    The config is that of the published recipe. Its resolution, and whether it has a stereo source,
+    come from the depth encoder's file.
 
     Args:
-        folder: of `read_folder`. Without a file for either part of the pose network, that
-            network is freshly initialised.
-        workdir: where the checkpoint goes; it must hold none yet.
+        folder: the folder, as `read_folder` takes it. If it has no file for either part of the pose
+            network, that network starts afresh.
+        workdir: where the checkpoint goes. It must hold none yet.
         model: one of `presets.MODELS`.
 
     Returns:
         The config, and whether the pose network came from the folder.
 
     Raises:
-        UserError: a file cannot be read, weights do not fit (each key is named), or the workdir
-            cannot be written.
+        UserError: a file cannot be read, weights do not fit (and which model they look like), or
+            the workdir cannot be written.
     """
     config = default_config(model)
-    # Nothing to fetch: every weight is here.
+    # Every weight is here, so there is nothing to fetch.
     config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
 
-    parts = read_folder(folder)
+    stored = read_folder(folder)
+    parts = without_prefixes(stored, config.model)
     has_pose = "pose_encoder" in parts or "pose" in parts
     needed = ("encoder", "depth") + (("pose_encoder", "pose") if has_pose else ())
     absent = [part for part in needed if part not in parts]
@@ -71,7 +80,10 @@ def checkpoint_from_torch(
         )
         drawn = torch_from_variables(fresh, config.model)
         parts = parts | {part: drawn[part] for part in ("pose_encoder", "pose")}
-    variables = variables_from_torch(parts, config.model)
+    try:
+        variables = variables_from_torch(parts, config.model)
+    except UserError as error:
+        raise UserError(f"{folder}: {error}{_likelier(stored, model)}") from None
     save_model(variables, config, workdir)
     _save_extras(given, config, workdir)
     return config, has_pose
@@ -80,20 +92,20 @@ def checkpoint_from_torch(
 def checkpoint_to_torch(workdir: str | Path, folder: str | Path, *, format: str) -> list[Path]:
     """Write the newest checkpoint as PyTorch files that the published code loads.
 
-    The files of a converted checkpoint come back with every value they had.
+    A converted checkpoint gives its files back with every value that they had.
 
     Args:
-        workdir: a training run's, or a converted model's.
-        folder: gets `encoder`, `depth`, `pose_encoder` and `pose`; `encoder` also carries
-            `height`, `width` and `use_stereo`.
+        workdir: the workdir of a training run, or of a converted model.
+        folder: gets `encoder`, `depth`, `pose_encoder` and `pose`. `encoder` also has `height`,
+            `width` and `use_stereo`.
         format: "torch" or "safetensors".
 
     Returns:
         The files.
 
     Raises:
-        UserError: no checkpoint, networks without a PyTorch form, or a folder that cannot be
-            written or has such files already.
+        UserError: There is no checkpoint, the networks have no PyTorch form, or the folder cannot
+            be written or has such files already.
     """
     model = load_model(workdir)
     parts: dict[str, dict[str, Any]] = dict(
@@ -113,8 +125,19 @@ def checkpoint_to_torch(workdir: str | Path, folder: str | Path, *, format: str)
     return write_folder(parts, folder, format)
 
 
+def _likelier(parts: dict[str, dict[str, Any]], model: str) -> str:
+    """Which other model the weights look like, if they do."""
+    fits = {name: fit(parts, make()) for name, make in presets.MODELS.items()}
+    best = max(fits, key=lambda name: fits[name])
+    if best == model and fits[best] > _LOOKS_LIKE:
+        return ""
+    if fits[best] < _LOOKS_LIKE:
+        return f"; they look like no model here, which are {', '.join(presets.MODELS)}"
+    return f"; they look like --model {best}"
+
+
 def _save_extras(parts: dict[str, dict[str, Any]], config: ConfigDict, workdir: str | Path) -> None:
-    """Keep what converting back would lose: batch counters and what no network uses."""
+    """Keep what converting back would lose: the batch counters, and what no network uses."""
     extras = {
         f"{part}/{key}": value
         for part, values in parts.items()

@@ -1,7 +1,7 @@
 """The depth network as StableHLO, for programs that run it without this package's model code.
 
-A file is a zip archive of two members: `metadata.json`, and `exported`, which plain JAX reads with
-`jax.export.deserialize`. The weights are inside, and the batch size is open.
+A file is a zip archive with two members, `metadata.json` and `exported`. Plain JAX reads the second
+one with `jax.export.deserialize`. The weights are inside, and any batch size will do.
 """
 
 import io
@@ -27,9 +27,9 @@ class ExportedDepth:
     """What a file holds.
 
     Attributes:
-        metadata: of `depth_function`, and `platforms`.
-        call: images, float32 [N, height, width, 3] in [0, 1] -> {"disparity": [N, height,
-            width, 1], ...}; under `jax.jit` it compiles once for each N.
+        metadata: the metadata of `depth_function`, and `platforms`.
+        call: maps images, float32 [N, height, width, 3] in [0, 1], to {"disparity": [N, height,
+            width, 1], ...}. Under `jax.jit` it compiles once for each N.
     """
 
     metadata: dict[str, Any]
@@ -44,17 +44,17 @@ def export_stablehlo(
     with_depth: bool = False,
     platforms: Sequence[str] = PLATFORMS,
 ) -> None:
-    """Lower the depth network for every platform at once and write it; nothing is compiled.
+    """Lower the depth network for every platform at once, and write it. Nothing is compiled.
 
     Args:
-        model: of `load_model`.
+        model: what `load_model` returned.
         resolution: (width, height) of the images.
         path: the file.
         with_depth: see `depth_function`.
-        platforms: of cpu, cuda, rocm, tpu.
+        platforms: any of cpu, cuda, rocm and tpu.
 
     Raises:
-        UserError: the resolution does not fit the network, a platform is unknown, or the file
+        UserError: The resolution does not fit the network, a platform is unknown, or the file
             cannot be written.
     """
     for platform in platforms:
@@ -75,10 +75,10 @@ def export_stablehlo(
 
 
 def load_stablehlo(path: str | Path) -> ExportedDepth:
-    """Read a file of `export_stablehlo`.
+    """Read a file that `export_stablehlo` wrote.
 
     Raises:
-        UserError: it is no such file, or of a JAX too far from this one.
+        UserError: It is no such file, or was written by a JAX whose version is too far from this.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -1,7 +1,7 @@
-"""A PyTorch checkpoint folder on disk: four files, `.pth` or `.safetensors`.
+"""A folder with a PyTorch checkpoint: four files, `.pth` or `.safetensors`.
 
-Only `.pth` needs PyTorch (the extra `torch`). It is opened with `weights_only=True`, which runs no
-code from the file.
+What training frameworks put around a state dict is taken off. Only `.pth` needs PyTorch (the extra
+`torch`). It is opened with `weights_only=True`, which runs no code from the file.
 """
 
 import re
@@ -15,29 +15,35 @@ import safetensors
 import safetensors.numpy
 
 from radepth_jax.errors import UserError, writing_to
-from radepth_jax.interop.torch_keys import PARTS
+from radepth_jax.interop.torch_keys import PARTS, PLAIN
 
 FORMATS = {"torch": ".pth", "safetensors": ".safetensors"}
 INSTALL = "pip install 'radepth-jax[torch]'"
 
 Part = dict[str, Any]
 
+# Under which state dicts are saved with other things, the likeliest first.
+_WRAPPERS = (
+    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module"),
+    *("weights", "params", "ema"),
+)
+
 
 def read_folder(folder: str | Path) -> dict[str, Part]:
-    """Every part that the folder has a file for.
+    """Read every part that the folder has a file for.
 
-    Where a part has both files, the safetensors one is read.
+    If a part has both files, the safetensors one is read.
 
     Args:
-        folder: holds `encoder`, `depth` and usually `pose_encoder` and `pose`, as `.safetensors`
+        folder: has `encoder`, `depth` and usually `pose_encoder` and `pose`, as `.safetensors`
             or `.pth`.
 
     Returns:
-        Part -> key -> NumPy array in PyTorch's layout and type, or the plain value of an entry
-        that is no tensor (`height`, `width`, `use_stereo`).
+        For each part, the values by key. A value is a NumPy array in PyTorch's layout and type, or
+        the plain value of an entry that is no tensor (`height`, `width`, `use_stereo`).
 
     Raises:
-        UserError: the folder holds none of the parts, or a file cannot be read.
+        UserError: The folder has none of the parts, or a file cannot be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -61,15 +67,15 @@ def write_folder(parts: Mapping[str, Part], folder: str | Path, format: str) -> 
     """Write each part to a file of its own.
 
     Args:
-        parts: as `read_folder` gives. Safetensors holds plain values as strings, in its metadata.
-        folder: made if need be; it must hold no file of the same name yet.
+        parts: what `read_folder` returns. In safetensors, plain values are strings in the metadata.
+        folder: is made if it is not there. It must hold no file of the same name yet.
         format: "torch" or "safetensors".
 
     Returns:
         The files.
 
     Raises:
-        UserError: a file exists, cannot be written, or PyTorch is needed and missing.
+        UserError: A file exists already or cannot be written, or PyTorch is needed and missing.
     """
     torch = _import_torch("writing .pth files") if format == "torch" else None
     paths = {part: Path(folder) / f"{part}{FORMATS[format]}" for part in parts}
@@ -110,7 +116,7 @@ def _read_pickle(path: Path) -> Part:
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # PyTorch has no error of its own for this
-        # Its message would tell how to run the code in the file.
+        # The message is not shown, because it would tell how to run the code in the file.
         wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
         if wanted:
             raise UserError(
@@ -121,13 +127,23 @@ def _read_pickle(path: Path) -> Part:
         raise UserError(
             f"{path}: not a readable PyTorch file ({reason or type(error).__name__})"
         ) from error
+    return {key: _plain(torch, path, key, v) for key, v in _unwrapped(path, values).items()}
+
+
+def _unwrapped(path: Path, values: Any) -> Part:
+    """The state dict in what a training framework saved: `{"state_dict": ..., "epoch": ...}`."""
     if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
         raise UserError(f"{path}: expected a PyTorch state dict, got {type(values).__name__}")
-    return {key: _plain(torch, path, key, value) for key, value in values.items()}
+    for name in _WRAPPERS:
+        inner = values.get(name)
+        if isinstance(inner, Mapping) and inner:
+            beside = {key: values[key] for key in PLAIN if key in values}
+            return beside | _unwrapped(path, inner)
+    return dict(values)
 
 
 def _plain(torch: Any, path: Path, key: str, value: Any) -> Any:
-    """A tensor as a NumPy array; anything else as it is."""
+    """A tensor as a NumPy array, and anything else as it is."""
     if not isinstance(value, torch.Tensor):
         return value
     try:

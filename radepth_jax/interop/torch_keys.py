@@ -1,8 +1,8 @@
-"""Weights to and from the PyTorch state dicts of the published systems.
+"""Convert weights to and from the PyTorch state dicts of the published systems.
 
-A checkpoint is four parts, `encoder`, `depth`, `pose_encoder` and `pose`, each a dict of key ->
-NumPy array in PyTorch's layout. Values are moved, transposed and nothing else: both ways are
-bit exact. Where each layer's keys are is in `torch_layouts`.
+A checkpoint has four parts, `encoder`, `depth`, `pose_encoder` and `pose`. Each is a dict of NumPy
+arrays in PyTorch's layout, by key. Values are moved and transposed, and nothing else, so both ways
+are exact to the bit. `torch_layouts` says which keys each layer has.
 """
 
 from collections.abc import Mapping
@@ -21,18 +21,18 @@ Parts = dict[str, dict[str, np.ndarray]]
 
 PARTS = ("encoder", "depth", "pose_encoder", "pose")
 
-# BatchNorm's leaf -> PyTorch's name for it.
+# PyTorch's names for the leaves of a BatchNorm.
 _BN_LEAVES = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
-# Our axes, in PyTorch's order, by the number of axes: linear layers and convolutions.
+# Our axes in PyTorch's order, by the number of axes: 2 for linear layers, 4 for convolutions.
 _AXES = {2: (1, 0), 4: (3, 2, 0, 1)}
 
 # What a depth encoder's file may hold besides weights.
-_PLAIN = ("height", "width", "use_stereo")
+PLAIN = ("height", "width", "use_stereo")
 
 
 class Entry(NamedTuple):
-    """One leaf: its path in the variables, its PyTorch keys, and its shape there (OIHW)."""
+    """One leaf: its path in the variables, its PyTorch keys, and its shape in PyTorch (OIHW)."""
 
     path: Path  # ("depth", "params", "encoder", ..., "kernel")
     part: str
@@ -50,7 +50,7 @@ def pose_entries(config: Mapping[str, Any]) -> list[Entry]:
     """Every leaf of the pose network, with its PyTorch key.
 
     Raises:
-        UserError: the configuration's pose network has no published PyTorch form.
+        UserError: The pose network of the configuration has no published PyTorch form.
     """
     if config["pose"]["name"] != "resnet18":
         raise UserError(
@@ -61,7 +61,7 @@ def pose_entries(config: Mapping[str, Any]) -> list[Entry]:
 
 
 def _entries(name: str, keys: Keys, config: Mapping[str, Any], *, channels: int) -> list[Entry]:
-    """The leaves of network `name`, of images with `channels`, whose layers `keys` names."""
+    """The leaves of network `name`, which takes `channels` channels; `keys` has its layers."""
     networks = build(config)
     side = 2 * networks.depth.stride
     images = jax.ShapeDtypeStruct((1, side, side, channels), jnp.float32)
@@ -80,7 +80,7 @@ def _entries(name: str, keys: Keys, config: Mapping[str, Any], *, channels: int)
 
 def is_unused(part: str, key: str, config: Mapping[str, Any]) -> bool:
     """Whether a key of a published part holds nothing the networks use; the variables lack it."""
-    if key.endswith(".num_batches_tracked") or (part == "encoder" and key in _PLAIN):
+    if key.endswith(".num_batches_tracked") or (part == "encoder" and key in PLAIN):
         return True
     return (part, key) in torch_layouts.unused_shapes(config)
 
@@ -88,33 +88,34 @@ def is_unused(part: str, key: str, config: Mapping[str, Any]) -> bool:
 def variables_from_torch(
     parts: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]
 ) -> Variables:
-    """Variables from the four parts of a PyTorch checkpoint.
+    """Make variables of the four parts of a PyTorch checkpoint.
 
     Args:
-        parts: `encoder`, `depth`, `pose_encoder`, `pose`: key -> array. `num_batches_tracked`,
-            a ResNet's classifier (`encoder.fc`), HR-Depth's unused convolutions, second listings
-            of a tensor and the depth encoder's plain entries `height`, `width`, `use_stereo` are
-            not used and may be absent.
+        parts: `encoder`, `depth`, `pose_encoder` and `pose`, each a dict of arrays by key. Some
+            entries are not used and may be absent: `num_batches_tracked`, a ResNet's classifier
+            (`encoder.fc`), HR-Depth's unused convolutions, second listings of a tensor, and the
+            depth encoder's plain entries `height`, `width` and `use_stereo`.
         config: `config.model`, such as `presets.ra_depth()`.
 
     Returns:
         `{"depth": {"params", "batch_stats"}, "pose": {...}}`, float32 NumPy arrays.
 
     Raises:
-        UserError: names every key that is missing, unknown or of another shape.
+        UserError: counts the keys that are missing, unknown or of another shape, and names some.
     """
     expected = depth_entries(config) + pose_entries(config)
     known = {(entry.part, key) for entry in expected for key in (entry.key, *entry.copies)}
-    problems = [f"unknown part {part}" for part in parts if part not in PARTS]
+    missing, misshapen = [], []
+    unknown = [f"unknown part {part}" for part in parts if part not in PARTS]
     variables: Variables = {}
     for entry in expected:
         value = parts.get(entry.part, {}).get(entry.key)
         if value is None:
-            problems.append(f"missing {entry.part}/{entry.key}")
+            missing.append(f"missing {entry.part}/{entry.key}")
             continue
         value = np.asarray(value)
         if value.shape != entry.shape:
-            problems.append(
+            misshapen.append(
                 f"{entry.part}/{entry.key} has shape {value.shape}, expected {entry.shape}"
             )
             continue
@@ -124,24 +125,90 @@ def variables_from_torch(
     for part in PARTS:
         for key in parts.get(part, {}):
             if (part, key) not in known and not is_unused(part, key, config):
-                problems.append(f"unknown {part}/{key}")
-    if problems:
-        raise UserError("these PyTorch weights do not fit the model: " + "; ".join(problems))
+                unknown.append(f"unknown {part}/{key}")
+    if missing or unknown or misshapen:
+        raise UserError(
+            "these PyTorch weights do not fit the model: " + _summary(missing, unknown, misshapen)
+        )
     return variables
 
 
-def torch_from_variables(variables: Variables, config: Mapping[str, Any]) -> Parts:
-    """The four parts of a PyTorch checkpoint, with every key a strict load asks for.
+def _summary(missing: list[str], unknown: list[str], misshapen: list[str]) -> str:
+    """One line: all problems if they are few, or else their numbers and one of each kind."""
+    problems = [problem[:120] for problem in (*missing, *unknown, *misshapen)]
+    if len(problems) <= 4 and sum(map(len, problems)) < 400:
+        return "; ".join(problems)
+    kinds = (("missing", missing), ("unknown", unknown), ("of another shape", misshapen))
+    counts = ", ".join(f"{len(found)} {kind}" for kind, found in kinds if found)
+    # One of each kind first, then more of them.
+    shown = [found[i] for i in range(3) for _, found in kinds if i < len(found)][:3]
+    return f"{counts} keys, such as {'; '.join(problem[:120] for problem in shown)}"
 
-    `num_batches_tracked` and what no network uses (a ResNet's classifier, some of HR-Depth's
-    convolutions), which the variables do not hold, are zero.
+
+def without_prefixes(
+    parts: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The parts, without what a wrapper put before every key (`module.`, `_orig_mod.`, `model.`).
+
+    It is taken off only where that makes keys of the model of what were none.
+
+    Args:
+        parts: as `variables_from_torch`.
+        config: `config.model`.
+    """
+    return _without_prefixes(parts, depth_entries(config) + pose_entries(config))
+
+
+def _without_prefixes(
+    parts: Mapping[str, Mapping[str, Any]], entries: list[Entry]
+) -> dict[str, dict[str, Any]]:
+    known: dict[str, set[str]] = {}
+    for entry in entries:
+        known.setdefault(entry.part, set()).update((entry.key, *entry.copies))
+    bare = {}
+    for part, values in parts.items():
+        keys = [key for key in values if key not in PLAIN]
+        prefix = ""
+        while keys and not any(key.removeprefix(prefix) in known.get(part, ()) for key in keys):
+            first, dot, _ = keys[0].removeprefix(prefix).partition(".")
+            prefix += first + dot
+            if not dot or not all(key.startswith(prefix) for key in keys):
+                prefix = ""
+                break
+        bare[part] = {key.removeprefix(prefix): value for key, value in values.items()}
+    return bare
+
+
+def fit(parts: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]) -> float:
+    """How much of a depth network is the same, key and shape, in the part that fits worse: 0 to 1.
+
+    Encoders are shared between models and have most of the keys, so they are judged apart.
+    """
+    entries = depth_entries(config)
+    parts = _without_prefixes(parts, entries)
+    shares = []
+    for part in PARTS[:2]:
+        expected = [entry for entry in entries if entry.part == part]
+        values = parts.get(part, {})
+        same = sum(np.shape(values.get(entry.key, 0)) == entry.shape for entry in expected)
+        copies = sum(key in values for entry in expected for key in entry.copies)
+        given = sum(not is_unused(part, key, config) for key in values) - copies
+        shares.append(same / max(len(expected), given))
+    return min(shares)
+
+
+def torch_from_variables(variables: Variables, config: Mapping[str, Any]) -> Parts:
+    """Make the four parts of a PyTorch checkpoint, with every key that a strict load asks for.
+
+    The variables do not hold `num_batches_tracked`, nor what no network uses (a ResNet's classifier
+    and some of HR-Depth's convolutions). Those are zero.
 
     Args:
         variables: as from `init_variables`.
         config: the `config.model` they belong to.
 
     Raises:
-        UserError: names every leaf that is missing or of another shape.
+        UserError: Leaves are missing or of another shape. The message names all of them.
     """
     parts: Parts = {part: {} for part in PARTS}
     problems = []
@@ -177,7 +244,7 @@ def _put(tree: dict[str, Any], path: Path, value: np.ndarray) -> None:
 
 
 def _get(tree: Any, path: Path) -> Any:
-    """The leaf at `path`, or None."""
+    """The leaf at `path`, or None if there is none."""
     for name in path:
         if not isinstance(tree, Mapping) or name not in tree:
             return None

@@ -1,6 +1,6 @@
-"""Where each layer is in the PyTorch state dicts of the published systems.
+"""Which keys each layer has in the PyTorch state dicts of the published systems.
 
-The encoders are named as their authors' (HRNet) and torchvision's code (ResNet) name them.
+The encoders have the names of their authors' code (HRNet) and of torchvision (ResNet).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,13 +9,15 @@ from typing import Any
 from radepth_jax.models.resnet import LAYERS
 
 Path = tuple[str, ...]
-# Path of a layer in the variables -> its part, and the prefixes of its PyTorch keys: the one in
-# force, then those under which the same tensors are listed again.
+# By the path of a layer in the variables: its part, then the prefixes of its PyTorch keys. The
+# first prefix is the one that is read, and the others list the same tensors again.
 Keys = dict[Path, tuple[str, ...]]
 
-# Of a decoder: our name (`None`: unused); the kind (`conv.conv`: a block's convolution, `conv`: one
-# by itself, `gate`, `ca.gate`: a channel gate); and the name by which a dictionary called `convs`
-# lists the layer again (`None`: there is no such dictionary).
+# A decoder's layer has three entries:
+# - our name, or None if the layer is not used;
+# - its kind: `conv.conv` is the convolution of a block, `conv` is one by itself, and `gate` and
+#   `ca.gate` are channel gates;
+# - the name by which a dictionary called `convs` lists it again, or None if there is no such one.
 Layer = tuple[str | None, str, str | None]
 
 
@@ -41,7 +43,7 @@ def pose_keys() -> Keys:
 
 
 def unused_shapes(config: Mapping[str, Any]) -> dict[tuple[str, str], tuple[int, ...]]:
-    """(part, key) -> shape of what the published checkpoints hold and no network uses."""
+    """The shapes, by (part, key), of what published checkpoints hold and no network uses."""
     shapes: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def classifier(part: str, features: int) -> None:
@@ -65,7 +67,7 @@ def unused_shapes(config: Mapping[str, Any]) -> dict[tuple[str, str], tuple[int,
 
 
 def _hrnet_keys(config: Mapping[str, Any]) -> Keys:
-    """HRNet as in its authors' code: conv1, layer1.N, transitionX, stageX.Y.branches..."""
+    """HRNet, as in its authors' code: conv1, layer1.N, transitionX, stageX.Y.branches..."""
     layers: Keys = {("stem1",): ("conv1", "bn1"), ("stem2",): ("conv2", "bn2")}
     for block in range(config["bottlenecks"]):
         layers.update(_block_layers((f"stage1_block{block}",), f"layer1.{block}", 3))
@@ -93,7 +95,7 @@ def _hrnet_keys(config: Mapping[str, Any]) -> Keys:
 
 
 def _resnet_keys(network: str, part: str, layers: int) -> Keys:
-    """A ResNet as in torchvision, held as `encoder` by the part."""
+    """A ResNet, as in torchvision. The part holds it under the name `encoder`."""
     names: Keys = {("stem",): ("conv1", "bn1")}
     convolutions = 3 if layers == 50 else 2
     for stage, blocks in enumerate(LAYERS[layers][1], start=1):
@@ -104,11 +106,11 @@ def _resnet_keys(network: str, part: str, layers: int) -> Keys:
 
 
 def _hr_keys(sizes: int) -> Keys:
-    """RA-Depth: one flat list of blocks, in the order they are made."""
+    """RA-Depth has one flat list of blocks, in the order in which they are made."""
     names = []
     for level, branches in enumerate(range(sizes - 1, 1, -1)):
         names += [f"level{level}_branch{i}" for i in range(branches)]
-        # By sending branch, the nearest receiver first.
+        # They are ordered by the sending branch, with the nearest receiver first.
         names += [
             f"level{level}_fuse{i}_from{j}" for j in range(branches) for i in reversed(range(j))
         ]
@@ -117,7 +119,7 @@ def _hr_keys(sizes: int) -> Keys:
 
 
 def _skip_keys(sizes: int) -> Keys:
-    """Monodepth2: both blocks of every scale, coarsest first, then the disparities."""
+    """Monodepth2 has both blocks of every scale, coarsest first, then the disparities."""
     return _listed(
         [
             (f"{name}{scale}", "conv.conv", None)
@@ -133,11 +135,12 @@ def _nested_keys(sizes: int) -> Keys:
 
 
 def _nested_layers(sizes: int) -> list[Layer]:
-    """HR-Depth: every node's own convolution, then what makes the nodes of what they are sent."""
+    """HR-Depth has each node's own convolution, then the layers that merge a node's inputs."""
     last = sizes - 1
     grid = [(row, column) for column in range(1, sizes) for row in range(sizes - column)]
     layers: list[Layer] = []
-    # Node (row, column) sends to (row - 1, column + 1). Those of row 0 send to none, yet have one.
+    # Node (row, column) sends to (row - 1, column + 1). The nodes of row 0 send to none, and yet
+    # they have a convolution.
     for row, column in [(row, 0) for row in range(sizes)] + grid[:-1]:
         name = f"up{row - 1}{column + 1}" if row else None
         layers.append((name, "conv.conv", f"X_{row}{column}_Conv_0"))
@@ -157,7 +160,7 @@ def _nested_layers(sizes: int) -> list[Layer]:
 
 
 def _attention_keys(sizes: int) -> Keys:
-    """DIFFNet: the head, the gates (called after their coarser input's width), the disparities."""
+    """DIFFNet has the head, the gates (named by their coarser input's width), the disparities."""
     layers: list[Layer] = [
         ("head1", "conv.conv", "up_x9_0"),
         ("head2", "conv.conv", "up_x9_1"),
@@ -179,7 +182,7 @@ _DECODERS = {
 
 
 def _listed(layers: Iterable[Layer]) -> Keys:
-    """The keys of a decoder's layers, held in this order by a list called `decoder`."""
+    """The keys of a decoder's layers, which a list called `decoder` holds in this order."""
     keys: Keys = {}
     for index, (name, kind, again) in enumerate(layers):
         if name is None:

@@ -14,7 +14,7 @@ Padding = tuple[tuple[int, int], ...]
 
 # Where XLA's CPU backend differentiates by the kernel slowly: from a batch that is no multiple of
 # four, for more than 16 channels, if they are no multiple of 64. For the 18, 32 and 72 channels of
-# RA-Depth and three views, a view of zeros makes it three times as fast (docs/performance.md).
+# RA-Depth and three views, a view of zeros makes it three times as fast (experiments/cpu_notes.md).
 _CPU_BATCH, _CPU_FEW_CHANNELS, _CPU_CHANNELS = 4, 16, 64
 
 

@@ -4,7 +4,7 @@ That backend copies elementwise producers into the kernel of every consumer. In 
 block's result is a sum with all results before it, so the kernels grow with the depth: up to 320
 operations in HRNet-18, three times the compile time and 1.5 times the run time. An optimisation
 barrier does not help, because the backend removes it before it fuses. A call that may not be
-inlined does (docs/performance.md).
+inlined does (experiments/cpu_notes.md).
 """
 
 from collections.abc import Callable

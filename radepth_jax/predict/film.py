@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -11,45 +10,12 @@ import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-from radepth_jax.errors import UserError
+from radepth_jax.data.films import Footage
 from radepth_jax.files import atomic_write
 from radepth_jax.pictures import color_limits
 
 MEMORY = 0.95  # of the running colour limits, a frame: about a second at 25 frames/s
 _MPEG4_FINEST = Fraction(1, 60000)  # that codec counts time in 16 bits
-
-
-@dataclass(frozen=True)
-class Footage:
-    """What a video file says of itself.
-
-    Attributes:
-        rate: frames a second, on average.
-        time_base: the seconds that its time stamps count.
-        frames: how many, 0 if unknown.
-    """
-
-    rate: Fraction
-    time_base: Fraction
-    frames: int
-
-
-def footage_of(path: Path) -> Footage:
-    """Read a video's header.
-
-    Raises:
-        UserError: if it is no video.
-    """
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise UserError(f"{path}: no video stream in it")
-            stream = container.streams.video[0]
-            rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-            return Footage(Fraction(rate), stream.time_base or 1 / Fraction(rate), stream.frames)
-    except (av.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path}: not a video that FFmpeg can read ({reason})") from None
 
 
 class RunningLimits:
@@ -89,9 +55,16 @@ def side_by_side(image: np.ndarray, colours: np.ndarray) -> np.ndarray:
 class Film:
     """An MP4 being written: H.264 (or MPEG-4 where FFmpeg lacks it), yuv420p, BT.709."""
 
-    def __init__(self, container: av.container.OutputContainer, footage: Footage) -> None:
+    def __init__(
+        self,
+        container: av.container.OutputContainer,
+        footage: Footage,
+        aspect: Fraction = Fraction(1),
+    ) -> None:
+        """`aspect`: a pixel's width over its height."""
         self._container = container
         self._footage = footage
+        self.aspect = aspect
         self._stream: av.VideoStream | None = None
         self._last = -1
         self.frames = 0
@@ -118,6 +91,8 @@ class Film:
         stream = cast(av.VideoStream, self._container.add_stream(codec, rate=self._footage.rate))
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
+        if self.aspect != 1:
+            stream.codec_context.sample_aspect_ratio = self.aspect
         finest = self._footage.time_base
         stream.codec_context.time_base = max(finest, _MPEG4_FINEST) if codec == "mpeg4" else finest
         # Without B-frames, packets come in order of time, and the last one's duration is right
@@ -134,7 +109,8 @@ class Film:
 @contextlib.contextmanager
 def filming(path: Path, footage: Footage) -> Iterator[Film]:
     """Yields a Film that becomes `path` if the block succeeds, without sound."""
-    with atomic_write(path) as part, av.open(str(part), "w", format="mp4") as container:
+    # Without `file:`, a colon in the name would end a protocol's.
+    with atomic_write(path) as part, av.open(f"file:{part}", "w", format="mp4") as container:
         film = Film(container, footage)
         yield film
         film.finish()

@@ -1,24 +1,23 @@
 """What to predict: images, folders and videos, found, named and read."""
 
-import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
-import PIL.ImageOps
 
-from radepth_jax.data import schema
-from radepth_jax.data.video import IMAGE_SUFFIXES, natural
+from radepth_jax.data import pictures
+from radepth_jax.data.films import VIDEO_SUFFIXES, is_film
+from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
 from radepth_jax.errors import UserError
+from radepth_jax.names import counted, examples, shortened, shown, visible
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".gif")
 ARRAY_SUFFIX = ".npy"
 PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ARRAY_SUFFIX)
-_ORIENTATION = 0x0112  # EXIF
-_ON_ITS_SIDE = (5, 6, 7, 8)  # values that swap rows and columns
+_PICTURES_IN_A_ROW = (".mjpeg", ".mjpg")  # films that begin as a picture does
+_NPY = b"\x93NUMPY"
+_ENDING = 20  # bytes that outputs' names have room for after the input's
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,40 @@ class Input:
     is_video: bool
 
 
-def find_inputs(given: Sequence[str | Path], output: str | Path) -> list[Input]:
+@dataclass(frozen=True)
+class Found:
+    """What the arguments name.
+
+    Attributes:
+        inputs: the files to predict.
+        passed_over: files of the folders that are nothing to predict; hidden ones are not counted.
+    """
+
+    inputs: list[Input]
+    passed_over: list[Path]
+
+    def note(self) -> str:
+        """A line about what is passed over; empty if nothing is."""
+        if not self.passed_over:
+            return ""
+        names = examples(path.name for path in self.passed_over)
+        return (
+            f"passed over {counted(len(self.passed_over), 'file')}, neither pictures nor videos: "
+            f"{names}"
+        )
+
+
+def find_inputs(given: Sequence[str | Path], output: str | Path) -> Found:
     """The files that the arguments name, folders' contents in natural order.
 
-    A folder stands for the images (arrays in `.npy` files, too) and videos that lie directly in it.
-    Outputs are named after the file; where two files share a name (`a/1.png` and `b/1.png`), all
-    are named by their path below the folder that holds everything, and where that is not enough
-    (`1.png`, `1.jpg`), by the path with the file's ending.
+    A folder stands for the images (arrays in NPY files, too) and videos in it and in its folders,
+    but for hidden files and for the output folder. What a file is, its bytes say; its ending only
+    where these say nothing.
+
+    Outputs are named after the file, with the folders between it and the folder that was given;
+    where two files share a name (`a/1.png` and `b/1.png`), all are named by their path below the
+    folder that holds everything, and where that is not enough (`1.png`, `1.jpg`), by the path with
+    the file's ending. Names that leave no room for an ending are cut, and have a digest.
 
     Args:
         given: files and folders; a file given twice is predicted once.
@@ -51,38 +77,82 @@ def find_inputs(given: Sequence[str | Path], output: str | Path) -> list[Input]:
     Raises:
         UserError: for a name that does not exist, or a folder without anything to predict.
     """
-    paths: dict[Path, None] = {}
+    target = Path(os.path.abspath(Path(output).expanduser()))
+    kinds: dict[Path, bool] = {}  # is it a video
+    names: dict[Path, str] = {}
+    passed_over: dict[Path, None] = {}
     for argument in given:
         path = Path(os.path.abspath(Path(argument).expanduser()))
         if path.is_dir():
-            if path == Path(os.path.abspath(Path(output).expanduser())):
-                raise UserError(f"{argument}: is also the output folder; name another one")
-            suffixes = PICTURE_SUFFIXES + VIDEO_SUFFIXES
-            inside = [p for p in path.iterdir() if p.suffix.lower() in suffixes and p.is_file()]
-            if not inside:
+            if path == target:
+                raise UserError(f"{shown(argument)}: is also the output folder; name another one")
+            inside = {file: kind_of(file) for file in _files(path, target, set())}
+            found = {file: kind for file, kind in inside.items() if kind is not None}
+            passed_over |= dict.fromkeys(inside.keys() - found.keys())
+            if not found:
                 raise UserError(
-                    f"{argument}: no images or videos in it; expected {', '.join(suffixes)} files"
+                    f"{shown(argument)}: no images or videos in it "
+                    f"({counted(len(inside), 'other file')}); expected such as "
+                    f"{', '.join((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES[:4]))} files"
                 )
-            paths |= dict.fromkeys(sorted(inside, key=lambda p: natural(p.name)))
+            kinds |= found
+            for file in found:
+                names.setdefault(file, file.relative_to(path).with_suffix("").as_posix())
         elif path.exists():
-            paths[path] = None
+            kinds[path] = bool(kind_of(path))
+            names.setdefault(path, path.stem)
         else:
-            raise UserError(f"{argument}: no such file or folder")
-    return [
-        Input(path, name, path.suffix.lower() not in PICTURE_SUFFIXES)
-        for path, name in zip(paths, _names(list(paths)), strict=True)
-    ]
+            raise UserError(f"{shown(argument)}: no such file or folder")
+    return Found(
+        [Input(p, name, kinds[p]) for p, name in _told_apart(names).items()], sorted(passed_over)
+    )
 
 
-def _names(paths: list[Path]) -> list[str]:
-    names = [path.stem for path in paths]
-    if len(set(names)) < len(names):
+def kind_of(path: Path) -> bool | None:
+    """Whether a file is a video: False for a picture, None for neither."""
+    if path.suffix.lower() not in _PICTURES_IN_A_ROW and (is_picture(path) or _is_array(path)):
+        return False
+    if is_film(path):
+        return True
+    # Damaged, then: it is to fail by name, not to be passed over.
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return False
+    return True if path.suffix.lower() in VIDEO_SUFFIXES else None
+
+
+def _files(folder: Path, output: Path, seen: set[Path]) -> Iterator[Path]:
+    """Those in a folder, then those of its folders, each folder once."""
+    if folder == output or folder.resolve() in seen:
+        return
+    seen.add(folder.resolve())
+    try:
+        inside = visible(folder)
+    except OSError as error:
+        raise UserError(f"{shown(folder)}: {error.strerror}") from None
+    # A link to what is gone fails by name; devices and pipes are not opened.
+    yield from (path for path in inside if path.is_file() or not path.exists())
+    for path in inside:
+        if path.is_dir():
+            yield from _files(path, output, seen)
+
+
+def _told_apart(names: dict[Path, str]) -> dict[Path, str]:
+    paths = list(names)
+    if len(set(names.values())) < len(names):
         common = os.path.commonpath([path.parent for path in paths])
         below = [path.relative_to(common) for path in paths]
-        names = [path.with_suffix("").as_posix() for path in below]
-        if len(set(names)) < len(names):
-            names = [path.as_posix() for path in below]
-    return names
+        names = {p: b.with_suffix("").as_posix() for p, b in zip(paths, below, strict=True)}
+        if len(set(names.values())) < len(names):
+            names = {p: b.as_posix() for p, b in zip(paths, below, strict=True)}
+    return {p: str(Path(n).with_name(shortened(Path(n).name, _ENDING))) for p, n in names.items()}
+
+
+def _is_array(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_NPY)) == _NPY
+    except OSError:
+        return False
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -91,46 +161,33 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         ValueError: if it is not an image, or an array that is none.
     """
-    if path.suffix.lower() == ARRAY_SUFFIX:
+    if path.suffix.lower() == ARRAY_SUFFIX or _is_array(path):
         array = _mapped(path)
         _check_layout(array)
         return array.shape[0], array.shape[1]
     try:
-        with path.open("rb") as file, schema.decoding(), PIL.Image.open(file) as image:
-            width, height = image.size
-            on_its_side = _orientation(image) in _ON_ITS_SIDE
+        with path.open("rb") as file:
+            return pictures.image_size(file)
     except OSError as error:
         raise ValueError(error.strerror) from None
-    return (width, height) if on_its_side else (height, width)
 
 
 def read_image(path: Path) -> np.ndarray:
     """An image file as [h, w, 3] RGB: uint8, or float32 in [0, 1].
 
-    Turned upright as its EXIF data say. Grey is repeated, transparency dropped; grey of 16 bits
-    (65535 is white) becomes float32. An NPY file holds the picture itself: see `as_picture`.
+    An NPY file holds the picture itself: see `as_picture`; others are read by
+    `pictures.read_picture`.
 
     Raises:
         ValueError: if it does not decode to the end, or has no known white (floating point).
     """
-    if path.suffix.lower() == ARRAY_SUFFIX:
+    if path.suffix.lower() == ARRAY_SUFFIX or _is_array(path):
         return as_picture(np.array(_mapped(path)))
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ValueError(error.strerror) from None
-    with schema.decoding(data), PIL.Image.open(io.BytesIO(data)) as file:
-        image = PIL.ImageOps.exif_transpose(file) if _orientation(file) > 1 else file
-        if image.mode == "I" or image.mode.startswith("I;16"):
-            levels = np.asarray(image).astype(np.int64)
-            if levels.min() < 0 or levels.max() > 65535:
-                raise ValueError("more than 16 bits a pixel; save it with 8")
-            return np.repeat(levels.astype(np.float32)[..., None] / 65535, 3, axis=-1)
-        if image.mode == "F":
-            raise ValueError("floating-point pixels; save it with 8 bits")
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-        return np.asarray(image.convert("RGB"))
+    return pictures.read_picture(data)
 
 
 def as_picture(array: np.ndarray) -> np.ndarray:
@@ -175,13 +232,3 @@ def _mapped(path: Path) -> np.ndarray:
     except Exception as error:  # damaged headers make the parser raise almost anything
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise ValueError(f"not an NPY file of numbers, or not all of it ({reason})") from None
-
-
-def _orientation(image: PIL.Image.Image) -> int:
-    """1 to 8, 1 is upright, as far as the header says it.
-
-    A PNG may also say it after its pixels, which would be decoded just to look.
-    """
-    if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
-        return 1
-    return image.getexif().get(_ORIENTATION, 1)

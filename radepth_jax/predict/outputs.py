@@ -18,17 +18,23 @@ PNG_LEVELS = 256  # a metre (or unit) in the 16-bit PNG, as in KITTI's depth map
 PNG_LARGEST = 65535 / PNG_LEVELS
 
 
-def write_color(path: Path, depth: np.ndarray, limits: tuple[float, float] | None = None) -> None:
-    """Inverse depth in magma, near bright.
+def write_color(
+    path: Path,
+    depth: np.ndarray,
+    limits: tuple[float, float] | None = None,
+    colors: str = "magma",
+) -> None:
+    """Inverse depth in colours, near bright in magma.
 
     Args:
         path: of the PNG.
         depth: [H, W].
         limits: the inverse depths that are darkest and brightest; by default the least and the
             95th percentile of this map.
+        colors: of `pictures.color_names`.
     """
     with atomic_write(path) as part:
-        PIL.Image.fromarray(colorize(1 / depth, limits=limits)).save(part, "PNG")
+        PIL.Image.fromarray(colorize(1 / depth, limits=limits, colors=colors)).save(part, "PNG")
 
 
 def write_png(path: Path, depth: np.ndarray) -> float:

@@ -1,80 +1,31 @@
 """Predict files: what `radepth predict` does, one broken file stopping none of the others."""
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from radepth_jax.data.video import Picture, parse_intrinsics, read_footage
+from radepth_jax.data.films import Picture, footage_of, read_film
+from radepth_jax.data.intrinsics import parse_intrinsics
 from radepth_jax.errors import UserError, writing_to
+from radepth_jax.names import counted, shown
 from radepth_jax.pictures import colorize
 from radepth_jax.predict import outputs
-from radepth_jax.predict.film import Film, RunningLimits, filming, footage_of, side_by_side
+from radepth_jax.predict.film import Film, RunningLimits, filming, side_by_side
 from radepth_jax.predict.inputs import Input, image_size, read_image
 from radepth_jax.predict.predictor import Predictor
+from radepth_jax.predict.request import Request, Summary
 
 Progress = Callable[[str, int, int | None], None]  # what, how many are done, of how many
 FILM_SUFFIX = "_depth.mp4"
 FRAMES_SUFFIX = "_frames"  # the folder of a video's frames
-SAVE = ("color", "png", "npy")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to write.
-
-    Attributes:
-        output: the folder.
-        save: of `outputs.SUFFIXES`.
-        intrinsics: "fx,fy,cx,cy" in pixels of every picture, for point clouds.
-        fov: or the horizontal field of view in degrees.
-        frames: write the files of every video frame, too.
-    """
-
-    output: Path
-    save: Sequence[str] = SAVE
-    intrinsics: str | None = None
-    fov: float | None = None
-    frames: bool = False
-
-    def __post_init__(self) -> None:
-        unknown = [kind for kind in self.save if kind not in outputs.SUFFIXES]
-        if unknown:
-            choices = ", ".join(outputs.SUFFIXES)
-            raise UserError(f"--save: expected some of {choices}, got {', '.join(unknown)!r}")
-        if self.intrinsics is not None and self.fov is not None:
-            raise UserError("give either --intrinsics or --fov, not both")
-        if "ply" in self.save and self.intrinsics is None and self.fov is None:
-            raise UserError("--save ply: a point cloud needs --intrinsics fx,fy,cx,cy or --fov")
-
-
-@dataclass
-class Summary:
-    """What was done.
-
-    Attributes:
-        images: image files predicted.
-        videos: video files written.
-        frames: frames in them.
-        failures: "file: reason" for each file or frame that was not predicted.
-        pixels: in 16-bit PNGs; `clipped` of them were too far to say.
-        seconds: from the end of the first batch, which compiles, to the end of the last.
-        timed: pictures predicted and written in that time.
-    """
-
-    images: int = 0
-    videos: int = 0
-    frames: int = 0
-    failures: list[str] = field(default_factory=list)
-    pixels: int = 0
-    clipped: float = 0.0
-    seconds: float = 0.0
-    timed: int = 0
+_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 
 
 def predict_files(
@@ -157,6 +108,10 @@ class _Run:
                         self.summary.images += 1
                     except UserError as error:  # intrinsics that do not fit this image
                         self._failed(str(file.path), error)
+                    except OSError as error:  # a name that this file system does not take
+                        if error.errno not in _NAMES:
+                            raise
+                        self._failed(str(file.path), error.strerror or "no such name")
                 clock = self._tick(clock, len(batch))
                 done = self.summary.images + len(self.summary.failures)
                 self.progress("images", done, len(files))
@@ -184,6 +139,11 @@ class _Run:
         except UserError as error:
             self.summary.failures.append(str(error))
             return
+        except OSError as error:
+            if error.errno not in _NAMES:
+                raise
+            self._failed(str(file.path), error.strerror or "no such name")
+            return
         self.summary.videos += 1
         self.summary.frames += film.frames
 
@@ -193,6 +153,8 @@ class _Run:
         if first is None:
             return
         size = first[1].shape[:2]
+        film.aspect = first[0].aspect
+        others: dict[tuple[int, int], list[Picture]] = {}
 
         def of_one_size() -> Iterator[tuple[Picture, np.ndarray]]:
             yield first
@@ -200,7 +162,8 @@ class _Run:
                 if image.shape[:2] == size:
                     yield picture, image
                 else:
-                    self._failed(picture.origin, "its size is not that of the first frame")
+                    h, w = image.shape[:2]
+                    others.setdefault((h, w), []).append(picture)
 
         (canvas,) = self.predictor.group([size])
         batch_size = self.predictor.batch_for(canvas)
@@ -213,20 +176,32 @@ class _Run:
                 folder = f"{file.name}{FRAMES_SUFFIX}"
                 jobs = [
                     self.pool.submit(
-                        self._write, f"{folder}/{picture.number:06d}", image, depth, limit
+                        self._write,
+                        f"{folder}/{picture.number:06d}",
+                        image,
+                        depth,
+                        limit,
+                        float(picture.aspect),
                     )
                     for (picture, image, depth), limit in zip(batch, limits, strict=True)
                 ]
-            views = self.pool.map(_view, batch, limits)
+            views = self.pool.map(partial(_view, self.request.colors), batch, limits)
             for (picture, _, _), view in zip(batch, views, strict=True):
                 film.add(view, picture.number / rate if picture.time is None else picture.time)
             for job in jobs:
                 self._count_clipped(*job.result())
             clock = self._tick(clock, len(batch))
-            self.progress(file.path.name, film.frames, total or None)
+            self.progress(shown(file.path.name), film.frames, total or None)
+        for (h, w), left_out in others.items():
+            frames = counted(len(left_out), "frame")
+            self._failed(
+                left_out[0].origin,
+                f"{w}x{h}, unlike the first frame's {size[1]}x{size[0]}; {frames} of that size "
+                "left out",
+            )
 
     def _decode(self, file: Input) -> Iterator[tuple[Picture, np.ndarray]]:
-        for picture in read_footage(file.path):
+        for picture in read_film(file.path):
             try:
                 yield picture, picture.decode()
             except ValueError as error:
@@ -238,16 +213,17 @@ class _Run:
         image: np.ndarray,
         depth: np.ndarray,
         limits: tuple[float, float] | None,
+        aspect: float = 1.0,
     ) -> tuple[int, float]:
         """The files of one picture -> its pixels in a 16-bit PNG, and how many were clipped."""
         request = self.request
         path = {kind: request.output / f"{name}{outputs.SUFFIXES[kind]}" for kind in request.save}
         intrinsics = None
         if "ply" in path:
-            intrinsics = parse_intrinsics(request.intrinsics, request.fov, depth.shape[:2])
+            intrinsics = parse_intrinsics(request.intrinsics, request.fov, depth.shape[:2], aspect)
         pixels, clipped = 0, 0.0
         if "color" in path:
-            outputs.write_color(path["color"], depth, limits)
+            outputs.write_color(path["color"], depth, limits, request.colors)
         if "png" in path:
             pixels, clipped = depth.size, depth.size * outputs.write_png(path["png"], depth)
         if "npy" in path:
@@ -261,7 +237,7 @@ class _Run:
         self.summary.clipped += clipped
 
     def _failed(self, what: str, error: Exception | str) -> None:
-        self.summary.failures.append(f"{what}: {error}")
+        self.summary.failures.append(f"{shown(what)}: {error}")
 
     def _tick(self, clock: float | None, pictures: int) -> float:
         """Count a batch's time and pictures, unless it is a program's first."""
@@ -272,6 +248,8 @@ class _Run:
         return now
 
 
-def _view(item: tuple[Picture, np.ndarray, np.ndarray], limits: tuple[float, float]) -> np.ndarray:
+def _view(
+    colors: str, item: tuple[Picture, np.ndarray, np.ndarray], limits: tuple[float, float]
+) -> np.ndarray:
     _, image, depth = item
-    return side_by_side(image, colorize(1 / depth, limits=limits))
+    return side_by_side(image, colorize(1 / depth, limits=limits, colors=colors))

@@ -7,23 +7,25 @@ from ml_collections import ConfigDict
 from radepth_jax.errors import UserError
 
 # How predictions become metres: by each image's ground truth, by the camera's height over the
-# estimated ground, by a factor measured on other images, or by a given one.
+# estimated ground, by a factor that was measured on other images, or by a given factor.
 SCALINGS = ("median", "ground", "fixed", "none")
 CROPS = ("none", "garg", "nyu")
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is compared with what.
+    """How predictions are compared with ground truth.
 
     Attributes:
-        min_depth: metres; ground truth at or below is left out, predictions are clipped to it.
-        max_depth: metres; likewise from above.
+        min_depth: metres. Ground truth at or below it is left out, and predictions are clipped to
+            it.
+        max_depth: metres. Ground truth at or above it is left out, and predictions are clipped to
+            it.
         crop: "none", "garg" (KITTI) or "nyu".
         scaling: "median" scales each prediction by median(ground truth) / median(prediction),
             "ground" by the known height of the camera over its own estimate (`evaluate.ground`),
             "fixed" and "none" by one factor for all images.
-        camera_height: metres over the road, for "ground"; 1.65 on KITTI.
+        camera_height: metres over the road, for "ground". It is 1.65 on KITTI.
     """
 
     min_depth: float = 1e-3
@@ -47,7 +49,7 @@ class Protocol:
 
     @property
     def scalings(self) -> tuple[str, ...]:
-        """What is reported: median scaling stands beside "ground"."""
+        """The scalings that are reported. Median scaling is reported beside "ground"."""
         return ("median", "ground") if self.scaling == "ground" else (self.scaling,)
 
 

@@ -46,6 +46,8 @@ from radepth_jax.train.preview import make_preview, training_picture
 from radepth_jax.train.progress import Progress
 from radepth_jax.train.step import make_train_step, pmap_step
 
+_OF_THE_HOST = ("data.data_dir", "data.workers")
+
 
 def train(
     config: ConfigDict, workdir: str | Path, report_step: Callable[[], None] = lambda: None
@@ -247,7 +249,7 @@ def _first_state(
     if checkpoints.latest_step is not None:
         state, saved, _ = checkpoints.restore()
         _check_same_model(saved, config, "in this --workdir", "use another --workdir")
-        _say(f"continuing from step {int(state.step)} of {total_steps}")
+        _say(f"continuing from step {int(state.step)} of {total_steps}{_changes(saved, config)}")
         return state
     optimizer = make_optimizer(config.optimizer, total_steps)
     pretrained = config.pretrained
@@ -266,6 +268,17 @@ def _first_state(
         )
         state = create_state(variables, optimizer)
     return state
+
+
+def _changes(saved: ConfigDict, given: ConfigDict) -> str:
+    """What a run goes on with that it was not begun with, to end a line with."""
+    before, now = (flatten_dict(to_json(c), sep=".") for c in (saved, given))
+    changed = [
+        f"{field} {now[field]} (was {before[field]})"
+        for field in now
+        if field in before and now[field] != before[field] and field not in _OF_THE_HOST
+    ]
+    return f", with other settings than before: {', '.join(changed)}" if changed else ""
 
 
 def _check_same_model(saved: ConfigDict, given: ConfigDict, where: str, remedy: str) -> None:

@@ -1,14 +1,18 @@
 """`radepth evaluate` as a user runs it: several checkpoints, every file, and clear refusals."""
 
 import csv
+import io
 import json
+import sys
 
 import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from radepth_jax.cli.evaluate import make_parser, protocol_from
+from radepth_jax.cli.evaluate import protocol_from
+from radepth_jax.cli.evaluate_options import make_parser
+from radepth_jax.data import EvaluationSource
 from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.runs.state import init_state, variables_of
 
@@ -62,6 +66,37 @@ def test_two_checkpoints_make_one_table_and_every_file(radepth, runs, tmp_path):
     assert str(out / "resolutions.png") in text
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_files_are_written_whatever_the_terminal_can_show(
+    radepth, runs, tmp_path, monkeypatch, encoding
+):
+    screen = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", screen)
+    name = "Übung 界"
+    out = tmp_path / name
+    code, _, err = radepth("evaluate", f"--checkpoint={name}={runs / 'one'}", f"--output={out}")
+    assert code == 0, err
+    assert json.loads((out / "results.json").read_text())[0]["model"] == name
+    screen.flush()
+    text = screen.buffer.getvalue().decode(encoding)
+    assert ("±" in text) == (encoding == "utf-8")
+    assert ("界" in text) == (encoding == "utf-8")
+    assert "results.json" in text
+
+
+def test_images_without_ground_truth_are_counted(radepth, runs, monkeypatch):
+    read = EvaluationSource.__getitem__
+
+    def without_the_first(source, i):
+        sample = read(source, i)
+        return sample | {"depth": sample["depth"] * (i > 0)}
+
+    monkeypatch.setattr(EvaluationSource, "__getitem__", without_the_first)
+    code, text, err = radepth("evaluate", f"--checkpoint={runs / 'one'}")
+    assert code == 0, err
+    assert "no ground truth in range in 1 of 3 images; they are left out of every row" in text
+
+
 def test_a_measured_scale_is_stored_and_used(radepth, runs, tmp_path):
     one = runs / "one"
     code, _, err = radepth("evaluate", f"--checkpoint={one}", "--scaling=fixed")
@@ -101,7 +136,7 @@ def test_the_range_and_the_crop_are_the_options(radepth, runs, tmp_path):
 def test_options_go_before_the_data_sets_protocol_and_that_before_the_config(runs):
     model = load_model(runs / "one")
     options = make_parser().parse_args(["--checkpoint=x", "--min_depth=0.5"])
-    protocol = protocol_from(model, {"min_depth": 0.1, "max_depth": 10.0}, options)
+    protocol = protocol_from(model.config, {"min_depth": 0.1, "max_depth": 10.0}, options)
     assert (protocol.min_depth, protocol.max_depth, protocol.crop) == (0.5, 10.0, "none")
 
 

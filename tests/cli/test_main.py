@@ -139,6 +139,16 @@ def test_a_wrong_setting_is_named(radepth, street_dir, tmp_path, override, expec
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("form", ["--config.views.names={}", "--config.views.names {}"])
+def test_a_tuple_given_twice_is_refused_and_a_number_is_the_last(radepth, tmp_path, form):
+    twice = " ".join(form.format(name) for name in ("('middle',)", "('high',)")).split()
+    settings = ["train", STREET, f"--workdir={tmp_path / 'run'}", "--config.data.data_dir=nowhere"]
+    settings += ["--config.data.batch_size=8"]
+    assert_one_line(radepth(*settings, *twice), "--config.views.names: given 2 times", "at once")
+    numbers = ["--config.seed=1", "--config.seed=2"]
+    assert_one_line(radepth(*settings, *numbers), "is not prepared in nowhere")
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

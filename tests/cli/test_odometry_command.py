@@ -141,3 +141,78 @@ def test_other_mistakes_are_one_line(radepth, checkpoint, street_dir, tmp_path):
     (tmp_path / "file").write_text("")
     result = radepth(*arguments, f"--output={tmp_path / 'file'}")
     assert_one_line(result, "file", "File exists")
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A true drive of 250 m in a world of its own, and a prediction of it without frames 0 to 2."""
+    random = np.random.default_rng(0)
+    turns = random.normal(0, 0.01, (250, 3))
+    true = odometry.motions(np.ones((1, 3)), 9 * np.ones((1, 3))) @ odometry.chain(
+        odometry.motions(turns, np.tile([0, 0, -1.0], (250, 1)))
+    )
+    predicted = odometry.chain(odometry.motions(turns + 1e-4, np.tile([0, 0, -0.05], (250, 1))))
+    write_kitti(tmp_path / "true.txt", true)
+    rows = np.column_stack([np.arange(3, 251), predicted[3:, :3].reshape(-1, 12)])
+    np.savetxt(tmp_path / "predicted.txt", rows)
+    times = 1.3e9 + np.arange(251) / 10
+    write_tum(tmp_path / "true_tum.txt", times, true)
+    write_tum(tmp_path / "predicted_tum.txt", times[3:] + 0.01, predicted[3:])
+    return tmp_path
+
+
+def test_two_files_from_anywhere(radepth, files):
+    tables = {}
+    for kind in ("", "_tum"):
+        out = files / f"out{kind}"
+        code, text, err = radepth(
+            f"--trajectory={files / f'predicted{kind}.txt'}",
+            f"--truth={files / f'true{kind}.txt'}", f"--output={out}",
+        )  # fmt: skip
+        assert code == 0, err
+        assert all(word in text for word in ("origin", "scale", "6dof", "7dof", "t_rel", "r_rel"))
+        assert "not available" not in text
+        tables[kind] = json.loads((out / "odometry.json").read_text())
+        assert len((out / "odometry.csv").read_text().splitlines()) == 5
+    rows = {row["alignment"]: row for row in tables[""]}
+    assert list(rows) == ["origin", "scale", "6dof", "7dof"]
+    assert {row["frames"] for row in tables[""]} == {248}
+    assert rows["7dof"]["scale"] == pytest.approx(20, rel=0.01)
+    assert rows["6dof"]["t_rel"] > 90 > 5 > rows["7dof"]["t_rel"] > 0
+    turn = np.degrees(np.sqrt(3) * 1e-4)
+    assert rows["origin"]["rpe_rotation"] == pytest.approx(turn, rel=0.01)
+    assert rows["origin"]["r_rel"] == pytest.approx(100 * turn, rel=0.1)
+    for one, other in zip(*tables.values(), strict=True):
+        for column in ("trajectory_ate", "rpe_translation", "snippet_ate"):
+            assert one[column] == pytest.approx(other[column], rel=1e-4), column
+
+
+def test_a_short_drive_has_no_t_rel(radepth, files):
+    for name in ("true", "predicted"):
+        lines = (files / f"{name}.txt").read_text().splitlines()
+        (files / f"{name}.txt").write_text("\n".join(lines[:90]))
+    code, text, err = radepth(
+        f"--trajectory={files / 'true.txt'}", f"--truth={files / 'true.txt'}",
+        f"--output={files / 'out'}", "--yardsticks",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "t_rel and r_rel are not available" in text
+    rows = json.loads((files / "out" / "odometry.json").read_text())
+    assert len(rows) == 12
+    assert {row["t_rel"] for row in rows} == {row["r_rel"] for row in rows} == {None}
+    assert rows[0]["trajectory_ate"] == pytest.approx(0, abs=1e-6)
+
+
+def test_mistakes_with_files_are_one_line(radepth, files):
+    both = [f"--trajectory={files / 'predicted.txt'}", f"--truth={files / 'true.txt'}"]
+    assert_one_line(radepth(both[0]), "--trajectory and --truth go together")
+    assert_one_line(radepth(both[1]), "--trajectory and --truth go together")
+    assert_one_line(radepth(*both, "--split=test"), "--split does not go with --trajectory")
+    assert_one_line(radepth(*both, "--checkpoint=run"), "--checkpoint does not go with")
+    assert_one_line(radepth("--checkpoint=run", "--max_difference=1"), "--max_difference is of")
+    assert_one_line(radepth(*both, "--max_difference=-1"), "--max_difference -1", "0 or more")
+    assert_one_line(radepth(*both, "--max_difference=nan"), "0 or more")
+    assert_one_line(radepth(*both, f"--output={files / 'true.txt'}"), "true.txt", "File exists")
+    (files / "bad.txt").write_text("1 2 3\n")
+    result = radepth(both[0], f"--truth={files / 'bad.txt'}")
+    assert_one_line(result, "bad.txt, line 1", "3 columns")

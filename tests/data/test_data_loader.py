@@ -122,7 +122,7 @@ def test_a_source_error_reaches_the_caller_as_it_was(workers):
 @pytest.mark.parametrize(
     ("end", "expected"),
     [
-        (functools.partial(os._exit, 9), "ended with code 9; what it said is above"),
+        (functools.partial(os._exit, 9), "ended with code 9; its own message is above"),
         (functools.partial(signal.raise_signal, signal.SIGKILL), "SIGKILL.*memory runs out; use f"),
         (functools.partial(signal.raise_signal, signal.SIGSEGV), "died of SIGSEGV"),
     ],

@@ -134,7 +134,7 @@ def test_corrupt_images_say_why(data, message):
         schema.decode_image(data)
 
 
-def test_grey_palette_and_alpha_become_rgb_and_16_bit_is_refused():
+def test_grey_palette_and_alpha_become_rgb_and_16_bits_8():
     grey = PIL.Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
     for mode in ("L", "P", "RGBA"):
         data = io.BytesIO()
@@ -142,6 +142,8 @@ def test_grey_palette_and_alpha_become_rgb_and_16_bit_is_refused():
         decoded = schema.decode_image(data.getvalue())
         np.testing.assert_array_equal(decoded, np.asarray(grey)[..., None].repeat(3, -1))
     data = io.BytesIO()
-    PIL.Image.fromarray(np.full((3, 4), 40000, np.uint16)).save(data, "PNG")
-    with pytest.raises(ValueError, match="8-bit"):
-        schema.decode_image(data.getvalue())
+    levels = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5957
+    PIL.Image.fromarray(levels).save(data, "PNG")
+    decoded = schema.decode_image(data.getvalue())
+    assert decoded.dtype == np.uint8
+    np.testing.assert_array_equal(decoded[..., 0], np.round(levels / 257))

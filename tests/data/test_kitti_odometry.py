@@ -111,6 +111,19 @@ def test_damaged_text_files_are_named(odometry_tree, tmp_path, path, text, messa
     assert "\n" not in str(error.value)
 
 
+def test_blank_lines_marks_and_hidden_files_are_nothing(odometry_tree, tmp_path):
+    for path in (odometry_tree / "poses" / "09.txt", odometry_tree / "sequences/09/times.txt"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n \r\n")
+    (odometry_tree / "sequences" / "09" / "image_2" / "._000000.png").touch()
+    (odometry_tree / "sequences" / ".DS_Store").touch()
+    prepare("kitti_odometry", source=odometry_tree, data_dir=tmp_path, sequences=("09",))
+    dataset = open_dataset("kitti_odometry", tmp_path)
+    assert dataset.splits == {"test": 7}
+    assert (dataset.directory / "problems.txt").read_text() == ""
+    with pytest.raises(UserError, match=r"no sequence '11' in .*; there are 09, 10$"):
+        prepare("kitti_odometry/x", source=odometry_tree, data_dir=tmp_path, sequences=("11",))
+
+
 def test_unusable_sources_and_sequences_are_refused(odometry_tree, tmp_path):
     with pytest.raises(UserError, match=r"no sequence '11' in .*; there are 09, 10"):
         make(odometry_tree, tmp_path, sequences=("11",))

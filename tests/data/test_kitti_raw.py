@@ -113,8 +113,8 @@ def test_lists_keep_their_order_and_what_is_missing_is_reported(kitti, tmp_path,
         [
             "2011_09_28/2011_09_28_drive_0001_sync: not in the tree; its samples are left out "
             "(1 validation)",
-            "train sample 2011_09_26_drive_0001_sync camera 2 frame 5: no neighbour at +1; used "
-            "only with frame_offsets that do without",
+            "train sample 2011_09_26_drive_0001_sync camera 2 frame 5: no neighbour at +1; "
+            "it is used only with frame_offsets that do not need it",
             "train sample 2011_09_26_drive_0001_sync camera 2 frame 9: no such frame; left out",
             f"{D2}: no Velodyne scan for 1 test samples; no ground truth",
         ]
@@ -166,6 +166,47 @@ def test_images_of_another_size_than_calibrated_are_left_out(kitti, tmp_path):
     ]
 
 
+def test_hidden_files_are_no_files_and_drives_are_folders(kitti, tmp_path):
+    """What a Mac and Windows leave beside every file when they copy a tree."""
+    for path in [kitti / "2011_09_26", *kitti.rglob("*")]:
+        if not path.name.startswith("._"):
+            (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    (kitti / "2011_09_26" / "2011_09_26_drive_0001_sync.zip").touch()
+    (kitti / "2011_09_26" / "2011_09_26_drive_0009_sync").touch()  # a failed download
+    (kitti / D1 / "image_02" / "data" / "Thumbs.db").touch()
+    (kitti / ".DS_Store").touch()
+    dataset = make(kitti, tmp_path, train_drives=("0001",), test_drives=("0002",))
+    assert dataset.splits == {"train": 8, "test": 3}
+    assert problems(dataset) == []
+
+
+def test_the_calibration_that_scans_need_is_named_where_it_is_missing(kitti, tmp_path):
+    (kitti / "2011_09_26" / "calib_velo_to_cam.txt").unlink()
+    dataset = make(kitti, tmp_path, test_drives=("0002",))
+    (problem,) = problems(dataset)
+    assert "2011_09_26/calib_velo_to_cam.txt is missing" in problem
+    assert "3 test samples" in problem
+    assert not dataset.has_depth("test")
+
+
+def test_a_scan_that_no_pixel_sees_is_said_to_be_no_ground_truth(kitti, tmp_path):
+    scans = sorted((kitti / D2 / "velodyne_points" / "data").iterdir())
+    scans[0].write_bytes(np.full((4, 4), -5, "<f4").tobytes())  # behind the car
+    dataset = make(kitti, tmp_path, test_drives=("0002",))
+    (problem,) = problems(dataset)
+    assert problem.endswith("no pixel has a value (all 0); its test sample has no ground truth")
+    assert dataset.metadata.with_depth["test"] == 2
+
+
+def test_text_files_may_come_from_any_editor(kitti, tmp_path):
+    for path in (kitti / "2011_09_26").glob("*.txt"):
+        path.write_bytes(("\r\n".join(path.read_text().splitlines()) + "\r\n\r\n").encode("utf-16"))
+    (tmp_path / "list.txt").write_bytes(f"\ufeff# test\r\n\r\n{D2} 0000000001 l\r\n".encode())
+    dataset = make(kitti, tmp_path, test_list=tmp_path / "list.txt")
+    assert dataset.splits == {"test": 1}
+    assert problems(dataset) == []
+
+
 def test_short_drives_and_jpegs(kitti, tmp_path):
     write_drive(kitti, "0003", range(2), kind="jpg")
     dataset = make(kitti, tmp_path, train_drives=("0001",), test_drives=("0003",))
@@ -186,7 +227,10 @@ def test_short_drives_and_jpegs(kitti, tmp_path):
     ("options", "message"),
     [
         ({"train_drives": ("0009",)}, "'0009': no such drive; there are 2011_09_26/"),
-        ({"train_list": "nowhere.txt"}, "split list nowhere.txt: No such file"),
+        (
+            {"train_list": "nowhere.txt"},
+            "nowhere.txt: No such file .*; expected a split list",
+        ),
         ({"split_lists": "eigne"}, "'eigne': expected one of eigen_zhou, eigen"),
         ({"train_drive": ("0001",)}, "kitti_raw takes no train_drive"),
     ],
@@ -195,6 +239,15 @@ def test_unusable_options_are_refused(kitti, tmp_path, options, message):
     with pytest.raises(UserError, match=message) as error:
         prepare("kitti_raw", source=kitti, data_dir=tmp_path / "d", **options)
     assert "\n" not in str(error.value)
+
+
+def test_drives_given_twice_are_refused(kitti, tmp_path, radepth):
+    twice = ["--test_drives=0001", "--test_drives=0002"]
+    code, _, err = radepth(
+        "prepare", "kitti_raw", f"--source={kitti}", f"--data_dir={tmp_path}", *twice
+    )
+    assert code == 2
+    assert "--test_drives: given twice; give all its values at once, by commas" in err
 
 
 def test_unusable_sources_are_refused(tmp_path):

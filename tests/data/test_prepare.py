@@ -243,8 +243,11 @@ def test_options_are_read_as_their_fields_types_say():
     found = parse("kitti_raw", "--targets_only", "--test_drives", "0001,0002")
     assert (found.targets_only, found.test_drives) == (True, ("0001", "0002"))
     assert (found.train_drives, found.train_list) == ((), None)
-    found = parse("video", "--stride", "3", "--fov", "60")
-    assert (found.stride, found.fov, found.min_change) == (3, 60.0, 0.5)
+    found = parse("video", "--stride", "3", "--fov", "60", "--fov", "70", "--source", "y")
+    assert (found.stride, found.fov, found.min_change) == (3, [60.0, 70.0], 0.5)
+    assert (found.source, found.sampling) == (["x", "y"], "length")
+    with pytest.raises(UserError, match="--test_drives: given twice"):
+        parse("kitti_raw", "--test_drives", "0001", "--test_drives", "0002")
     assert parse("kitti_odometry").sequences == ("09", "10")
     with pytest.raises(UserError, match=r"invalid choice: 'thin'.*filled"):
         parse("nyu_v2", "--depth", "thin")

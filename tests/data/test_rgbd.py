@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -129,6 +130,34 @@ def test_what_is_missing_or_damaged_is_named_and_the_rest_kept(room, tmp_path):
         assert expected in found
     assert any(line.startswith(f"{path}: ") for line in found)
     assert len(found) == 8
+
+
+def test_transposed_and_empty_ground_truth_is_no_ground_truth(room, tmp_path):
+    for n, values in ((8, millimetres(8).T), (9, np.zeros(SIZE, np.uint16))):
+        PIL.Image.fromarray(np.ascontiguousarray(values)).save(room / f"frame-{n:06d}.depth.png")
+    dataset = make(room, tmp_path)
+    assert dataset.splits == {"train": 7, "validation": 1, "test": 1}
+    transposed, empty = problems(dataset)
+    assert "frame 8: its depth map is 12x16, transposed: its image is 16x12" in transposed
+    assert "000009.depth.png: no pixel has a value (all 0)" in empty
+    for n in range(10):
+        PIL.Image.fromarray(np.ascontiguousarray(millimetres(n).T)).save(
+            room / f"frame-{n:06d}.depth.png"
+        )
+    with pytest.raises(UserError, match=r"no sample is left \(10 problems, .* transposed"):
+        make(room, tmp_path / "all")
+
+
+def test_folders_names_may_be_of_any_bytes(room, tmp_path):
+    odd = room.rename(os.fsdecode(os.fsencode(tmp_path) + b"/sal\xe9 2"))
+    dataset = make(odd, tmp_path)
+    assert dataset.metadata.index.locate(0)[0] == r"sal\xe9 2-train"
+
+
+def test_a_normalised_camera_is_refused_whoever_gives_it(room, tmp_path):
+    np.savetxt(room / "camera-intrinsics.txt", K / [[16], [12], [1]])
+    with pytest.raises(UserError, match=r"camera-intrinsics\.txt: .* are these pixels\?"):
+        make(room, tmp_path)
 
 
 def test_intrinsics_are_given_or_asked_for(room, tmp_path):

@@ -7,8 +7,9 @@ import PIL.Image
 import pytest
 from small_data_sets import encode
 
-from radepth_jax.data import schema, video
+from radepth_jax.data import films, schema
 from radepth_jax.data.dataset import TrainingSource, open_dataset
+from radepth_jax.data.intrinsics import parse_intrinsics
 from radepth_jax.data.prepare import prepare
 from radepth_jax.errors import UserError
 
@@ -142,8 +143,8 @@ def test_unreadable_images_part_their_neighbours(tmp_path):
     assert len(TrainingSource(dataset, "train", (0, 1))) == 3
     first, second, third = problems(dataset)
     assert "shot3.png: image file is truncated" in first
-    assert "shot6.png: 40x48, unlike the first frame; left out" in second
-    assert "shot8.png: the file is empty" in third
+    assert "shot8.png: the file is empty" in second
+    assert "shot6.png: 40x48, unlike most frames' 64x48; 1 frame of that size left out" in third
 
 
 def test_a_damaged_video_gives_what_it_can(tmp_path):
@@ -187,11 +188,11 @@ def test_pictures_are_turned_upright(rotation):
 
     frame = Frame()
     frame.rotation = rotation
-    upright = video._upright(frame)
+    upright = films.upright(frame)
     edge = {0: upright[:, -1], 90: upright[0], 180: upright[:, 0], -90: upright[-1]}[rotation]
     assert (edge == 255).all()
     assert upright.shape == ((6, 4, 3) if rotation % 180 else (4, 6, 3))
-    stored = schema.decode_image(video._encode_jpeg(frame))
+    stored = schema.decode_image(films.encode_jpeg(frame))
     assert stored.shape == upright.shape
 
 
@@ -230,9 +231,9 @@ def test_too_few_frames_are_refused(tmp_path):
     [
         ({"fov": None}, "either the intrinsics"),
         ({"fov": 60.0, "intrinsics": "1,1,1,1"}, "either the intrinsics"),
-        ({"fov": 0.0}, "between 0 and 180"),
-        ({"fov": 180.0}, "between 0 and 180"),
-        ({"fov": math.nan}, "between 0 and 180"),
+        ({"fov": 0.0}, "between 5 and 170"),
+        ({"fov": 180.0}, "between 5 and 170"),
+        ({"fov": math.nan}, "between 5 and 170"),
         ({"fov": None, "intrinsics": "50,50,32"}, "four numbers"),
         ({"fov": None, "intrinsics": "50,50,32,x"}, "four numbers"),
         ({"fov": None, "intrinsics": "-50,50,32,24"}, "positive fx, fy"),
@@ -250,13 +251,13 @@ def test_wrong_options_are_refused(clip, tmp_path, options, message):
 
 
 def test_intrinsics_are_taken_as_given():
-    K = video.parse_intrinsics("50, 51,32,24.5", None, SIZE)
+    K = parse_intrinsics("50, 51,32,24.5", None, SIZE)
     np.testing.assert_array_equal(K, [[50, 0, 32], [0, 51, 24.5], [0, 0, 1]])
 
 
 @pytest.mark.parametrize("fov", [30.0, 70.0, 120.0])
 def test_the_field_of_view_spans_the_image(fov):
-    K = video.parse_intrinsics(None, fov, SIZE)
+    K = parse_intrinsics(None, fov, SIZE)
     left, right = (
         np.degrees(np.arctan2(*np.linalg.solve(K, [u, 23.5, 1.0])[[0, 2]])) for u in (-0.5, 63.5)
     )

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
 from radepth_jax.evaluate import odometry
 
@@ -91,34 +90,6 @@ def test_snippets_as_published_one_by_one(seed):
         error = factor * xyz["predicted"] - xyz["truth"]
         assert ate[i] == pytest.approx(np.sqrt((error**2).sum()) / 5, rel=1e-9)
         assert rmse[i] == pytest.approx(np.sqrt((error**2).sum(axis=1).mean()), rel=1e-9)
-
-
-@given(seeds)
-def test_umeyama_recovers_a_similarity(seed):
-    random = np.random.default_rng(seed)
-    points = random.normal(size=(12, 3))
-    R = Rotation.random(random_state=seed).as_matrix()
-    scale, t = random.uniform(0.1, 10), random.normal(0, 10, 3)
-    got = odometry.umeyama(points, scale * points @ R.T + t)
-    assert got[0] == pytest.approx(scale)
-    np.testing.assert_allclose(got[1], R, atol=1e-9)
-    np.testing.assert_allclose(got[2], t, atol=1e-9)
-
-
-@given(seeds, st.booleans())
-def test_umeyama_rotates_as_scipy_does(seed, mirrored):
-    random = np.random.default_rng(seed)
-    source = random.normal(size=(9, 3))
-    target = source + random.normal(0, 0.3, (9, 3))
-    if mirrored:  # no rotation fits: the best one is still a rotation
-        target[:, 0] *= -1
-    scale, R, t = odometry.umeyama(source, target)
-    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
-    expected = Rotation.align_vectors(b, a)[0].as_matrix()
-    np.testing.assert_allclose(R, expected, atol=1e-6)
-    rotated = a @ expected.T
-    assert scale == pytest.approx((b * rotated).sum() / (rotated**2).sum(), rel=1e-6)
-    np.testing.assert_allclose(t, target.mean(axis=0) - scale * R @ source.mean(axis=0), atol=1e-9)
 
 
 def test_a_line_is_aligned_although_its_roll_is_free():

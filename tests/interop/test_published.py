@@ -15,7 +15,7 @@ from radepth_jax import models
 from radepth_jax.errors import UserError
 from radepth_jax.interop.published import checkpoint_from_torch, checkpoint_to_torch
 from radepth_jax.interop.torch_files import read_folder, write_folder
-from radepth_jax.interop.torch_keys import torch_from_variables, variables_from_torch
+from radepth_jax.interop.torch_keys import fit, torch_from_variables, variables_from_torch
 from radepth_jax.models import presets
 from radepth_jax.runs.checkpoint import Checkpoints
 from radepth_jax.runs.config import default_config
@@ -99,6 +99,22 @@ def test_training_starts_from_a_converted_checkpoint(small_parts, converted, tmp
         state = _first_state(config, 10, checkpoints)
     expected = variables_from_torch(small_parts, small())
     jax.tree.map(np.testing.assert_array_equal, variables_of(state), expected)
+
+
+def test_weights_of_another_model_say_which_in_a_short_line(tmp_path):
+    config = presets.MODELS["hr_depth"]()
+    shapes = state_dict_shapes("hr_depth")
+    zeros = {
+        part: {key: np.zeros(shape, np.float32) for key, shape in shapes[part].items()}
+        for part in ("encoder", "depth")
+    }
+    assert fit(zeros, config) == 1
+    write_folder(zeros, tmp_path / "in", "safetensors")
+    with pytest.raises(UserError, match=r"they look like --model hr_depth$") as error:
+        checkpoint_from_torch(tmp_path / "in", tmp_path / "run", model="monodepth2")
+    assert len(str(error.value)) < 600
+    assert "missing, " in str(error.value)
+    assert not (tmp_path / "run").exists()
 
 
 def test_without_pose_files_the_pose_network_is_fresh(small_parts, tmp_path):

@@ -59,6 +59,25 @@ def test_torch_files_hold_everything(tmp_path, torch):
     assert (plain["height"], plain["width"], plain["use_stereo"]) == (192, 640, True)
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda d: {"state_dict": d, "epoch": 3},
+        lambda d: {"model": {"state_dict": d}, "optimizer": {"lr": 1.0}},
+        lambda d: {"net": d},
+        lambda d: {"model_state_dict": d, "loss": 0.5, "height": d.get("height", 0)},
+    ],
+)
+def test_what_a_framework_puts_around_a_state_dict_is_taken_off(tmp_path, torch, wrap):
+    (tmp_path / "in").mkdir()
+    for part, values in PARTS.items():
+        tensors = {k: torch.tensor(v) if hasattr(v, "shape") else v for k, v in values.items()}
+        torch.save(wrap(tensors), tmp_path / "in" / f"{part}.pth")
+    found = read_folder(tmp_path / "in")
+    found["depth"].pop("height", None)
+    assert_equal(found, PARTS)
+
+
 def test_safetensors_are_read_first(tmp_path, torch):
     write_folder({"depth": {"a": np.ones(1, np.float32)}}, tmp_path, "safetensors")
     write_folder({"depth": {"a": np.zeros(1, np.float32)}}, tmp_path, "torch")

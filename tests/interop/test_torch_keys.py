@@ -9,9 +9,11 @@ from radepth_jax import models
 from radepth_jax.errors import UserError
 from radepth_jax.interop.torch_keys import (
     depth_entries,
+    fit,
     is_unused,
     torch_from_variables,
     variables_from_torch,
+    without_prefixes,
 )
 from radepth_jax.models import presets
 
@@ -94,6 +96,50 @@ def test_every_problem_is_named_in_one_error():
     assert "unknown depth/decoder.99.conv.weight" in message
     assert "unknown part mono_encoder" in message
     assert "\n" not in message
+
+
+def test_many_problems_are_counted_and_some_of_each_kind_named():
+    config = small()
+    variables = models.init_variables(models.build(config), jax.random.key(0), (64, 64))
+    parts = torch_from_variables(variables, config)
+    lost = list(parts["encoder"])[:200]
+    for i, key in enumerate(lost):
+        value = parts["encoder"].pop(key)
+        parts["encoder"]["x" * 300 + f"{i}.{key}"] = value
+    parts["pose"]["net.0.bias"] = np.zeros(3, np.float32)
+    with pytest.raises(UserError) as error:
+        variables_from_torch(parts, config)
+    message = str(error.value)
+    assert len(message) < 600
+    assert "missing, " in message
+    assert "unknown, 1 of another shape keys, such as missing encoder/" in message
+    assert "pose/net.0.bias has shape (3,), expected (256,)" in message
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.net.module."])
+def test_what_a_wrapper_put_before_every_key_is_taken_off(prefix):
+    config = small()
+    variables = models.init_variables(models.build(config), jax.random.key(0), (64, 64))
+    parts = torch_from_variables(variables, config)
+    wrapped = {part: {prefix + key: v for key, v in d.items()} for part, d in parts.items()}
+    wrapped["encoder"] |= {"height": 64}
+    back = variables_from_torch(without_prefixes(wrapped, config), config)
+    jax.tree.map(np.testing.assert_array_equal, back, variables)
+    # The models' own first names ("net." of the pose decoder) stay.
+    assert without_prefixes(parts, config) == parts
+
+
+def test_a_model_is_known_by_its_decoder_too():
+    """Encoders are shared, and have most of the keys."""
+    names = ("ra_depth", "hrnet_skip")
+    for name in names:
+        parts = {"encoder": {}, "depth": {}}
+        for entry in depth_entries(presets.MODELS[name]()):
+            for key in (entry.key, *entry.copies):
+                parts[entry.part][f"module.{key}"] = np.broadcast_to(np.float32(0), entry.shape)
+        for other in names:
+            share = fit(parts, presets.MODELS[other]())
+            assert share == 1 if other == name else share < 0.5
 
 
 def test_variables_that_do_not_fit_are_named():

@@ -4,8 +4,9 @@ import av
 import numpy as np
 import pytest
 
+from radepth_jax.data.films import Footage, footage_of
 from radepth_jax.errors import UserError
-from radepth_jax.predict.film import Footage, RunningLimits, filming, footage_of, side_by_side
+from radepth_jax.predict.film import RunningLimits, filming, side_by_side
 
 
 def read(path):

@@ -7,7 +7,7 @@ from radepth_jax.predict.inputs import find_inputs, image_size, read_image
 
 
 def names(paths, output="out"):
-    return [file.name for file in find_inputs(paths, output)]
+    return [file.name for file in find_inputs(paths, output).inputs]
 
 
 def touch(folder, *files):
@@ -16,11 +16,11 @@ def touch(folder, *files):
         (folder / file).touch()
 
 
-def test_a_folder_is_its_images_and_videos_in_natural_order(tmp_path):
+def test_a_folder_is_the_images_and_videos_in_it_in_natural_order(tmp_path):
     touch(tmp_path, "10.png", "2.JPG", "20 film.mp4", "3.npy", "notes.txt", "deeper/1.png")
-    files = find_inputs([tmp_path], tmp_path / "out")
+    files = find_inputs([tmp_path], tmp_path / "out").inputs
     assert [(file.name, file.is_video) for file in files] == [
-        ("2", False), ("3", False), ("10", False), ("20 film", True),
+        ("2", False), ("3", False), ("10", False), ("20 film", True), ("deeper/1", False),
     ]  # fmt: skip
 
 

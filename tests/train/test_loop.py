@@ -172,6 +172,27 @@ def test_a_finished_run_says_so_and_changes_nothing(micro_config, reference, cap
     assert "already trained for 4 steps" in capsys.readouterr().out
 
 
+def test_a_run_that_goes_on_with_other_settings_says_which(
+    micro_config, reference, tmp_path, capsys
+):
+    shutil.copytree(reference[0] / FOLDER, tmp_path / FOLDER)
+    train(micro_config, tmp_path)
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if "continuing" in text]
+    assert line == "continuing from step 4 of 4"
+    micro_config.data.batch_size, micro_config.optimizer.learning_rate = 16, 0.5
+    micro_config.views.resolution, micro_config.data.workers = (96, 32), 1
+    train(micro_config, tmp_path)
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if "continuing" in text]
+    assert line.startswith("continuing from step 4 of 4, with other settings than before: ")
+    for change in (
+        "data.batch_size 16 (was 8)",
+        "optimizer.learning_rate 0.5 (was 0.0001)",
+        "views.resolution (96, 32) (was (64, 32))",
+    ):
+        assert change in line
+    assert "workers" not in line
+
+
 def test_a_checkpoint_of_another_model_is_refused(micro_config, reference, tmp_path):
     micro_config.model.depth.encoder.width = 6
     with pytest.raises(

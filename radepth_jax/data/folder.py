@@ -1,0 +1,135 @@
+"""Folders of pictures: which of the files are frames, in which order, and what is missing."""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+from radepth_jax.data.films import Picture
+from radepth_jax.data.pictures import IMAGE_SUFFIXES, decode_image, is_picture
+from radepth_jax.errors import UserError
+from radepth_jax.names import counted, examples, follow, shown, visible
+
+THUMBNAIL = (64, 36)  # (width, height); averages away noise, keeps motion
+# Of files with one stem the first kind is taken: what lost nothing, what every computer reads.
+_PREFERRED = (".png", ".tif", ".tiff", ".bmp", ".ppm", ".webp", ".jpg", ".jpeg")
+_ALIKE = 24.0  # grey levels of 255 between thumbnails of one picture in two formats
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The frames of a folder.
+
+    Attributes:
+        paths: in order.
+        follows: for each, whether the frame before it in time is the one before it here.
+        notes: a line for each thing that is not as it might be thought.
+    """
+
+    paths: list[Path]
+    follows: list[bool]
+    notes: list[str]
+
+
+def list_folder(folder: Path) -> Listing:
+    """Lists the pictures that lie in a folder, by their content.
+
+    Files with an image's ending are listed, too, whatever is in them; hidden ones never are. Of
+    files that share a stem (`0000.jpg`, `0000.png`) one is taken. Frame numbers that are missing
+    part what is before and after.
+
+    Raises:
+        UserError: without pictures, or where files of one stem show different things.
+    """
+    inside = visible(folder)
+    named = {path for path in inside if path.suffix.lower() in IMAGE_SUFFIXES}
+    files = [path for path in inside if path.is_file() or path in named]
+    paths = [path for path in files if path in named or is_picture(path)]
+    if not paths:
+        other = f" ({counted(len(files), 'other file')})" if files else ""
+        raise UserError(
+            f"{shown(folder)}: no images in it{other}; expected {', '.join(IMAGE_SUFFIXES)} files"
+        )
+    notes = []
+    others = sorted(set(files) - set(paths))
+    if others:
+        names = examples(path.name for path in others)
+        notes.append(f"{folder}: {counted(len(others), 'file')} passed over, no pictures: {names}")
+    paths, twins = _one_of_a_stem(paths)
+    if twins:
+        names = examples(path.name for path in twins)
+        notes.append(
+            f"{folder}: {counted(len(twins), 'picture')} left out, for another has the same name "
+            f"but for its ending: {names}"
+        )
+    follows = follow([path.stem for path in paths])
+    gaps = [i for i in range(1, len(paths)) if not follows[i]]
+    if gaps:
+        where = examples(f"{paths[i - 1].name} and {paths[i].name}" for i in gaps)
+        notes.append(
+            f"{folder}: {counted(len(gaps), 'gap')} in the frames' numbers, across which none are "
+            f"neighbours: between {where}"
+        )
+    return Listing(paths, follows, notes)
+
+
+def read_listing(listing: Listing) -> Iterator[Picture]:
+    """The frames, to be decoded or stored as they are."""
+    for number, (path, follows) in enumerate(zip(listing.paths, listing.follows, strict=True)):
+        yield Picture(
+            number,
+            str(path),
+            functools.partial(_decode_file, path),
+            path.read_bytes,
+            follows=follows or not number,
+        )
+
+
+def thumbnail(image: np.ndarray) -> np.ndarray:
+    """float64 [36, 64] grey levels of uint8 [h, w, 3]."""
+    grey = PIL.Image.fromarray(image).convert("L").resize(THUMBNAIL, PIL.Image.Resampling.BOX)
+    return np.asarray(grey, np.float64)
+
+
+def _decode_file(path: Path) -> np.ndarray:
+    try:
+        return decode_image(path.read_bytes())
+    except OSError as error:
+        raise ValueError(error.strerror) from None
+
+
+def _one_of_a_stem(paths: list[Path]) -> tuple[list[Path], list[Path]]:
+    """The pictures to take, and their twins."""
+    by_stem: dict[str, list[Path]] = {}
+    for path in paths:
+        by_stem.setdefault(path.stem, []).append(path)
+    if len(by_stem) == len(paths):
+        return paths, []
+    for same in by_stem.values():
+        same.sort(key=lambda p: _rank(p.suffix.lower()))
+    _check_alike(next(same for same in by_stem.values() if len(same) > 1))
+    taken = {same[0] for same in by_stem.values()}
+    return [p for p in paths if p in taken], [p for p in paths if p not in taken]
+
+
+def _rank(suffix: str) -> int:
+    return _PREFERRED.index(suffix) if suffix in _PREFERRED else len(_PREFERRED)
+
+
+def _check_alike(same: list[Path]) -> None:
+    """UserError if files of one stem can be decoded and are not the same picture."""
+    images = []
+    for path in same[:2]:
+        try:
+            images.append(_decode_file(path))
+        except ValueError:
+            return
+    first, second = (thumbnail(image) for image in images)
+    if np.abs(first - second).mean() > _ALIKE:
+        raise UserError(
+            f"{shown(same[0])} and {shown(same[1].name)} show different things; leave one kind of "
+            "them in the folder"
+        )

@@ -1,0 +1,80 @@
+"""A camera as the user gives it, and whether it can be one."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from radepth_jax.errors import UserError
+
+NARROWEST, WIDEST = 5.0, 170.0  # fields of view, degrees
+_ONE_CORNER = 4  # pixels; in larger images, a centre within one pixel of the corner is normalised
+_SQUAREST = 3.0  # fx / fy of stranger pixels than any camera's
+
+
+def parse_intrinsics(
+    text: str | None,
+    fov: float | None,
+    size: tuple[int, int],
+    aspect: Fraction | float = 1.0,
+) -> np.ndarray:
+    """[3, 3] in pixels from `fx,fy,cx,cy`, or from a horizontal field of view.
+
+    Args:
+        text: the four numbers, or None.
+        fov: degrees; the image covers [-0.5, w - 0.5], so fx = (w / 2) / tan(fov / 2).
+        size: (h, w).
+        aspect: a pixel's width over its height, which fy follows when fx is computed.
+
+    Raises:
+        UserError: for anything that is not a camera of this size.
+    """
+    h, w = size
+    if text is None:
+        focal = w / 2 / math.tan(math.radians(check_fov(fov)) / 2)
+        return np.array([[focal, 0, (w - 1) / 2], [0, focal * float(aspect), (h - 1) / 2],
+                         [0, 0, 1]])  # fmt: skip
+    try:
+        fx, fy, cx, cy = (float(word) for word in text.split(","))
+    except ValueError:
+        raise UserError(f"intrinsics {text!r}: expected four numbers 'fx,fy,cx,cy'") from None
+    K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+    try:
+        check_intrinsics(K, size)
+    except ValueError as error:
+        raise UserError(f"intrinsics {text!r}: {error}") from None
+    return K
+
+
+def check_fov(fov: float | None) -> float:
+    """The field of view, or UserError unless it can be a camera's."""
+    if fov is None or not NARROWEST <= fov <= WIDEST:
+        raise UserError(
+            f"fov {fov!r}: expected degrees between {NARROWEST:g} and {WIDEST:g}, horizontally; is "
+            "this in radians, or a focal length in pixels?"
+        )
+    return fov
+
+
+def check_intrinsics(K: np.ndarray, size: tuple[int, int]) -> None:
+    """ValueError unless a matrix can be a camera's of that size.
+
+    Args:
+        K: [3, 3], in pixels.
+        size: (h, w) of its images.
+    """
+    h, w = size
+    fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+    pixels = f"are these pixels? (normalised values are to be multiplied by the size, {w}x{h})"
+    if not (0 < fx < math.inf and 0 < fy < math.inf):
+        raise ValueError(f"expected positive fx, fy; {pixels}")
+    if not (-0.5 <= cx <= w - 0.5 and -0.5 <= cy <= h - 0.5):
+        raise ValueError(f"expected cx, cy inside the footage's {w}x{h} pixels; {pixels}")
+    if cx <= 1 and cy <= 1 and min(size) > _ONE_CORNER:
+        raise ValueError(f"expected cx, cy near the middle of {w}x{h} pixels; {pixels}")
+    fields = [math.degrees(2 * math.atan(side / 2 / f)) for side, f in ((w, fx), (h, fy))]
+    if max(fields) > WIDEST or max(fields) < NARROWEST or not 1 / _SQUAREST < fx / fy < _SQUAREST:
+        raise ValueError(
+            f"a field of view of {fields[0]:.3g} by {fields[1]:.3g} degrees, expected "
+            f"{NARROWEST:g} to {WIDEST:g} and fx near fy; {pixels}"
+        )

@@ -1,0 +1,242 @@
+"""Pictures: one reader for what `prepare` stores, the loader decodes and `predict` takes.
+
+A file's bytes say what it is, never its ending. Damaged metadata never costs a picture: it is
+upright as stored then.
+"""
+
+import contextlib
+import io
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+import PIL.Image
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+_FORMATS = (
+    *("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000"),
+    *("AVIF", "PCX", "SGI", "QOI", "PSD", "DDS"),
+)  # others run programs (EPS), are stubs, or are "recognised" in anything (TGA)
+_MOVING = ("GIF", "PNG")  # which FFmpeg plays
+_ORIENTATION, _SUBFILE, _DNG = 0x0112, 0x00FE, 0xC612  # EXIF and TIFF tags
+_ON_ITS_SIDE = (5, 6, 7, 8)  # orientations that swap rows and columns
+# Stills of the HEIF family; its sequences (msf1, hevc, avis) are films.
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"miaf", b"jpeg", b"avci")
+_AVIF = b"avif"
+_HEADER = 4096  # bytes that tell a format
+HEIF_EXTRA = "pip install 'radepth-jax[heic]'"
+
+T = TypeVar("T")
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's bytes are those of a still picture, readable here or not.
+
+    Animated GIF and PNG files are films.
+    """
+    try:
+        with path.open("rb") as file:
+            if _heif_brand(file.read(_HEADER)):
+                return True
+            file.seek(0)
+            with decoding(), _open(file) as image:
+                return not (image.format in _MOVING and getattr(image, "is_animated", False))
+    except (OSError, ValueError):
+        return False
+
+
+def image_size(data: bytes | BinaryIO) -> tuple[int, int]:
+    """(h, w) of an encoded picture, upright, from its header alone.
+
+    Raises:
+        ValueError: where there is none.
+    """
+    if not isinstance(data, bytes):
+        head = data.read(_HEADER)
+        data.seek(0)
+        if _heif_brand(head) or head[:4] == b"\x89PNG" or head[:2] == b"\xff\xd8":
+            data = data.read()  # may be read twice
+    return _in_spite_of_metadata(data, _size)
+
+
+def read_picture(data: bytes) -> np.ndarray:
+    """An encoded picture as [h, w, 3] RGB: uint8, or float32 in [0, 1].
+
+    Turned upright as its EXIF data say. Grey is repeated, transparency dropped; grey of 16 bits
+    (65535 is white) becomes float32.
+
+    Raises:
+        ValueError: if it does not decode to the end, or has no known white (floating point).
+    """
+    return _in_spite_of_metadata(data, _pixels)
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """uint8 [h, w, 3] RGB, upright; 16 bits are rounded to 8. ValueError as `read_picture`."""
+    image = read_picture(data)
+    return image if image.dtype == np.uint8 else np.round(image * 255).astype(np.uint8)
+
+
+@contextlib.contextmanager
+def decoding(data: bytes | None = None) -> Iterator[None]:
+    """Turns whatever Pillow raises into a ValueError of one line; so is an empty file one."""
+    if data == b"":
+        raise ValueError("the file is empty")
+    try:
+        yield
+    except PIL.UnidentifiedImageError:
+        raise ValueError("not an image") from None
+    except Exception as error:  # damaged data makes the decoders raise almost anything
+        raise ValueError(str(error).strip().split("\n")[0] or type(error).__name__) from None
+
+
+def _in_spite_of_metadata(data: Any, read: Callable[[Any], T]) -> T:
+    """What `read` gives, if need be of the same picture without its metadata."""
+    try:
+        with decoding(data if isinstance(data, bytes) else None):
+            return read(data)
+    except ValueError:
+        plain = without_metadata(data) if isinstance(data, bytes) else data
+        if plain is data or plain == data:
+            raise
+        with contextlib.suppress(ValueError), decoding():
+            return read(plain)
+        raise
+
+
+def _open(data: bytes | BinaryIO) -> PIL.Image.Image:
+    file = io.BytesIO(data) if isinstance(data, bytes) else data
+    return PIL.Image.open(file, formats=[f for f in _FORMATS if f in _known_formats()])
+
+
+def _check_not_raw(image: PIL.Image.Image) -> None:
+    """ValueError for a camera's raw file: a TIFF whose first image is a preview."""
+    tags: Any = getattr(image, "tag_v2", {})
+    if _DNG in tags or tags.get(_SUBFILE, 0) == 1:
+        raise ValueError(
+            "a camera's raw file, of which only a preview can be read; save it as PNG or JPEG"
+        )
+
+
+def _known_formats() -> dict[str, Any]:
+    PIL.Image.init()
+    return PIL.Image.OPEN
+
+
+def _size(data: bytes | BinaryIO) -> tuple[int, int]:
+    if isinstance(data, bytes) and _heif_brand(data):
+        with _open_heif(data) as image:
+            return image.height, image.width
+    with _open(data) as image:
+        _check_not_raw(image)
+        width, height = image.size
+        # Pillow turns TIFF files by itself, and says the size that they will have.
+        turned = image.format != "TIFF" and _orientation(image) in _ON_ITS_SIDE
+        return (width, height) if turned else (height, width)
+
+
+def _pixels(data: bytes) -> np.ndarray:
+    if _heif_brand(data):
+        with _open_heif(data) as image:  # upright
+            return np.asarray(image.convert("RGB"))
+    with _open(data) as image:
+        _check_not_raw(image)
+        image.load()
+        return _upright(_rgb(image), _orientation(image))
+
+
+def _rgb(image: PIL.Image.Image) -> np.ndarray:
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        levels = np.asarray(image).astype(np.int64)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise ValueError("more than 16 bits a pixel; save it with 8")
+        return np.repeat(levels.astype(np.float32)[..., None] / 65535, 3, axis=-1)
+    if image.mode == "F":
+        raise ValueError("floating-point pixels; save it with 8 bits")
+    if image.mode != "RGB":
+        # By way of RGBA: a transparent colour of a palette would come out black.
+        image = image.convert("RGBA") if image.has_transparency_data else image
+        image = image.convert("RGB")
+    return np.asarray(image)
+
+
+def _orientation(image: PIL.Image.Image) -> int:
+    """1 to 8, 1 is upright, as far as the header says it and makes sense.
+
+    A PNG may also say it after its pixels, which would be decoded just to look.
+    """
+    if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
+        return 1
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged EXIF data make Pillow raise almost anything
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """[h, w, 3], from pixels stored with that EXIF orientation."""
+    if orientation in _ON_ITS_SIDE:
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def _heif_brand(head: bytes) -> bool:
+    """Whether a file is a still of the HEIF family that Pillow does not read by itself."""
+    if head[4:8] != b"ftyp":
+        return False
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[i : i + 4] for i in range(16, end - 3, 4))]
+    if _AVIF in brands and "AVIF" in _known_formats():
+        return False
+    return brands[0] in (*_HEIF, _AVIF)
+
+
+def _open_heif(data: bytes) -> PIL.Image.Image:
+    """The whole picture, upright. A decoder of films would give one of its tiles."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise ValueError(f"a HEIC picture, which needs pillow-heif: {HEIF_EXTRA}") from None
+    picture: PIL.Image.Image = pillow_heif.open_heif(data).to_pillow()
+    return picture
+
+
+def without_metadata(data: bytes) -> bytes:
+    """A PNG or JPEG file without what does not tell its pixels; anything else as it is."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        return data[:8] + b"".join(_png_chunks(data))
+    if data[:2] == b"\xff\xd8":
+        return data[:2] + b"".join(_jpeg_segments(data))
+    return data
+
+
+def _png_chunks(data: bytes) -> Iterator[bytes]:
+    """Those that the pixels need. Critical ones have a capital."""
+    at = 8
+    while at + 8 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        kind = data[at + 4 : at + 8]
+        if kind[:1].isupper() or kind == b"tRNS":
+            yield data[at : at + 12 + length]
+        at += 12 + length
+
+
+def _jpeg_segments(data: bytes) -> Iterator[bytes]:
+    """All but comments and applications' data; Adobe's says which colours these are."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xDA:  # the pixels
+            break
+        length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xEE or not (0xE0 <= marker <= 0xEF or marker == 0xFE):
+            yield data[at : at + length]
+        at += length
+    yield data[at:]

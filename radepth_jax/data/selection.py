@@ -1,0 +1,132 @@
+"""Which frames of footage are kept: those of the commonest size that differ from one another."""
+
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from radepth_jax.data.films import Picture
+from radepth_jax.data.folder import THUMBNAIL, thumbnail
+from radepth_jax.errors import UserError
+from radepth_jax.names import counted, shown
+
+MIN_FRAMES = 3  # a target between two neighbours
+
+
+class Selection:
+    """The frames of one size that are kept.
+
+    Attributes:
+        size: (h, w).
+        aspect: a pixel's width over its height, of the first.
+        chosen: number in the source -> number in the data set, where consecutive means neighbours.
+        seen: how many there are.
+        static: how many of them hardly differ from the last one kept.
+        first: what the first is called.
+    """
+
+    def __init__(self, size: tuple[int, int], aspect: Fraction) -> None:
+        self.size, self.aspect = size, aspect
+        self.chosen: dict[int, int] = {}
+        self.seen = self.static = 0
+        self.first = ""
+        self._number = 0
+        self._last = np.full(THUMBNAIL[::-1], np.inf)
+
+    def part(self) -> None:
+        """What comes next is no neighbour of what came before."""
+        self._number += 1
+
+    def offer(self, picture: Picture, grey: np.ndarray, min_change: float) -> None:
+        """Take the next picture unless its thumbnail is that of the last one kept."""
+        self.seen += 1
+        self.first = self.first or picture.origin
+        if np.abs(grey - self._last).mean() < min_change:
+            self.static += 1
+            return
+        self.chosen[picture.number] = self._number
+        self._number += 1
+        self._last = grey
+
+
+def choose(
+    source: Path,
+    pictures: Iterable[Picture],
+    *,
+    stride: int,
+    min_change: float,
+    problems: list[str],
+    progress: Callable[[int], None] = lambda count: None,
+) -> Selection:
+    """Picks the frames to keep: of the commonest size, far enough from one another.
+
+    Args:
+        source: what the footage is called in messages.
+        pictures: all of it, once.
+        stride: keep every n-th frame.
+        min_change: see `VideoConfig`.
+        problems: gets a line for whatever is left out.
+        progress: called with the number of frames kept so far.
+
+    Raises:
+        UserError: where fewer than MIN_FRAMES are left, or most would be left out.
+    """
+    selections: dict[tuple[int, int], Selection] = {}
+    damaged = 0
+    for picture in pictures:
+        if not picture.follows:
+            for selection in selections.values():
+                selection.part()
+        if picture.number % stride:
+            continue
+        size = None
+        try:
+            image = picture.decode()
+            size = image.shape[:2]
+            if size not in selections:
+                selections[size] = Selection(size, picture.aspect)
+            selections[size].offer(picture, thumbnail(image), min_change)
+        except ValueError as error:
+            problems.append(f"{picture.origin}: {error}; left out")
+            damaged += 1
+        for other in selections.values():
+            if other.size != size:  # what is before and what is after are no neighbours
+                other.part()
+        progress(max((len(s.chosen) for s in selections.values()), default=0))
+    best = max(selections.values(), key=lambda s: s.seen, default=None)
+    others = [s for s in selections.values() if s is not best]
+    if best is not None and others:
+        _leave_out(source, best, others, problems)
+    if best is None or len(best.chosen) < MIN_FRAMES:
+        static = best.static if best else 0
+        raise UserError(
+            f"{shown(source)}: {len(best.chosen) if best else 0} usable frames, at least "
+            f"{MIN_FRAMES} are needed"
+            + (f"; {static} hardly change, a lower min_change keeps them" if static else "")
+            + (f" ({len(problems)} problems, the first: {problems[0]})" if problems else "")
+        )
+    if best.static:
+        problems.append(f"{source}: {best.static} near-static frames skipped")
+    return best
+
+
+def _leave_out(source: Path, best: Selection, others: list[Selection], problems: list[str]) -> None:
+    """Note the frames of other sizes. UserError if they are the most."""
+
+    def said(selection: Selection) -> str:
+        h, w = selection.size
+        return f"{w}x{h}"
+
+    total = best.seen + sum(other.seen for other in others)
+    if 2 * best.seen < total:
+        sizes = ", ".join(f"{said(s)} ({s.seen})" for s in [best, *others][:4])
+        raise UserError(
+            f"{shown(source)}: the frames are of {len(others) + 1} sizes, none of them most: "
+            f"{sizes}; give footage of one size, or prepare each by itself"
+        )
+    for other in others:
+        problems.append(
+            f"{other.first}: {said(other)}, unlike most frames' {said(best)}; "
+            f"{counted(other.seen, 'frame')} of that size left out"
+        )

@@ -1,0 +1,108 @@
+"""Small text files that people, editors and other programs wrote: one lenient reader."""
+
+import codecs
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from radepth_jax.errors import UserError
+from radepth_jax.names import shown
+
+# The longer marks first: UTF-32's begins with UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that says something.
+
+    Attributes:
+        text: without the white space around it.
+        where: the file and the line's number, for messages.
+    """
+
+    text: str
+    where: str
+
+
+def decode_text(data: bytes) -> str:
+    r"""What a text file's bytes say, without their byte-order mark and with `\n` after each line.
+
+    Raises:
+        ValueError: if they are no text.
+    """
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        raise ValueError("not a text file") from None
+    # Any bytes after a mark of UTF-16 are characters; what is read here is words and numbers.
+    foreign = encoding in ("utf-16", "utf-32") and 2 * sum(map(str.isascii, text)) < len(text)
+    if "\0" in text or foreign:
+        raise ValueError("not a text file")
+    text = text.removesuffix("\x1a")  # the end of a file, to DOS
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_text(path: Path, hint: str = "") -> str:
+    """`decode_text` of a file.
+
+    Args:
+        path: the file.
+        hint: what to do if it is not there.
+
+    Raises:
+        UserError: if it cannot be opened, or is no text.
+    """
+    try:
+        return decode_text(path.read_bytes())
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{shown(path)}: {reason}{f'; {hint}' if hint else ''}") from None
+
+
+def read_lines(path: Path, *, hint: str = "", comments: str = "") -> list[Line]:
+    """The lines of a text file that are neither blank nor comments.
+
+    Args:
+        path: the file.
+        hint: what to do if it is not there.
+        comments: what begins a comment, to the line's end; empty where the format has none.
+
+    Raises:
+        UserError: as `read_text`.
+    """
+    lines = []
+    for number, text in enumerate(read_text(path, hint).split("\n"), 1):
+        if comments:
+            text = text.partition(comments)[0]
+        if text.strip():
+            lines.append(Line(text.strip(), f"{shown(path)}, line {number}"))
+    return lines
+
+
+def read_numbers(path: Path, columns: int, *, hint: str = "") -> np.ndarray:
+    """float64 [N, columns] of a text file with that many finite numbers a line, `#` comments.
+
+    Raises:
+        UserError: naming the file and the line.
+    """
+    rows = []
+    for line in read_lines(path, hint=hint, comments="#"):
+        try:
+            values = [float(word) for word in line.text.split()]
+        except ValueError:
+            values = []
+        if len(values) != columns or not np.isfinite(values).all():
+            raise UserError(
+                f"{line.where}: expected {columns} numbers, got {shown(line.text[:60])!r}"
+            )
+        rows.append(values)
+    return np.array(rows, float).reshape(-1, columns)

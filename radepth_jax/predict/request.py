@@ -1,0 +1,74 @@
+"""What `predict_files` is asked for, and what it says it did."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from radepth_jax.data.intrinsics import check_fov
+from radepth_jax.errors import UserError
+from radepth_jax.pictures import color_names
+from radepth_jax.predict import outputs
+
+SAVE = ("color", "png", "npy")
+COLORS = ("magma", "inferno", "viridis", "turbo", "Spectral_r", "grey")  # that people ask for
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to write.
+
+    Attributes:
+        output: the folder.
+        save: of `outputs.SUFFIXES`.
+        intrinsics: "fx,fy,cx,cy" in pixels of every picture, for point clouds.
+        fov: or the horizontal field of view in degrees.
+        frames: write the files of every video frame, too.
+        colors: of `pictures.color_names`: what depth is shown in.
+    """
+
+    output: Path
+    save: Sequence[str] = SAVE
+    intrinsics: str | None = None
+    fov: float | None = None
+    frames: bool = False
+    colors: str = "magma"
+
+    def __post_init__(self) -> None:
+        unknown = [kind for kind in self.save if kind not in outputs.SUFFIXES]
+        if unknown:
+            choices = ", ".join(outputs.SUFFIXES)
+            raise UserError(f"--save: expected some of {choices}, got {', '.join(unknown)!r}")
+        if self.colors not in color_names():
+            near = ", ".join(difflib.get_close_matches(self.colors, color_names()) or COLORS)
+            raise UserError(f"--colors {self.colors!r}: no such colour map; there are {near}, ...")
+        if self.intrinsics is not None and self.fov is not None:
+            raise UserError("give either --intrinsics or --fov, not both")
+        if self.fov is not None:
+            check_fov(self.fov)
+        if "ply" in self.save and self.intrinsics is None and self.fov is None:
+            raise UserError("--save ply: a point cloud needs --intrinsics fx,fy,cx,cy or --fov")
+
+
+@dataclass
+class Summary:
+    """What was done.
+
+    Attributes:
+        images: image files predicted.
+        videos: video files written.
+        frames: frames in them.
+        failures: "file: reason" for each file or frame that was not predicted.
+        pixels: in 16-bit PNGs; `clipped` of them were too far to say.
+        seconds: from the end of the first batch, which compiles, to the end of the last.
+        timed: pictures predicted and written in that time.
+    """
+
+    images: int = 0
+    videos: int = 0
+    frames: int = 0
+    failures: list[str] = field(default_factory=list)
+    pixels: int = 0
+    clipped: float = 0.0
+    seconds: float = 0.0
+    timed: int = 0

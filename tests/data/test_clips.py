@@ -1,0 +1,85 @@
+"""Several clips in one data set."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from radepth_jax.cli import prepare as command
+from radepth_jax.data.dataset import TrainingSource, open_dataset
+from radepth_jax.data.prepare import prepare
+from radepth_jax.data.video import find_clips
+from radepth_jax.errors import UserError
+
+
+def write(folder: Path, count: int, size=(24, 32)) -> Path:
+    folder.mkdir(parents=True)
+    for i in range(count):
+        noise = np.random.default_rng([count, i]).integers(0, 256, (*size, 3), np.uint8)
+        PIL.Image.fromarray(noise).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture
+def clips(tmp_path) -> list[Path]:
+    return [write(tmp_path / "in" / "city", 12), write(tmp_path / "in" / "forest", 6, (30, 20))]
+
+
+def test_each_clip_has_its_camera_and_no_neighbour_in_another(clips, tmp_path):
+    command.main(
+        [
+            *["video/two", "--data_dir", str(tmp_path), "--validation_share", "0.25"],
+            *["--source", str(clips[0]), "--source", str(clips[1])],
+            *["--intrinsics", "40,40,15.5,11.5", "--intrinsics", "25,25,9.5,14.5"],
+        ]
+    )
+    dataset = open_dataset("video/two", tmp_path)
+    assert dataset.canvas == (30, 32)
+    assert dataset.splits == {"train": 9 + 4, "validation": 3 + 2}
+    source = TrainingSource(dataset, "train", (0, -1, 1))
+    assert len(source) == 7 + 2
+    found = {tuple(s["size"]): s["intrinsics"][0, 0] for s in (source[i] for i in range(9))}
+    assert found == {(24, 32): 40, (30, 20): 25}
+    names = {dataset.metadata.index.locate(i)[0] for i in range(18)}
+    assert names == {"city-train", "city-validation", "forest-train", "forest-validation"}
+
+
+def test_a_folder_of_folders_is_its_clips(clips, tmp_path):
+    (tmp_path / "in" / "notes.txt").write_text("notes")
+    (tmp_path / "in" / "empty").mkdir()
+    (tmp_path / "in" / ".hidden").mkdir()
+    assert find_clips([tmp_path / "in"]) == clips
+    assert find_clips(clips) == clips
+    prepare("video", source=tmp_path / "in", data_dir=tmp_path, fov=60.0)
+    dataset = open_dataset("video", tmp_path)
+    assert dataset.metadata.prepared_from["source"] == str((tmp_path / "in").resolve())
+    # One field of view, a focal length for each size.
+    fx = {dataset.image(i)[1][0, 0] for i in range(len(dataset.metadata.index))}
+    assert len(fx) == 2
+
+
+def test_clips_of_one_name_are_told_apart(tmp_path):
+    sources = [write(tmp_path / name / "frames", 4 + i) for i, name in enumerate("ab")]
+    prepare("video", source=sources, data_dir=tmp_path, fov=60.0, validation_share=0.0)
+    index = open_dataset("video", tmp_path).metadata.index
+    assert {index.locate(i)[0] for i in range(9)} == {"frames_1-train", "frames_2-train"}
+
+
+@pytest.mark.parametrize(("sampling", "expected"), [("length", [12, 6]), ("even", [12, 12])])
+def test_clips_are_sampled_by_length_or_evenly(clips, tmp_path, sampling, expected):
+    options = {"fov": 60.0, "validation_share": 0.0, "sampling": sampling}
+    prepare("video", source=clips, data_dir=tmp_path, **options)
+    dataset = open_dataset("video", tmp_path)
+    found = [dataset.metadata.index.locate(t)[0] for t in dataset.targets("train")]
+    assert [found.count("city-train"), found.count("forest-train")] == expected
+    assert len(dataset.metadata.index) == 18
+
+
+def test_what_does_not_go_together_is_named(clips, tmp_path):
+    with pytest.raises(UserError, match="3 values of fov for 2 clips; give one for all"):
+        prepare("video", source=clips, data_dir=tmp_path, fov=(60.0, 70.0, 80.0))
+    with pytest.raises(UserError, match="sampling 'odd': expected one of length, even"):
+        prepare("video", source=clips, data_dir=tmp_path, fov=60.0, sampling="odd")
+    with pytest.raises(UserError, match="nowhere: no such file or folder"):
+        prepare("video", source=[*clips, tmp_path / "nowhere"], data_dir=tmp_path, fov=60.0)
