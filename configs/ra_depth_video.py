@@ -4,8 +4,8 @@ Command:
     radepth train --config configs/ra_depth_video.py --workdir runs/clip \
         --config.data.source=clip.mp4 --config.data.fov=70
     (or --config.data.intrinsics=fx,fy,cx,cy in pixels of the footage)
-Cost: 20,000 steps of 12 on an accelerator. `configs/ra_depth_video.py:small` has the small network
-of `ra_depth_street.py` for a CPU: 1,500 steps of 4, about 15 minutes on two cores.
+Cost: 20,000 steps of 12 on an accelerator. `configs/ra_depth_video.py:small` trains on from the
+network in the box, for a CPU: 1,500 steps of 4, about 15 minutes on two cores.
 Expected: no ground truth, so no figures: look at the pictures in the run's folder.
 
 Set `config.views.resolution` near your footage's shape, at about half its size, in multiples of 32
@@ -27,20 +27,17 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.train.steps = 20_000
     config.train.picture_every = 500
     if variant == "small":
-        config.model = ConfigDict(presets.tiny())
-        config.pretrained.depth_encoder = ""
-        config.pretrained.pose_encoder = ""
+        config.model = ConfigDict(presets.box())
+        config.pretrained.checkpoint = "default"
         config.data.batch_size = 4
         config.data.workers = 0
         config.batch_norm = "joint"
         config.views.resolution = (224, 128)
-        config.optimizer.learning_rate = 1e-3
+        config.optimizer.learning_rate = 3e-4
         config.optimizer.schedule = "cosine"
         config.optimizer.warmup_steps = 100
         config.loss.consistency = 0.05
         config.loss.mask_low_filler = True
-        config.loss.consistency_ramp = (800, 1100)
-        config.train.middle_view_steps = 750
         config.train.steps = 1500
     config.evaluate.resolutions = (config.views.resolution,)
     return config

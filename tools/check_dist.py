@@ -35,13 +35,17 @@ IN_SOURCE = (
 
 
 def check_wheel(wheel: Path, sources: Path) -> list[str]:
-    """Problems of a wheel: something besides the package and licences, or a module left out."""
+    """Problems of a wheel: something besides the package and licences, or a file left out."""
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names}
     info = next((name for name in top if name.endswith(".dist-info")), "")
     problems = [f"{name} is in it" for name in sorted(top - {PACKAGE, info})]
     missing = [name for name in LICENCES if f"{info}/licenses/{name}" not in names]
-    wanted = {path.relative_to(sources.parent).as_posix() for path in sources.rglob("*.py")}
+    wanted = {
+        path.relative_to(sources.parent).as_posix()
+        for path in sources.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
     missing += sorted(wanted - set(names))
     return problems + [f"{name} is not in it" for name in missing]
 

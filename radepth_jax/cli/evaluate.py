@@ -3,11 +3,13 @@
 Or, for depth maps that another program wrote, `--predictions DIR --dataset NAME --data_dir DIR`.
 
 One table for all checkpoints and resolutions: printed, and written to --output as CSV, JSON, a plot
-over resolution, per-image figures, depth maps and error maps.
+over resolution, per-image figures, depth maps and error maps; `report.html` shows all of it on one
+page that needs no network.
 """
 
 import argparse
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +52,7 @@ def main(argv: list[str]) -> None:
         store_scales(models, source, protocol, resolutions, options)
         return
 
+    from radepth_jax.evaluate.page import write_page
     from radepth_jax.evaluate.predictions import evaluate_predictions
     from radepth_jax.evaluate.sheets import choose_images
 
@@ -59,10 +62,20 @@ def main(argv: list[str]) -> None:
         train_split = models[0][1].config.data.train_split
         prior = priors.row_prior(EvaluationSource(dataset, train_split), protocol)
         prior_rows = [priors.evaluate_constant(prior, source, protocol=protocol, model="row prior")]
-    rows = []
+    rows: list[Row] = []
     for checkpoint, model in models:
         factor = factor_of(checkpoint, model, protocol, options)
-        rows += measure(model, source, resolutions, protocol, options, factor=factor, show=show)
+        rows += measure(
+            model,
+            source,
+            resolutions,
+            protocol,
+            options,
+            factor=factor,
+            # What the first checkpoint is worst at is kept of the others too.
+            show=list(rows[0].depths) if rows else show,
+            show_worst=0 if rows or not options.output else options.pictures,
+        )
     for text in options.predictions:
         name, equals, folder = text.rpartition("=")
         rows.append(
@@ -74,7 +87,7 @@ def main(argv: list[str]) -> None:
                 factor=1.0 if options.scale_factor is None else options.scale_factor,
                 png_levels=options.png_levels,
                 model=name if equals else Path(folder).name,
-                show=show,
+                show=list(rows[0].depths) if rows else show,
             )
         )
     rows += prior_rows
@@ -87,6 +100,16 @@ def main(argv: list[str]) -> None:
                 rows, options.output, about=about, confidence=options.confidence or 0.95
             )
             paths += write_sheets(source, show, rows, protocol, Path(options.output))
+            command = shlex.join(["radepth", "evaluate", *argv])
+            page = write_page(
+                rows,
+                source,
+                options.output,
+                about=about,
+                command=command,
+                confidence=options.confidence,
+            )
+            paths.append(page)
     title = f"{dataset.name}, {options.split}"
     report.print_table(rows, title, confidence=options.confidence)
     lacking = len(rows[0].names) - int((rows[0].per_image["median_ratio"] > 0).sum())

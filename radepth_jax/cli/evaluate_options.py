@@ -51,7 +51,12 @@ def make_parser(description: str = "") -> Parser:
     add("--batch_size", type=int, help="images a step, over all devices")
     add("--confidence", type=float, default=0.95, help="of the bootstrap intervals; 0: none")
     add("--row-prior", action="store_true", help="add the constant-per-row prior")
-    add("--pictures", type=int, default=4, help="images on the contact sheets")
+    add(
+        "--pictures",
+        type=int,
+        default=4,
+        help="images on the contact sheets; report.html has as many more, the worst",
+    )
     add(
         "--store_scale",
         action="store_true",

@@ -1,7 +1,7 @@
 """Evaluate a depth network at a list of resolutions. All computation is on the devices."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from functools import lru_cache, partial
 from typing import Any
 
@@ -137,6 +137,7 @@ def evaluate(
     flip: bool = False,
     batch_size: int = 8,
     show: Sequence[int] = (),
+    show_worst: int = 0,
     devices: Sequence[jax.Device] | None = None,
 ) -> list[Row]:
     """Evaluate at every resolution. Metrics are computed for each image and then averaged.
@@ -156,6 +157,8 @@ def evaluate(
         batch_size: the images of a step over this process's devices. It is rounded up to a multiple
             of their number.
         show: the images whose predicted depth is kept in the rows.
+        show_worst: how many other images' predicted depth is kept: those of the largest AbsRel,
+            averaged over the resolutions.
         devices: local devices. By default all are used.
 
     Returns:
@@ -182,10 +185,11 @@ def evaluate(
         return place_batch(item[0], list(devices)), item[1]
 
     names: list[str] = []
+    worst: dict[int, float] = {}  # the `show_worst` so far, and their AbsRel
     with device_prefetch(batches(source, indices, batch_size), place) as placed:
         for batch, real in placed:
             here = indices[len(names) : len(names) + len(real)]
-            shown = {i: position for position, i in enumerate(here) if i in show}
+            depths = []
             for step, result in zip(steps, results, strict=True):
                 start = time.perf_counter()
                 metrics, depth = step(variables, batch, factor)
@@ -193,7 +197,19 @@ def evaluate(
                 if names:  # the first batch compiles
                     result.seconds += time.perf_counter() - start
                     result.timed += len(real)
+                depths.append(depth)
+            errors = np.mean([result.latest_abs_rel() for result in results], axis=0)
+            worst |= {
+                i: float(error)
+                for i, error in zip(here, errors, strict=True)
+                if np.isfinite(error) and i not in show
+            }
+            worst = dict(sorted(worst.items(), key=lambda item: -item[1])[:show_worst])
+            kept = {*show, *worst}
+            shown = {i: position for position, i in enumerate(here) if i in kept}
+            for result, depth in zip(results, depths, strict=True):
                 result.keep(depth, batch["depth_size"], shown)
+                result.drop_all_but(kept)
             names += real
             width = batch["image"].shape[3]
     if processes > 1:
@@ -243,6 +259,15 @@ class _Result:
             at = divmod(position, depth.shape[1])
             h, w = np.asarray(sizes[at])
             self.depths[image] = np.asarray(depth[at])[:h, :w]
+
+    def drop_all_but(self, images: Set[int]) -> None:
+        """Forget the depths of other images."""
+        self.depths = {i: depth for i, depth in self.depths.items() if i in images}
+
+    def latest_abs_rel(self) -> np.ndarray:
+        """AbsRel of the images added last, by the first scaling; NaN without ground truth."""
+        latest = next(iter(self.parts.values()))[-1]
+        return np.where(latest["pixels"] > 0, latest["abs_rel"], np.nan)
 
     def per_image(self, scaling: str) -> dict[str, np.ndarray]:
         """Everything that was collected, by name [N]."""

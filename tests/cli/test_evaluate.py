@@ -64,6 +64,12 @@ def test_two_checkpoints_make_one_table_and_every_file(radepth, runs, tmp_path):
         with Image.open(out / name) as sheet:
             assert sheet.height == lines * 130 - 2  # 128 pixels a line, 2 between them
     assert str(out / "resolutions.png") in text
+    page = (out / "report.html").read_text("utf-8")
+    assert 1_000_000 < len(page) < 5_000_000
+    assert f"second={runs / 'two'} --resolutions=64x32,native --row-prior --flip" in page
+    for alt in ("Depth of test_000/2/", "by second at native"):
+        assert alt in page
+    assert str(out / "report.html") in text
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

@@ -166,3 +166,22 @@ def test_reports_hold_what_was_measured(tmp_path, capsys):
     assert json.loads(data.read_text())[2]["images"] == 3
     with Image.open(plot) as picture:
         assert picture.size[0] > 100
+
+
+def test_the_depth_of_the_worst_images_is_kept(model, street_dir):
+    source = Mixed(street_dir)
+
+    def evaluate(**options):
+        return evaluator.evaluate(
+            model, source, [(64, 32), (96, 32)], protocol=Protocol(), batch_size=4,
+            devices=jax.devices()[:1], **options,
+        )  # fmt: skip
+
+    rows = evaluate(show=[0], show_worst=3)
+    order = np.argsort(-np.mean([row.per_image["abs_rel"] for row in rows], axis=0))
+    worst = [i for i in order if i != 0][:3]
+    assert all(set(row.depths) == {0, *worst} for row in rows)
+    everything = evaluate(show=range(len(source)))
+    for row, full in zip(rows, everything, strict=True):
+        for i, depth in row.depths.items():
+            np.testing.assert_allclose(depth, full.depths[i], rtol=1e-5)

@@ -23,7 +23,8 @@ def tool():
 def sources(tmp_path: Path) -> Path:
     folder = tmp_path / "radepth_jax"
     folder.mkdir()
-    for name in ("__init__.py", "errors.py"):
+    for name in ("__init__.py", "errors.py", "page.html", "__pycache__/errors.pyc"):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("")
     return folder
 
@@ -38,12 +39,14 @@ def make_wheel(path: Path, *names: str) -> Path:
 
 def test_wheels(tool, sources, tmp_path):
     path = tmp_path / "a.whl"
-    package = ("radepth_jax/__init__.py", "radepth_jax/errors.py")
+    package = ("radepth_jax/__init__.py", "radepth_jax/errors.py", "radepth_jax/page.html")
     assert tool.check_wheel(make_wheel(path, *package), sources) == []
     assert tool.check_wheel(make_wheel(path, *package, "tests/test_a.py"), sources) == [
         "tests is in it"
     ]
-    assert tool.check_wheel(make_wheel(path, package[0]), sources) == [f"{package[1]} is not in it"]
+    assert tool.check_wheel(make_wheel(path, package[0]), sources) == [
+        f"{name} is not in it" for name in package[1:]
+    ]
 
 
 @pytest.mark.parametrize("change", ["none", "left out", "built"])
