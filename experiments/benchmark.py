@@ -158,6 +158,7 @@ def measure_training(
     from radepth_jax.cli.memory import hold_fragments
     from radepth_jax.data import TrainingSource, device_prefetch, make_loader, open_dataset, prepare
     from radepth_jax.devices import place_batch, replicate
+    from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.runs.state import init_state
     from radepth_jax.train.step import make_train_step, pmap_step
 
@@ -169,7 +170,7 @@ def measure_training(
     with loader, device_prefetch(loader, place_batch) as batches:
         first = time.perf_counter()
         state = replicate(init_state(config, 1000))
-        step = pmap_step(make_train_step(config, 1000))
+        step = pmap_step(make_train_step(make_recipe(config, 1000)))
         took = []
         for number in range(steps + 1):
             if number == 1:

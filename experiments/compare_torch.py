@@ -153,6 +153,7 @@ def jax_side(way: str, resolution: str, batch: int) -> None:
     from radepth_jax.devices import place_batch, replicate
     from radepth_jax.interop.torch_keys import torch_from_variables
     from radepth_jax.runs.config import default_config, parse_resolution
+    from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.runs.state import init_state, variables_of
     from radepth_jax.train.forward import sample_keys
     from radepth_jax.train.step import make_train_step, pmap_step
@@ -176,7 +177,7 @@ def jax_side(way: str, resolution: str, batch: int) -> None:
     }
     state = replicate(init_state(config, 1000))
     networks, variables = models.build(config.model), jax.device_get(variables_of(state))
-    step = pmap_step(make_train_step(config, 1000))
+    step = pmap_step(make_train_step(make_recipe(config, 1000)))
     placed = place_batch(inputs)
     predict = jax.jit(lambda v, x: networks.depth.apply(v["depth"], x)[0])
     images = rng.random((batch, *config.views.resolution[::-1], 3), dtype=np.float32)

@@ -25,8 +25,10 @@ from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate import priors, report
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.sheets import choose_images, depth_sheet
+from radepth_jax.runs.protocol import protocol_of
+from radepth_jax.runs.saved_model import Model
 from radepth_jax.runs.state import variables_of
-from radepth_jax.train.loop import protocol_of, train
+from radepth_jax.train.loop import train
 from radepth_jax.train.metric_log import read_metrics
 
 HERE = Path(__file__).parent
@@ -65,12 +67,10 @@ def main() -> None:
         state = train(run, workdir, hold_fragments)
         say(start, f"evaluating {name} on held-out worlds")
         rows += evaluate(
-            variables_of(state),
-            models.build(config.model),
+            Model(name, models.build(config.model), variables_of(state), config),
             test,
             RESOLUTIONS,
             protocol=protocol,
-            model=name,
             show=show,
         )
     prior = priors.row_prior(EvaluationSource(dataset, "train"), protocol)

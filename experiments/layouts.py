@@ -101,13 +101,14 @@ def run(layout: Layout, workdir: Path, views: str, index: int, address: str) -> 
     from radepth_jax import processes
 
     if layout.processes > 1:
-        processes.join(address, layout.processes, index)
+        processes.initialize(address, layout.processes, index)
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
     from radepth_jax.cli.cache import use_compilation_cache
     from radepth_jax.data import TrainingSource, make_loader, open_dataset, prepare
     from radepth_jax.devices import AXIS, by_device, place_batch, replicate
+    from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.runs.state import init_state
     from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
 
@@ -126,7 +127,7 @@ def run(layout: Layout, workdir: Path, views: str, index: int, address: str) -> 
         process_count=layout.processes,
         parts=layout.parts,
     )
-    train_step = make_train_step(config, STEPS)
+    train_step = make_train_step(make_recipe(config, STEPS))
     state = replicate(init_state(config, STEPS))
     start = jax.device_get(state.params)
     if layout.driver == "pmap":

@@ -169,14 +169,15 @@ def measure_parity() -> dict:
     from radepth_jax import models
     from radepth_jax.models import presets
     from radepth_jax.runs.config import default_config
+    from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.train.forward import compute_loss
 
     config = default_config()
     config.model = ConfigDict(presets.tiny())
     config.views.resolution = (96, 32)
     config.batch_norm = "joint"
-    networks = models.build(config.model)
-    variables = models.init_variables(networks, jax.random.key(0), (96, 32))
+    recipe = make_recipe(config, 1)
+    variables = models.init_variables(recipe.networks, jax.random.key(0), (96, 32))
     rng = np.random.default_rng(0)
     smooth = np.cumsum(np.cumsum(rng.normal(size=(2, 3, 64, 192, 3)), 2), 3)
     smooth = (smooth - smooth.min()) / (smooth.max() - smooth.min())
@@ -189,9 +190,7 @@ def measure_parity() -> dict:
     def loss(params: Any, stats: Any, batch: dict) -> Any:
         index = jnp.arange(2)
         step = jnp.int32(0)
-        return compute_loss(
-            params, stats, batch, step, 0, networks=networks, config=config, index=index
-        )[0]
+        return compute_loss(params, stats, batch, step, 0, recipe=recipe, index=index)[0]
 
     params = {name: value["params"] for name, value in variables.items()}
     stats = {name: value["batch_stats"] for name, value in variables.items()}

@@ -25,8 +25,9 @@ from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.runs.checkpoint import FOLDER
+from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.saved_model import load_model
-from radepth_jax.train.loop import protocol_of, train
+from radepth_jax.train.loop import train
 
 HERE = Path(__file__).parent
 RESULT = "result.json"
@@ -166,12 +167,10 @@ def test(config: ConfigDict, workdir: Path) -> Rows:
     source = EvaluationSource(open_dataset(config.data.name, config.data.data_dir), "test")
     model = load_model(workdir)
     rows = evaluate(
-        model.variables,
-        model.networks,
+        model,
         source,
         config.evaluate.resolutions,
         protocol=protocol_of(config),
-        depth_range=model.depth_range,
         batch_size=config.evaluate.batch_size,
     )
     return [

@@ -26,8 +26,10 @@ from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.memory import keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate.evaluator import evaluate
-from radepth_jax.evaluate.metrics import METRICS, Protocol
-from radepth_jax.runs.config import parse_resolution
+from radepth_jax.evaluate.metrics import METRICS
+from radepth_jax.runs.config import default_config, parse_resolution
+from radepth_jax.runs.protocol import Protocol
+from radepth_jax.runs.saved_model import Model
 
 DEPTH_RANGE = (0.1, 100.0)
 
@@ -66,14 +68,17 @@ def main() -> None:
         options.images,
     )
     resolutions = [parse_resolution("--resolutions", r) for r in options.resolutions.split(",")]
-    networks = models.build(ConfigDict(getattr(models.presets, options.model)()))
+    config = default_config()
+    config.model = ConfigDict(getattr(models.presets, options.model)())
+    config.loss.min_depth, config.loss.max_depth = DEPTH_RANGE
+    networks = models.build(config.model)
     variables = models.init_variables(networks, jax.random.key(0), resolutions[0])
+    model = Model(options.model, networks, variables, config)
     protocol = Protocol()
 
     def batched(images: First) -> list:
         return evaluate(
-            variables, networks, images, resolutions, protocol=protocol,
-            depth_range=DEPTH_RANGE, batch_size=options.batch_size,
+            model, images, resolutions, protocol=protocol, batch_size=options.batch_size,
         )  # fmt: skip
 
     network = jax.jit(lambda x: networks.depth.apply(variables["depth"], x)[0][0, ..., 0])

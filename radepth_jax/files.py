@@ -9,7 +9,7 @@ from radepth_jax.names import shortened
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a name to write to, which becomes `path` if the block succeeds and is gone if not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{shortened(path.name, len('..part'))}.part")

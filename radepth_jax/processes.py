@@ -11,7 +11,7 @@ from radepth_jax.devices import AXIS
 from radepth_jax.errors import UserError
 
 
-def join(
+def initialize(
     coordinator: str | None,
     count: int | None,
     index: int | None,
@@ -95,7 +95,7 @@ def to_local(tree: Any) -> Any:
     return multihost_utils.global_array_to_host_local_array(tree, _mesh(), PartitionSpec())
 
 
-def everywhere() -> jax.sharding.Sharding:
+def replicated_sharding() -> jax.sharding.Sharding:
     """Whole in every process: on one local device, or what `to_local` takes if there are others."""
     if jax.process_count() == 1:
         return jax.sharding.SingleDeviceSharding(jax.local_devices()[0])

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
     from radepth_jax.data import EvaluationSource
-    from radepth_jax.evaluate.metrics import Protocol
     from radepth_jax.evaluate.row import Row
     from radepth_jax.inference.disparity import Resolution
+    from radepth_jax.runs.protocol import Protocol
     from radepth_jax.runs.saved_model import Model
 
 
@@ -52,7 +52,6 @@ def main(argv: list[str]) -> None:
         store_scales(models, source, protocol, resolutions, options)
         return
 
-    from radepth_jax.evaluate.evaluator import evaluate
     from radepth_jax.evaluate.page import write_page
     from radepth_jax.evaluate.predictions import evaluate_predictions
     from radepth_jax.evaluate.sheets import choose_images
@@ -65,17 +64,14 @@ def main(argv: list[str]) -> None:
         prior_rows = [priors.evaluate_constant(prior, source, protocol=protocol, model="row prior")]
     rows: list[Row] = []
     for checkpoint, model in models:
-        rows += evaluate(
-            model.variables,
-            model.networks,
+        factor = factor_of(checkpoint, model, protocol, options)
+        rows += measure(
+            model,
             source,
             resolutions,
-            protocol=protocol,
-            depth_range=model.depth_range,
-            factor=factor_of(checkpoint, model, protocol, options),
-            flip=options.flip,
-            batch_size=options.batch_size or model.config.evaluate.batch_size,
-            model=model.name,
+            protocol,
+            options,
+            factor=factor,
             # What the first checkpoint is worst at is kept of the others too.
             show=list(rows[0].depths) if rows else show,
             show_worst=0 if rows or not options.output else options.pictures,
@@ -170,7 +166,7 @@ def protocol_from(
     Raises:
         UserError: for options that do not go together.
     """
-    from radepth_jax.train.loop import protocol_of
+    from radepth_jax.runs.protocol import protocol_of
 
     if not 0 <= options.confidence < 1:
         raise UserError(f"--confidence: expected a share such as 0.95, got {options.confidence}")
@@ -228,6 +224,29 @@ def factor_of(
     return model.config.evaluate.scale_factor
 
 
+def measure(
+    model: "Model",
+    source: "EvaluationSource",
+    resolutions: "list[Resolution | None]",
+    protocol: "Protocol",
+    options: argparse.Namespace,
+    **others: Any,
+) -> "list[Row]":
+    """A model's rows; `others` go to `evaluate` as they are."""
+    from radepth_jax.evaluate.evaluator import evaluate
+
+    batch_size = options.batch_size or model.config.evaluate.batch_size
+    return evaluate(
+        model,
+        source,
+        resolutions,
+        protocol=protocol,
+        flip=options.flip,
+        batch_size=batch_size,
+        **others,
+    )
+
+
 def store_scales(
     models: "list[tuple[str, Model]]",
     source: "EvaluationSource",
@@ -236,23 +255,12 @@ def store_scales(
     options: argparse.Namespace,
 ) -> None:
     """Measure each model's metric scale and store it in its checkpoint."""
-    from radepth_jax.evaluate.evaluator import evaluate
     from radepth_jax.runs.saved_model import store_metric_scale
 
     if len(resolutions) > 1:
         raise UserError("--store_scale: expected one of --resolutions, the one to measure at")
     for checkpoint, model in models:
-        (row,) = evaluate(
-            model.variables,
-            model.networks,
-            source,
-            resolutions,
-            protocol=protocol,
-            depth_range=model.depth_range,
-            flip=options.flip,
-            batch_size=options.batch_size or model.config.evaluate.batch_size,
-            model=model.name,
-        )
+        (row,) = measure(model, source, resolutions, protocol, options)
         path = store_metric_scale(checkpoint, model.step, row.scale)
         print(
             f"{model.name}: {row.scale:.4g} metres per unit of predicted depth at "

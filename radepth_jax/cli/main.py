@@ -4,6 +4,7 @@ import importlib
 import io
 import sys
 
+import radepth_jax
 from radepth_jax.cli.memory import keep_freed_memory
 from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 from radepth_jax.names import shown
@@ -30,6 +31,9 @@ def main() -> None:
     usage = "usage: radepth COMMAND ...\n" + "\n".join(
         f"  {name:10} {text}" for name, text in COMMANDS.items()
     )
+    if sys.argv[1:] == ["--version"]:
+        print(f"radepth {radepth_jax.__version__}")
+        raise SystemExit(0)
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help", "help"):
         print(usage)
         raise SystemExit(0 if len(sys.argv) > 1 else 2)
@@ -49,3 +53,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print(f"radepth {name}: interrupted; the same command goes on", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -45,7 +45,7 @@ def main(argv: list[str]) -> None:
     import rich.console
 
     from radepth_jax.data.prepare import progress_bars
-    from radepth_jax.files import whole
+    from radepth_jax.files import atomic_write
     from radepth_jax.names import counted, shown
     from radepth_jax.predict import load
     from radepth_jax.predict.inputs import find_inputs
@@ -79,7 +79,7 @@ def main(argv: list[str]) -> None:
 
     scale = predictor.metres_per_unit
     size = predictor.resolution
-    with whole(request.output / "predict.json") as part:
+    with atomic_write(request.output / "predict.json") as part:
         facts = {
             "checkpoint": str(options.checkpoint),
             "step": predictor.model.step,

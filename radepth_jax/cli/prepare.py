@@ -1,152 +1,123 @@
-"""`radepth prepare NAME --data_dir DIR [...]`: build a data set, once."""
+"""`radepth prepare NAME --data_dir DIR [...]`: build a data set, once.
+
+The options after NAME are the fields of that data set's configuration; --help lists them.
+"""
 
 import argparse
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from radepth_jax.cli.parser import Parser
-from radepth_jax.downloads import DOWNLOADS
+from radepth_jax.errors import UserError
+
+if typing.TYPE_CHECKING:
+    from radepth_jax.data.builder import FrameDatasetBuilder
 
 
 def main(argv: list[str]) -> None:
     """Prepare the data set that the arguments name."""
-    parser = Parser("radepth prepare", description=__doc__)
-    comma_list: Any = {"type": _comma_list, "action": _Once}
-    names = parser.add_subparsers(dest="family", required=True, metavar="NAME")
+    from radepth_jax.data.prepare import BUILDERS, load_builder, prepare
 
-    kitti = names.add_parser(
-        "kitti_raw",
-        help="an extracted KITTI raw tree, whole or in part",
-        description=DOWNLOADS["kitti_raw"],
-    )
-    kitti.add_argument("--source", required=True, help="the folder that holds 2011_09_26, ...")
-    kitti.add_argument(
-        "--split_lists",
-        help="eigen_zhou (downloaded, the default), eigen (its test images alone), or a folder "
-        "with train_files.txt, ...",
-    )
-    kitti.add_argument(
-        "--targets_only",
-        action="store_true",
-        help="store the listed frames alone, without their drives: enough to evaluate on",
-    )
-    for split in ("train", "validation", "test"):
-        kitti.add_argument(f"--{split}_list", help="a file of lines DATE/DRIVE FRAME l|r")
-        kitti.add_argument(
-            f"--{split}_drives",
-            type=_comma_list,
-            action=_Once,
-            default=(),
-            help="drives: 0005,0019 or folders",
+    name = argv[0] if argv else ""
+    if name in ("-h", "--help"):
+        print("usage: radepth prepare NAME[/CONFIGURATION] [--data_dir DIR] [...]\n")
+        for family in BUILDERS:
+            print(f"  {family:15} {summary(load_builder(family))}")
+        print("\nradepth prepare NAME --help says where its files are had, and lists its options.")
+        return
+    family = name.partition("/")[0]  # NAME may carry a configuration: video/mine
+    if family not in BUILDERS:
+        raise UserError(
+            f"{name or 'NAME'}: expected a data set, one of {', '.join(BUILDERS)}; "
+            "see radepth prepare --help"
         )
+    options = vars(make_parser(family, load_builder(family)).parse_args(argv[1:]))
+    prepare(name, data_dir=Path(options.pop("data_dir")), **options)
 
-    improved = names.add_parser(
-        "kitti_improved",
-        help="KITTI Eigen's test images with the improved ground truth",
-        description=DOWNLOADS["kitti_improved"],
-    )
-    improved.add_argument("--source", required=True, help="the folder that holds 2011_09_26, ...")
-    improved.add_argument(
-        "--annotated", required=True, help="data_depth_annotated: the folder of train and val"
-    )
-    improved.add_argument(
-        "--split_lists",
-        help="eigen_benchmark (downloaded, the default), or a folder with test_files.txt",
-    )
 
-    make3d = names.add_parser(
-        "make3d", help="Make3D's 134 test images", description=DOWNLOADS["make3d"]
-    )
-    make3d.add_argument("--source", required=True, help="the folder of Test134 and Gridlaserdata")
+def summary(builder: "type[FrameDatasetBuilder]") -> str:
+    """The first line of a builder's docstring."""
+    return (builder.__doc__ or "").strip().splitlines()[0]
 
-    nyu = names.add_parser(
-        "nyu_v2", help="NYUv2's 654 labelled test images", description=DOWNLOADS["nyu_v2"]
-    )
-    nyu.add_argument("--source", required=True, help="the folder of the two .mat files")
-    nyu.add_argument(
-        "--depth",
-        choices=("filled", "raw"),
-        default="filled",
-        help="with the sensor's holes filled in, or as measured",
-    )
 
-    odometry = names.add_parser(
-        "kitti_odometry",
-        help="KITTI odometry sequences with their poses",
-        description=DOWNLOADS["kitti_odometry"],
-    )
-    odometry.add_argument("--source", required=True, help="the folder of sequences and poses")
-    odometry.add_argument("--sequences", **comma_list, default=("09", "10"), help="09,10")
+def make_parser(family: str, builder: "type[FrameDatasetBuilder]") -> Parser:
+    """The options of one data set: those of its configuration's dataclass.
 
-    video = names.add_parser("video", help="videos, or folders of images in order")
-    video.add_argument(
-        "--source",
-        required=True,
-        action="append",
-        help="the file or the folder; several by repeating the option, or a folder of them",
+    A field's type says how its text is read, its default is the option's, and its help is what the
+    docstring's `Attributes` say of it.
+    """
+    parser = Parser(
+        f"radepth prepare {family}",
+        description=summary(builder),
+        epilog=f"To have its files, {builder.DOWNLOADS}." if builder.DOWNLOADS else None,
     )
-    video.add_argument(
-        "--intrinsics",
-        action="append",
-        help="fx,fy,cx,cy in pixels of the video; one for all, or repeated, one for each --source",
-    )
-    video.add_argument(
-        "--fov", type=float, action="append", help="or the horizontal field of view in degrees"
-    )
-    video.add_argument(
-        "--sampling",
-        choices=("length", "even"),
-        default="length",
-        help="train on clips as often as they are long, or evenly",
-    )
-    video.add_argument("--stride", type=int, default=1, help="keep every n-th frame")
-    video.add_argument(
-        "--min_change",
-        type=float,
-        default=0.5,
-        help="skip frames that differ less from the last one kept (mean grey levels of 255)",
-    )
-    video.add_argument("--validation_share", type=float, default=0.1, help="of the end, held out")
-
-    rgbd = names.add_parser(
-        "rgbd", help="RGB-D folders in the layout of 7-Scenes", description=DOWNLOADS["rgbd"]
-    )
-    rgbd.add_argument("--source", required=True, help="a folder of frames, or of such folders")
-    rgbd.add_argument("--intrinsics", help="fx,fy,cx,cy, where there is no camera-intrinsics.txt")
-    for split in ("train", "validation", "test"):
-        rgbd.add_argument(
-            f"--{split}_sequences",
-            type=_comma_list,
-            action=_Once,
-            default=(),
-            help="folders: seq-01,seq-02",
-        )
-    rgbd.add_argument("--validation_share", type=float, default=0.1, help="of a single folder")
-    rgbd.add_argument("--test_share", type=float, default=0.2, help="of a single folder, its end")
-
-    names.add_parser("street", help="the rendered street: street/demo, street/full, street/varied")
-    for sub_parser in names.choices.values():
-        sub_parser.add_argument("--data_dir", default="data", help="the folder of all data sets")
-
-    for beamed in (kitti, improved):
-        beamed.add_argument(
+    add = parser.add_argument
+    if builder.CONFIG_CLASS:
+        about = describe_fields(builder.CONFIG_CLASS.__doc__ or "")
+        for name in builder.option_names():
+            field = builder.CONFIG_CLASS.__dataclass_fields__[name]
+            default = None if field.default is dataclasses.MISSING else field.default
+            required = name in builder.REQUIRED
+            text = about.get(name, "").replace("%", "%%")
+            if default not in (None, (), False):
+                shown = ",".join(default) if isinstance(default, tuple) else default
+                text += f" (default: {shown})"
+            add(f"--{name}", help=text, required=required, default=default, **reading(field.type))
+    if builder.BEAM:
+        add(
             "--beam_pipeline_options",
             help="prepare with Apache Beam: "
             "runner=DirectRunner,direct_num_workers=0,direct_running_mode=multi_processing",
         )
+    add("--data_dir", default="data", help="the folder of all data sets (default: data)")
+    return parser
 
-    # NAME may carry a configuration (video/mine), which argparse cannot match.
-    config = ""
-    if argv and not argv[0].startswith("-"):
-        family, slash, config = argv[0].partition("/")
-        argv = [family, *argv[1:]]
-        config = slash + config
-    options = vars(parser.parse_args(argv))
 
-    from radepth_jax.data.prepare import prepare
+def reading(annotation: Any) -> dict[str, Any]:
+    """How argparse reads an option of a type: text, a number, a switch, a choice, a comma list.
 
-    name = options.pop("family") + config
-    prepare(name, data_dir=Path(options.pop("data_dir")), **options)
+    `T | Sequence[T]` is an option that may be repeated; `| None` and `| Path` change nothing.
+
+    Raises:
+        TypeError: for a type that has no form on the command line.
+    """
+    if annotation is bool:
+        return {"action": "store_true"}
+    origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (types.UnionType, typing.Union):
+        kinds = [kind for kind in inside if kind not in (type(None), Path)]
+        single = [kind for kind in kinds if typing.get_origin(kind) is not Sequence]
+        if len(single) == 1:
+            return reading(single[0]) | ({"action": "append"} if len(kinds) == 2 else {})
+    if origin is typing.Literal:
+        return {"choices": inside}
+    if origin is tuple and inside == (str, ...):
+        return {"type": _comma_list, "action": _Once, "metavar": "A,B"}
+    if annotation in (int, float, str):
+        return {"type": annotation}
+    raise TypeError(f"{annotation}: has no form on the command line")
+
+
+def describe_fields(docstring: str) -> dict[str, str]:
+    """Field -> what a docstring's `Attributes` say of it; `a, b: text` is of both."""
+    _, _, section = docstring.partition("Attributes:\n")
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in section.splitlines():
+        start = re.match(r" {8}(\w+(?:, \w+)*): (.*)", line)
+        if start:
+            names = start[1].split(", ")
+            found |= dict.fromkeys(names, start[2])
+        elif line.startswith(" " * 12):
+            found |= {name: f"{found[name]} {line.strip()}" for name in names}
+        elif line.strip():
+            break
+    return {name: text.replace("`", "") for name, text in found.items()}
 
 
 class _Once(argparse.Action):

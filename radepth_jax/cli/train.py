@@ -61,10 +61,10 @@ def _train_in(group: argparse.Namespace, argv: list[str], report_step: Callable[
     """Train as one of a group of processes."""
     import jax
 
-    from radepth_jax.processes import join
+    from radepth_jax.processes import initialize
 
     parse(argv)  # what is wrong with it, every process finds by itself
-    join(
+    initialize(
         group.coordinator,
         group.processes,
         group.process,

@@ -5,6 +5,7 @@ one writes the records as they come, so it needs neither the memory nor TensorFl
 """
 
 import abc
+import dataclasses
 import functools
 import math
 import os
@@ -65,6 +66,21 @@ class FrameDatasetBuilder(FileReaderBuilder):
     fixes."""
     HOMEPAGE: str | None = None
     CITATION: str | None = None
+    DOWNLOADS: ClassVar[str] = ""
+    """Where the files are had, in one line: for the help text and for errors."""
+    REQUIRED: ClassVar[tuple[str, ...]] = ("source",)
+    """The options that have to be given, of a builder with a CONFIG_CLASS."""
+    BEAM: ClassVar[bool] = False
+    """Whether it can be prepared with Apache Beam."""
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """The fields of the configuration that are not TFDS's own; none without a CONFIG_CLASS."""
+        if cls.CONFIG_CLASS is None:
+            return []
+        of_tfds = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
+        fields = dataclasses.fields(cls.CONFIG_CLASS)
+        return [field.name for field in fields if field.name not in of_tfds]
 
     def __init__(self, *, progress: Progress = _no_progress, **kwargs: Any):
         self._progress = progress

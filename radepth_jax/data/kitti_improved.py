@@ -20,9 +20,13 @@ from radepth_jax.data.kitti_tree import (
     sequence_of,
 )
 from radepth_jax.data.kitti_velodyne import read_calibration
-from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
 
+DOWNLOADS = (
+    "besides KITTI raw, download 'annotated depth maps data set (14 GB)', "
+    "data_depth_annotated.zip, from "
+    "https://www.cvlibs.net/datasets/kitti/eval_depth.php?benchmark=depth_prediction"
+)
 DEFAULT_LISTS = "eigen_benchmark"
 _PARTS = ("val", "train")  # of the annotated tree; a drive is in one of them
 _METRES = 1 / 256
@@ -57,6 +61,9 @@ class KittiImproved(FrameDatasetBuilder):
     """
 
     CONFIG_CLASS = KittiImprovedConfig
+    DOWNLOADS = DOWNLOADS
+    REQUIRED = ("source", "annotated")
+    BEAM = True
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "none", "min_depth": 1e-3, "max_depth": 80.0}
     HOMEPAGE = "https://www.cvlibs.net/datasets/kitti/eval_depth.php?benchmark=depth_prediction"
     CITATION = """@inproceedings{Uhrig2017THREEDV,
@@ -121,13 +128,12 @@ def _annotated_root(folder: str | Path | None) -> Path:
     if folder is None:
         raise UserError(
             "kitti_improved: --annotated is missing, the folder that holds train and val; "
-            f"{DOWNLOADS['kitti_improved']}"
+            f"{DOWNLOADS}"
         )
     root = Path(folder).expanduser()
     if not any((root / part).is_dir() for part in _PARTS):
         raise UserError(
-            f"{root}: neither train nor val in it, expected the annotated depth maps; "
-            f"{DOWNLOADS['kitti_improved']}"
+            f"{root}: neither train nor val in it, expected the annotated depth maps; {DOWNLOADS}"
         )
     return root
 

@@ -12,10 +12,14 @@ from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.kitti_velodyne import CAMERAS, Calibration, read_projections
 from radepth_jax.data.text import read_numbers
-from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
 from radepth_jax.names import examples, visible
 
+DOWNLOADS = (
+    "download 'odometry data set (color, 65 GB)', 'calibration files' and 'ground truth poses' "
+    "from https://www.cvlibs.net/datasets/kitti/eval_odometry.php and extract them into one "
+    "folder"
+)
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 TEST_SEQUENCES = ("09", "10")  # published pose networks are evaluated on these (Zhou et al., 2017)
 
@@ -44,6 +48,7 @@ class KittiOdometry(FrameDatasetBuilder):
     """
 
     CONFIG_CLASS = KittiOdometryConfig
+    DOWNLOADS = DOWNLOADS
     HOMEPAGE = "https://www.cvlibs.net/datasets/kitti/eval_odometry.php"
     CITATION = """@inproceedings{Geiger2012CVPR,
   author = {Andreas Geiger and Philip Lenz and Raquel Urtasun},
@@ -111,13 +116,13 @@ def _root(source: str | Path | None) -> Path:
     if source is None:
         raise UserError(
             "kitti_odometry: --source is missing, the folder of 'sequences' and 'poses'; "
-            f"{DOWNLOADS['kitti_odometry']}"
+            f"{DOWNLOADS}"
         )
     root = Path(source).expanduser()
     if not (root / "sequences").is_dir():
         raise UserError(
             f"{root}: no folder 'sequences' in it; expected sequences/09/image_2/000000.png, "
-            f"sequences/09/calib.txt, poses/09.txt: {DOWNLOADS['kitti_odometry']}"
+            f"sequences/09/calib.txt, poses/09.txt: {DOWNLOADS}"
         )
     return root
 

@@ -14,6 +14,7 @@ from radepth_jax.data.ahead import Reading
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_tree import (
+    DOWNLOADS,
     KittiTree,
     only_targets,
     open_tree,
@@ -45,12 +46,11 @@ class KittiRawConfig(tfds.core.BuilderConfig):
         split_lists: a published name, whose lists are downloaded (`eigen_zhou`, or `eigen` for its
             697 test images alone); or a folder that holds any of `train_files.txt`,
             `val_files.txt` and `test_files.txt`.
-        train_list: a list file with lines `DATE/DRIVE FRAME l|r`. There are also `validation_list`
-            and `test_list`.
+        train_list, validation_list, test_list: a list file with lines `DATE/DRIVE FRAME l|r`.
         train_drives: drives, each as 0005 or as the folder's name. Their samples are all frames of
-            both cameras that have both neighbours. There are also `validation_drives` and
-            `test_drives`. Their samples are the left camera's frames that have a Velodyne scan, or
-            all of its frames if none has one.
+            both cameras that have both neighbours.
+        validation_drives, test_drives: drives. Their samples are the left camera's frames that have
+            a Velodyne scan, or all of its frames if none has one.
         targets_only: whether only the samples' own frames are stored, without the rest of their
             drives. That is all that evaluation needs, and far smaller. Training needs the
             neighbours too.
@@ -81,6 +81,8 @@ class KittiRaw(FrameDatasetBuilder):
     """
 
     CONFIG_CLASS = KittiRawConfig
+    DOWNLOADS = DOWNLOADS
+    BEAM = True
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "garg", "min_depth": 1e-3, "max_depth": 80.0}
     HOMEPAGE = "https://www.cvlibs.net/datasets/kitti/raw_data.php"
     CITATION = """@article{Geiger2013IJRR,

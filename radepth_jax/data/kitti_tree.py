@@ -8,10 +8,13 @@ from radepth_jax.data import schema
 from radepth_jax.data.ahead import Reading
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_velodyne import Calibration
-from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
 from radepth_jax.names import hidden, visible
 
+DOWNLOADS = (
+    "download the drives' 'synced+rectified data' and each date's 'calibration' from "
+    "https://www.cvlibs.net/datasets/kitti/raw_data.php and extract them into one folder"
+)
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # of two files of a frame, the last kind is taken
 
 Images = dict[tuple[str, int], dict[int, Path]]
@@ -32,7 +35,7 @@ class KittiTree:
         if not self.drives:
             raise UserError(
                 f"{root}: no KITTI drives in it; expected folders such as "
-                f"2011_09_26/2011_09_26_drive_0001_sync; {DOWNLOADS['kitti_raw']}"
+                f"2011_09_26/2011_09_26_drive_0001_sync; {DOWNLOADS}"
             )
 
     def _list(self, drive: str, folder: str, suffixes: tuple[str, ...]) -> dict[int, Path]:
@@ -65,12 +68,11 @@ def open_tree(source: str | Path | None, name: str) -> KittiTree:
     """
     if source is None:
         raise UserError(
-            f"{name}: --source is missing: the folder that holds 2011_09_26 and so on; "
-            f"{DOWNLOADS['kitti_raw']}"
+            f"{name}: --source is missing: the folder that holds 2011_09_26 and so on; {DOWNLOADS}"
         )
     root = Path(source).expanduser()
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; {DOWNLOADS['kitti_raw']}")
+        raise UserError(f"{root}: no such folder; {DOWNLOADS}")
     return KittiTree(root)
 
 

@@ -13,9 +13,12 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
-from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
 
+DOWNLOADS = (
+    "download Test134.tar.gz and Test134Depth.tar.gz (which extracts as Gridlaserdata), linked "
+    "from http://make3d.cs.cornell.edu/data.html, and extract both into one folder"
+)
 IMAGES, DEPTHS = "Test134", "Gridlaserdata"
 _IMAGE_PREFIX, _DEPTH_PREFIX = "img-", "depth_sph_corr-"
 _GRID = "Position3DGrid"
@@ -57,6 +60,7 @@ class Make3d(FrameDatasetBuilder):
     """
 
     CONFIG_CLASS = Make3dConfig
+    DOWNLOADS = DOWNLOADS
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "none", "min_depth": 1e-3, "max_depth": 70.0}
     HOMEPAGE = "http://make3d.cs.cornell.edu/data.html"
     CITATION = """@article{Saxena2009PAMI,
@@ -76,7 +80,7 @@ class Make3d(FrameDatasetBuilder):
         del dl_manager
         source = self.builder_config.source
         if source is None:
-            raise UserError(f"make3d: --source is missing; {DOWNLOADS['make3d']}")
+            raise UserError(f"make3d: --source is missing; {DOWNLOADS}")
         root = Path(source).expanduser()
         images = _list(root / IMAGES, _IMAGE_PREFIX, ".jpg")
         depths = _list(root / DEPTHS, _DEPTH_PREFIX, ".mat")
@@ -99,7 +103,7 @@ def _list(folder: Path, prefix: str, suffix: str) -> dict[str, Path]:
     """Name in common -> file."""
     found = [path for path in sorted(folder.glob(f"{prefix}*{suffix}")) if path.is_file()]
     if not found:
-        raise UserError(f"{folder}: no {prefix}*{suffix} in it; {DOWNLOADS['make3d']}")
+        raise UserError(f"{folder}: no {prefix}*{suffix} in it; {DOWNLOADS}")
     return {path.name.removeprefix(prefix).removesuffix(suffix): path for path in found}
 
 

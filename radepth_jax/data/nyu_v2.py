@@ -4,7 +4,7 @@ import dataclasses
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import h5py
 import numpy as np
@@ -14,9 +14,13 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
-from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
 
+DOWNLOADS = (
+    "download nyu_depth_v2_labeled.mat (2.8 GB) from "
+    "https://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html and splits.mat from "
+    "http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat into one folder"
+)
 LABELLED, SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"
 SEQUENCE = "labeled"
 # The colour camera of the data set's toolbox (camera_params.m), whose first pixel is 1.
@@ -41,7 +45,7 @@ class NyuV2Config(tfds.core.BuilderConfig):
     """
 
     source: str | Path | None = None
-    depth: str = "filled"
+    depth: Literal["filled", "raw"] = "filled"
 
 
 class NyuV2(FrameDatasetBuilder):
@@ -57,6 +61,7 @@ class NyuV2(FrameDatasetBuilder):
     """
 
     CONFIG_CLASS = NyuV2Config
+    DOWNLOADS = DOWNLOADS
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "nyu", "min_depth": 1e-3, "max_depth": 10.0}
     HOMEPAGE = "https://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html"
     CITATION = """@inproceedings{Silberman2012ECCV,
@@ -79,13 +84,13 @@ class NyuV2(FrameDatasetBuilder):
         del dl_manager
         config = self.builder_config
         if config.source is None:
-            raise UserError(f"nyu_v2: --source is missing; {DOWNLOADS['nyu_v2']}")
+            raise UserError(f"nyu_v2: --source is missing; {DOWNLOADS}")
         if config.depth not in _DEPTHS:
             raise UserError(f"nyu_v2: depth {config.depth!r}: expected filled or raw")
         root = Path(config.source).expanduser()
         for name in (LABELLED, SPLITS):
             if not (root / name).is_file():
-                raise UserError(f"{root / name} is missing; {DOWNLOADS['nyu_v2']}")
+                raise UserError(f"{root / name} is missing; {DOWNLOADS}")
         indices = read_test_indices(root / SPLITS)
         path = root / LABELLED
         count = _check_file(path, _DEPTHS[config.depth])
@@ -109,9 +114,9 @@ def read_test_indices(path: Path) -> list[int]:
         values = scipy.io.loadmat(path, variable_names=["testNdxs"]).get("testNdxs")
     except Exception as error:  # damaged data makes SciPy raise almost anything
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise UserError(f"{path}: unreadable ({reason}); {DOWNLOADS['nyu_v2']}") from None
+        raise UserError(f"{path}: unreadable ({reason}); {DOWNLOADS}") from None
     if values is None or values.size == 0 or values.dtype.kind not in "iuf" or values.min() < 1:
-        raise UserError(f"{path}: no list of images 'testNdxs' in it; {DOWNLOADS['nyu_v2']}")
+        raise UserError(f"{path}: no list of images 'testNdxs' in it; {DOWNLOADS}")
     return [int(i) for i in values.ravel()]
 
 
@@ -122,7 +127,7 @@ def _check_file(path: Path, depths: str) -> int:
             images, maps = file["images"].shape, file[depths].shape
     except (OSError, KeyError, AttributeError) as error:
         reason = str(error).strip("'\"").split("\n")[0]
-        raise UserError(f"{path}: unreadable ({reason}); {DOWNLOADS['nyu_v2']}") from None
+        raise UserError(f"{path}: unreadable ({reason}); {DOWNLOADS}") from None
     # MATLAB stores columns first: h5py shows its H x W x 3 x N as N x 3 x W x H.
     if len(images) != 4 or images[1] != 3 or maps != (images[0], *images[2:]):
         raise UserError(

@@ -1,7 +1,6 @@
 """Preparing a data set by name: once, whole or not at all."""
 
 import contextlib
-import dataclasses
 import fcntl
 import importlib
 import re
@@ -121,6 +120,13 @@ def open_or_prepare(data: Any, workdir: str | Path) -> Dataset:
     return open_dataset(data.name, folder)
 
 
+def load_builder(family: str) -> type[FrameDatasetBuilder]:
+    """The builder class of one of BUILDERS."""
+    module, class_name = BUILDERS[family].split(":")
+    builder: type[FrameDatasetBuilder] = getattr(importlib.import_module(module), class_name)
+    return builder
+
+
 def make_builder(
     family: str,
     config: str,
@@ -135,8 +141,7 @@ def make_builder(
     Raises:
         UserError: for a configuration that is not there, or options that the builder lacks.
     """
-    module, class_name = BUILDERS[family].split(":")
-    builder_class = getattr(importlib.import_module(module), class_name)
+    builder_class = load_builder(family)
     if builder_class.CONFIG_CLASS is None:
         names = [known.name for known in builder_class.BUILDER_CONFIGS]
         if config and config not in names:
@@ -150,8 +155,7 @@ def make_builder(
         raise UserError(
             f"data set {family}/{config}: a configuration's name is letters, digits, '_', '-', '.'"
         )
-    known = {field.name for field in dataclasses.fields(builder_class.CONFIG_CLASS)}
-    unknown = sorted(options.keys() - known)
+    unknown = sorted(options.keys() - set(builder_class.option_names()))
     if unknown:
         raise UserError(f"{family} takes no {', '.join(unknown)}")
     chosen = builder_class.CONFIG_CLASS(name=config or "default", source=source, **options)

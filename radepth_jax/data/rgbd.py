@@ -14,10 +14,14 @@ from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.intrinsics import check_intrinsics, parse_intrinsics
 from radepth_jax.data.text import decode_text, read_lines
-from radepth_jax.downloads import DOWNLOADS
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown, visible
 
+DOWNLOADS = (
+    "download a scene of 7-Scenes from "
+    "https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/ and extract its "
+    "seq-XX.zip files, or write your own frames with the same names"
+)
 INTRINSICS_FILE = "camera-intrinsics.txt"
 MILLIMETRE = 1e-3
 INVALID = (0, 65535)
@@ -35,9 +39,8 @@ class RgbdConfig(tfds.core.BuilderConfig):
         intrinsics: `fx,fy,cx,cy` in pixels of the colour images (7-Scenes: 585,585,320,240). By
             default they are read from `camera-intrinsics.txt`, beside the frames or in the folder
             above them.
-        train_sequences: folders of the scene. There are also `validation_sequences` and
-            `test_sequences`. By default they are those in the scene's `TrainSplit.txt` and
-            `TestSplit.txt`.
+        train_sequences, validation_sequences, test_sequences: folders of the scene. By default they
+            are those in the scene's `TrainSplit.txt` and `TestSplit.txt`.
         validation_share, test_share: the shares of a single folder of frames that are held out. The
             test share is at the end of the folder, and the validation share is before it.
     """
@@ -76,6 +79,7 @@ class Rgbd(FrameDatasetBuilder):
     """
 
     CONFIG_CLASS = RgbdConfig
+    DOWNLOADS = DOWNLOADS
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "none", "min_depth": 1e-3, "max_depth": 10.0}
     HOMEPAGE = "https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/"
 
@@ -96,10 +100,10 @@ class Rgbd(FrameDatasetBuilder):
         del dl_manager
         config = self.builder_config
         if config.source is None:
-            raise UserError(f"rgbd: --source is missing, a folder of frames; {DOWNLOADS['rgbd']}")
+            raise UserError(f"rgbd: --source is missing, a folder of frames; {DOWNLOADS}")
         source = Path(config.source).expanduser()
         if not source.is_dir():
-            raise UserError(f"{source}: no such folder; {DOWNLOADS['rgbd']}")
+            raise UserError(f"{source}: no such folder; {DOWNLOADS}")
         problems: list[str] = []
         parts = _find_parts(source, config)
         return schema.Contents(
@@ -133,8 +137,7 @@ def _find_parts(source: Path, config: RgbdConfig) -> list[_Part]:
     present = [path.name for path in visible(source) if path.is_dir() and _list_frames(path)]
     if not present:
         raise UserError(
-            f"{source}: no frame-XXXXXX.color.png or .jpg in it or in its folders; "
-            f"{DOWNLOADS['rgbd']}"
+            f"{source}: no frame-XXXXXX.color.png or .jpg in it or in its folders; {DOWNLOADS}"
         )
     if not any(named.values()):
         named = {split: _read_split_file(source / file) for split, file in _SPLIT_FILES.items()}

@@ -5,7 +5,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -48,7 +48,7 @@ class VideoConfig(tfds.core.BuilderConfig):
     stride: int = 1
     min_change: float = 0.5
     validation_share: float = 0.1
-    sampling: str = "length"
+    sampling: Literal["length", "even"] = "length"
 
 
 class Video(FrameDatasetBuilder):

@@ -12,12 +12,14 @@ import numpy as np
 from radepth_jax.data import EvaluationSource, device_prefetch
 from radepth_jax.devices import place_batch, replicate
 from radepth_jax.evaluate.ground import ground_scale
-from radepth_jax.evaluate.metrics import Protocol, depth_metrics
+from radepth_jax.evaluate.metrics import depth_metrics
 from radepth_jax.evaluate.row import Row, make_row
 from radepth_jax.geometry.camera import depth_from_disparity, resize_intrinsics
 from radepth_jax.inference.disparity import Resolution, predict_disparity
 from radepth_jax.models import Networks
 from radepth_jax.processes import gather
+from radepth_jax.runs.protocol import Protocol
+from radepth_jax.runs.saved_model import Model
 
 # The entries of a sample that a batch has.
 FIELDS = ("image", "size", "intrinsics", "depth", "depth_size")
@@ -126,17 +128,14 @@ def batches(
 
 
 def evaluate(
-    variables: Any,
-    networks: Networks,
+    model: Model,
     source: EvaluationSource,
     resolutions: Sequence[Resolution | None],
     *,
     protocol: Protocol,
-    depth_range: tuple[float, float] = (0.1, 100.0),
     factor: float = 1.0,
     flip: bool = False,
     batch_size: int = 8,
-    model: str = "model",
     show: Sequence[int] = (),
     show_worst: int = 0,
     devices: Sequence[jax.Device] | None = None,
@@ -149,17 +148,14 @@ def evaluate(
     process's own images.
 
     Args:
-        variables: the networks' variables.
-        networks: what `models.build` returned.
+        model: the networks and their variables, with the name for the table and the range of depth.
         source: images with ground truth. Those without any valid pixel are left out.
         resolutions: a list of (width, height). None stands for the images' own.
         protocol: how predictions are compared with the ground truth.
-        depth_range: the (min, max) depth that disparities stand for.
         factor: metres per unit of predicted depth, for the scalings "fixed" and "none".
         flip: whether to average with the prediction of the mirrored image.
         batch_size: the images of a step over this process's devices. It is rounded up to a multiple
             of their number.
-        model: the model's name in the table.
         show: the images whose predicted depth is kept in the rows.
         show_worst: how many other images' predicted depth is kept: those of the largest AbsRel,
             averaged over the resolutions.
@@ -178,9 +174,10 @@ def evaluate(
     share = range(jax.process_index(), -(-len(source) // processes) * processes, processes)
     indices = [i % len(source) for i in share]
     batch_size = -(-min(batch_size, len(indices)) // len(devices)) * len(devices)
-    variables = replicate(variables, list(devices))
+    variables = replicate(model.variables, list(devices))
     steps = [
-        compiled_step(networks, r, protocol, tuple(depth_range), flip, devices) for r in resolutions
+        compiled_step(model.networks, r, protocol, model.depth_range, flip, devices)
+        for r in resolutions
     ]
     results = [_Result(protocol) for _ in resolutions]
 
@@ -219,7 +216,7 @@ def evaluate(
         names = _gather(np.array(names, "U256"), len(source)).tolist()
     return [
         make_row(
-            model,
+            model.name,
             "native" if resolution is None else "{}x{}".format(*resolution),
             scaling,
             names,

@@ -4,65 +4,19 @@ Eigen et al., "Depth Map Prediction from a Single Image using a Multi-Scale Deep
 section 4.3; median scaling after Zhou et al. (2017).
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from radepth_jax.errors import UserError
+from radepth_jax.runs.protocol import Protocol
 
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "d1", "d2", "d3")
-# How predictions become metres: by each image's ground truth, by the camera's height over the
-# estimated ground, by a factor that was measured on other images, or by a given factor.
-SCALINGS = ("median", "ground", "fixed", "none")
-CROPS = ("none", "garg", "nyu")
 # Rows and columns that Garg et al. (2016) evaluate on KITTI, as fractions of the image.
 GARG_CROP = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
 # Rows 45..470 and columns 41..600 of NYUv2's 640x480 images (Eigen et al., 2014).
 NYU_CROP = (45, 471, 41, 601)
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How predictions are compared with ground truth.
-
-    Attributes:
-        min_depth: metres. Ground truth at or below it is left out, and predictions are clipped to
-            it.
-        max_depth: metres. Ground truth at or above it is left out, and predictions are clipped to
-            it.
-        crop: "none", "garg" (KITTI) or "nyu".
-        scaling: "median" scales each prediction by median(ground truth) / median(prediction),
-            "ground" by the known height of the camera over its own estimate (`evaluate.ground`),
-            "fixed" and "none" by one factor for all images.
-        camera_height: metres over the road, for "ground". It is 1.65 on KITTI.
-    """
-
-    min_depth: float = 1e-3
-    max_depth: float = 80.0
-    crop: str = "none"
-    scaling: str = "median"
-    camera_height: float = 1.65
-
-    def __post_init__(self) -> None:
-        if self.crop not in CROPS:
-            raise UserError(f"evaluate.crop: expected one of {', '.join(CROPS)}, got {self.crop!r}")
-        if self.scaling not in SCALINGS:
-            raise UserError(
-                f"evaluate.scaling: expected one of {', '.join(SCALINGS)}, got {self.scaling!r}"
-            )
-        if not 0 <= self.min_depth < self.max_depth:
-            raise UserError(
-                f"evaluate.min_depth is {self.min_depth}: expected less than max_depth, "
-                f"{self.max_depth}"
-            )
-
-    @property
-    def scalings(self) -> tuple[str, ...]:
-        """The scalings that are reported. Median scaling is reported beside "ground"."""
-        return ("median", "ground") if self.scaling == "ground" else (self.scaling,)
 
 
 def valid_mask(depth: jax.Array, size: jax.Array, protocol: Protocol) -> jax.Array:

@@ -11,9 +11,10 @@ import PIL.Image
 from radepth_jax.data import EvaluationSource
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.metrics import Protocol, depth_metrics
+from radepth_jax.evaluate.metrics import depth_metrics
 from radepth_jax.evaluate.row import Row, make_row
 from radepth_jax.names import counted, examples, hidden, natural, shown
+from radepth_jax.runs.protocol import Protocol
 
 SUFFIXES = (".npy", ".pfm", ".exr", ".png")  # of several files of an image, the first kind is read
 KINDS = ("depth", "disparity")

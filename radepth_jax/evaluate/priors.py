@@ -6,8 +6,9 @@ import numpy as np
 
 from radepth_jax.data import EvaluationSource
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.metrics import Protocol, depth_metrics
+from radepth_jax.evaluate.metrics import depth_metrics
 from radepth_jax.evaluate.row import Row, make_row
+from radepth_jax.runs.protocol import Protocol
 
 
 def row_prior(train: EvaluationSource, protocol: Protocol) -> np.ndarray:

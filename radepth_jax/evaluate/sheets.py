@@ -6,9 +6,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.evaluate.row import Row
 from radepth_jax.pictures import colorize, grid, labelled, resized
+from radepth_jax.runs.protocol import Protocol
 
 CELL_HEIGHT = 128
 WORST_ERROR = 0.5  # the relative error at which the error maps' colours end

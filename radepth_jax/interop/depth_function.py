@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 import radepth_jax
 from radepth_jax.errors import UserError, writing_to
-from radepth_jax.files import whole
+from radepth_jax.files import atomic_write
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models import portable
 from radepth_jax.models.depth import check_resolution
@@ -76,5 +76,5 @@ def write_whole(path: str | Path, content: bytes) -> None:
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file")
-    with writing_to(path), whole(path) as part:
+    with writing_to(path), atomic_write(path) as part:
         part.write_bytes(content)

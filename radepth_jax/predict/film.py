@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from radepth_jax.data.films import Footage
-from radepth_jax.files import whole
+from radepth_jax.files import atomic_write
 from radepth_jax.pictures import color_limits
 
 MEMORY = 0.95  # of the running colour limits, a frame: about a second at 25 frames/s
@@ -110,7 +110,7 @@ class Film:
 def filming(path: Path, footage: Footage) -> Iterator[Film]:
     """Yields a Film that becomes `path` if the block succeeds, without sound."""
     # Without `file:`, a colon in the name would end a protocol's.
-    with whole(path) as part, av.open(f"file:{part}", "w", format="mp4") as container:
+    with atomic_write(path) as part, av.open(f"file:{part}", "w", format="mp4") as container:
         film = Film(container, footage)
         yield film
         film.finish()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from radepth_jax.files import whole
+from radepth_jax.files import atomic_write
 from radepth_jax.pictures import colorize, to_uint8
 
 SUFFIXES = {
@@ -33,7 +33,7 @@ def write_color(
             95th percentile of this map.
         colors: of `pictures.color_names`.
     """
-    with whole(path) as part:
+    with atomic_write(path) as part:
         PIL.Image.fromarray(colorize(1 / depth, limits=limits, colors=colors)).save(part, "PNG")
 
 
@@ -48,14 +48,14 @@ def write_png(path: Path, depth: np.ndarray) -> float:
         The share of pixels beyond the most, which got it.
     """
     levels = np.clip(np.round(depth.astype(np.float64) * PNG_LEVELS), 1, 65535).astype(np.uint16)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         PIL.Image.fromarray(levels).save(part, "PNG")
     return float((depth > PNG_LARGEST).mean())
 
 
 def write_npy(path: Path, depth: np.ndarray) -> None:
     """Depth [H, W] as float32."""
-    with whole(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         np.save(file, depth.astype(np.float32))
 
 
@@ -80,7 +80,7 @@ def write_ply(path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.n
         + [f"property {'float' if kind == '<f4' else 'uchar'} {name}" for name, kind in fields]
         + ["end_header\n"]
     )
-    with whole(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         file.write(header.encode())
         file.write(vertices.tobytes())
 

@@ -13,8 +13,9 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from radepth_jax.errors import UserError
-from radepth_jax.processes import everywhere, to_global, to_local
-from radepth_jax.runs.config import from_json, to_json
+from radepth_jax.processes import replicated_sharding, to_global, to_local
+from radepth_jax.runs.config import to_json
+from radepth_jax.runs.migrations import from_json
 from radepth_jax.runs.state import TrainState, state_shapes
 
 FOLDER = "checkpoints"
@@ -115,7 +116,7 @@ class Checkpoints:
         saved = self._manager.restore(step, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
         record = saved["config"]
         config, total_steps = from_json(record["config"]), int(record["total_steps"])
-        sharding = everywhere()
+        sharding = replicated_sharding()
         target = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
             state_shapes(config, total_steps),

@@ -4,17 +4,17 @@ The files in `configs/` start from `default_config()` and change what differs.
 """
 
 import math
-from typing import Any
 
 from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.metrics import CROPS
 from radepth_jax.losses import LossOptions
 from radepth_jax.models import presets
 from radepth_jax.models.depth import check_resolution
+from radepth_jax.runs.optimizer import make_optimizer
+from radepth_jax.runs.protocol import CROPS
 from radepth_jax.views import ViewOptions
 
 _NATURAL, _POSITIVE = (0, math.inf), (1, math.inf)
@@ -99,7 +99,10 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.pose.true_scale = 0.0
 
     config.optimizer = ConfigDict()
-    config.optimizer.name = "adam"  # or "sgd"
+    # "adam", "sgd" or another function of optax that takes a learning rate: "adamw", "lion", ...
+    config.optimizer.name = "adam"
+    # Its other keyword arguments, by name: a config file may put {"weight_decay": 1e-4} here.
+    config.optimizer.options = ConfigDict()
     config.optimizer.learning_rate = 1e-4
     config.optimizer.pose_factor = 1.0  # of the pose network's learning rate
     config.optimizer.schedule = "step"  # x0.1 after 3/4 of the steps; or "cosine" to zero
@@ -164,7 +167,6 @@ def check_config(config: ConfigDict) -> None:
     for resolution in (config.views.resolution, *config.evaluate.resolutions):
         check_resolution(tuple(resolution), stride)
     _check_choice("config.batch_norm", config.batch_norm, ("per_view", "joint"))
-    _check_choice("config.optimizer.name", config.optimizer.name, ("adam", "sgd"))
     _check_choice("config.optimizer.schedule", config.optimizer.schedule, ("step", "cosine"))
     _check_choice("config.evaluate.crop", config.evaluate.crop, CROPS)
     _check_choice("config.evaluate.scaling", config.evaluate.scaling, ("median", "ground", "none"))
@@ -180,6 +182,7 @@ def check_config(config: ConfigDict) -> None:
             raise UserError(
                 f"config.{field}: expected a number from {least}{to}, got {values[field]}"
             )
+    make_optimizer(config.optimizer, 1)
     if config.train.steps <= 0 and config.train.epochs <= 0:
         raise UserError("config.train.steps and .epochs: expected one of them to be positive")
 
@@ -219,40 +222,6 @@ def parse_resolution(field: str, text: str) -> tuple[int, int]:
 def to_json(config: ConfigDict) -> dict:
     """The config as a plain dict, which JSON can hold (it turns tuples into lists)."""
     return ConfigDict(config).to_dict()
-
-
-def from_json(values: dict) -> ConfigDict:
-    """The inverse of `to_json`, of earlier versions too.
-
-    Settings that came later have their defaults.
-    """
-    depth = values["model"]["depth"]
-    if depth.get("name") == "dual_hrnet":  # one flat dictionary, once
-        encoder = {k: v for k, v in depth.items() if k in presets.HRNET18} | {"name": "hrnet"}
-        decoder = {k: v for k, v in depth.items() if k in presets.HR_DECODER} | {"name": "hr"}
-        depth = {"encoder": encoder, "decoder": decoder}
-    start = depth["decoder"]["initial_disparity"] or 0.0  # None, once
-    depth = depth | {"decoder": depth["decoder"] | {"initial_disparity": start}}
-    pose = values["model"]["pose"]
-    if pose["name"] == presets.RESNET_POSE["name"]:
-        pose = presets.RESNET_POSE | pose
-    values = values | {"model": values["model"] | {"depth": depth, "pose": pose}}
-    given = dict(values["evaluate"])
-    if not given.pop("median_scaling", True):  # what `scaling` once was
-        given["scaling"] = "none"
-    values = values | {"evaluate": given}
-    for section, defaults in default_config().to_dict().items():
-        if isinstance(defaults, dict) and section != "model":
-            values[section] = defaults | values.get(section, {})
-    return ConfigDict(_tuples(values))
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _tuples(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return tuple(_tuples(v) for v in value)
-    return value
 
 
 def _check_choice(field: str, value: str, choices: tuple[str, ...]) -> None:

@@ -14,7 +14,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 from safetensors.numpy import load_file, save_file
 
-from radepth_jax.runs.config import from_json, to_json
+from radepth_jax.runs.config import to_json
+from radepth_jax.runs.migrations import from_json
 
 NAME = "default"
 FOLDER = Path(__file__).parent / "default_network"

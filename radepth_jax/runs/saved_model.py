@@ -9,11 +9,12 @@ from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.errors import UserError, writing_to
-from radepth_jax.files import whole
+from radepth_jax.files import atomic_write
 from radepth_jax.models import Networks
 from radepth_jax.runs import default_network
 from radepth_jax.runs.checkpoint import FOLDER, Checkpoints, load_checkpoint
-from radepth_jax.runs.state import create_state, make_optimizer, variables_of
+from radepth_jax.runs.optimizer import make_optimizer
+from radepth_jax.runs.state import create_state, variables_of
 
 SCALE_FILE = "metric_scale.json"
 
@@ -35,7 +36,7 @@ class Model:
     networks: Networks
     variables: dict[str, Any]
     config: ConfigDict
-    step: int
+    step: int = 0
     metric_scale: float | None = None
 
     @property
@@ -96,6 +97,6 @@ def save_model(variables: dict[str, Any], config: ConfigDict, workdir: str | Pat
 def store_metric_scale(workdir: str | Path, step: int, metres_per_unit: float) -> Path:
     """Keep a measured scale factor inside the checkpoint of `step`; returns its file."""
     path = Path(workdir) / FOLDER / str(step) / SCALE_FILE
-    with writing_to(path), whole(path) as part:
+    with writing_to(path), atomic_write(path) as part:
         part.write_text(json.dumps({"metres_per_unit": metres_per_unit}) + "\n")
     return path

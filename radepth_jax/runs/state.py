@@ -9,6 +9,7 @@ import optax
 from ml_collections import ConfigDict
 
 from radepth_jax import models
+from radepth_jax.runs.optimizer import make_optimizer
 
 
 @flax.struct.dataclass
@@ -38,45 +39,6 @@ def variables_of(state: TrainState) -> dict:
         name: {"params": state.params[name], "batch_stats": state.batch_stats[name]}
         for name in state.params
     }
-
-
-def make_optimizer(config: ConfigDict, total_steps: int) -> optax.GradientTransformation:
-    """Adam or SGD with the step schedule (METHOD: x0.1 after 3/4 of the steps) or cosine decay."""
-    transforms = [
-        optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
-        optax.scale_by_adam() if config.name == "adam" else optax.identity(),
-        optax.scale_by_learning_rate(make_schedule(config, total_steps)),
-    ]
-    if config.pose_factor != 1.0:  # Only then, so that states saved before there was this fit.
-        transforms.append(_scale_pose(config.pose_factor))
-    return optax.chain(*transforms)
-
-
-def _scale_pose(factor: float) -> optax.GradientTransformation:
-    """The pose network's updates times `factor`."""
-
-    def scale(updates: Any, params: Any) -> Any:
-        del params
-        return updates | {"pose": jax.tree.map(lambda update: factor * update, updates["pose"])}
-
-    return optax.stateless(scale)
-
-
-def make_schedule(config: ConfigDict, total_steps: int) -> optax.Schedule:
-    """Learning rate by step.
-
-    Args:
-        config: `config.optimizer`.
-        total_steps: length of the run.
-    """
-    peak, warmup = config.learning_rate, config.warmup_steps
-    if config.schedule == "cosine":
-        main = optax.cosine_decay_schedule(peak, max(total_steps - warmup, 1))
-    else:
-        main = optax.piecewise_constant_schedule(peak, {max(total_steps * 3 // 4 - warmup, 1): 0.1})
-    if not warmup:
-        return main
-    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), main], [warmup])
 
 
 def create_state(variables: dict, optimizer: optax.GradientTransformation) -> TrainState:

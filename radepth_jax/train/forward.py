@@ -6,13 +6,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
 from radepth_jax.geometry import se3
 from radepth_jax.losses import objective
-from radepth_jax.models import Networks
-from radepth_jax.runs.config import loss_options
-from radepth_jax.views import ViewOptions, make_views, network_image
+from radepth_jax.runs.recipe import Recipe
+from radepth_jax.views import make_views, network_image
 
 
 def sample_keys(seed: jax.Array | int, step: jax.Array, index: jax.Array) -> jax.Array:
@@ -70,8 +68,7 @@ def compute_loss(
     step: jax.Array,
     seed: jax.Array | int,
     *,
-    networks: Networks,
-    config: ConfigDict,
+    recipe: Recipe,
     index: jax.Array,
 ) -> tuple[jax.Array, tuple[dict, Any, dict]]:
     """The objective's mean over the samples of a batch.
@@ -82,15 +79,13 @@ def compute_loss(
         batch: as the loader gives it (docs/architecture.md).
         step: int32 [].
         seed: int32 [], of the run.
-        networks: of `models.build`, with the device axis where statistics are synchronised.
-        config: the whole config.
+        recipe: with the networks that compute; `over_devices` inside a mapped step.
         index: int32 [B], the samples' positions in the global batch.
 
     Returns:
         The loss [], and (terms by name [], new batch_stats, pictures with a batch axis).
     """
-    offsets = tuple(config.data.frame_offsets)
-    view_options = ViewOptions(**config.views)
+    networks, offsets, view_options = recipe.networks, recipe.frame_offsets, recipe.views
     view_key, jitter_key, noise_key = jnp.moveaxis(
         jax.vmap(lambda key: jax.random.split(key, 3))(sample_keys(seed, step, index)),
         1,
@@ -108,7 +103,7 @@ def compute_loss(
         {"params": params["depth"], "batch_stats": batch_stats["depth"]},
         jnp.concatenate(seen),
         train=True,
-        groups=len(names) if config.batch_norm == "per_view" else 1,
+        groups=len(names) if recipe.batch_norm == "per_view" else 1,
         mutable=["batch_stats"],
     )
     scales = (jnp.split(output, len(names)) for output in outputs)
@@ -124,9 +119,9 @@ def compute_loss(
         )
 
     flipped = jnp.asarray(views["middle"].flipped)
-    if config.pose.true_scale:
+    if recipe.true_scale:
         metres = batch["source_T_target"]
-        scaled = metres.at[..., :3, 3].multiply(config.pose.true_scale)
+        scaled = metres.at[..., :3, 3].multiply(recipe.true_scale)
         mirror_all = jax.vmap(jax.vmap(se3.mirror, (0, None)))
         source_T_target, pose_stats = mirror_all(scaled, flipped), None
     else:
@@ -135,12 +130,12 @@ def compute_loss(
             stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], flipped)
         images = views["middle"].images
         source_T_target, pose_stats = predict_poses(apply_pose, images, offsets, stereo)
-    start, end = config.loss.consistency_ramp
+    start, end = recipe.consistency_ramp
     ramp = jnp.clip((step - start) / max(end - start, 1), 0.0, 1.0) if end else 1.0
-    options = loss_options(config.loss)
+    options = recipe.loss
     total, terms, pictures = jax.vmap(
         lambda v, d, T, k: objective(
-            v, d, T, k, options=options, consistency_weight=config.loss.consistency * ramp
+            v, d, T, k, options=options, consistency_weight=recipe.loss.consistency * ramp
         )
     )(views, disparities, source_T_target, noise_key)
     terms = jax.tree.map(jnp.mean, terms)

@@ -4,6 +4,7 @@ import json
 import math
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -11,7 +12,6 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
-from radepth_jax import models
 from radepth_jax.data import (
     Dataset,
     EvaluationSource,
@@ -24,24 +24,25 @@ from radepth_jax.data.loader import DevicePrefetch
 from radepth_jax.devices import loader_workers, place_batch, replicate
 from radepth_jax.errors import PreemptedError, UserError, writing_to
 from radepth_jax.evaluate.evaluator import Row, evaluate
-from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.processes import check_same, gather
 from radepth_jax.runs.checkpoint import Checkpoints
 from radepth_jax.runs.config import check_batch_size, check_config, to_json
-from radepth_jax.runs.saved_model import load_model
+from radepth_jax.runs.optimizer import make_optimizer
+from radepth_jax.runs.protocol import protocol_of
+from radepth_jax.runs.recipe import Recipe, make_recipe
+from radepth_jax.runs.saved_model import Model, load_model
 from radepth_jax.runs.state import (
     TrainState,
     create_state,
     init_state,
-    make_optimizer,
     variables_of,
 )
 from radepth_jax.train.calibration import calibration_images
 from radepth_jax.train.metric_log import MetricLog
 from radepth_jax.train.monitor import Monitor
 from radepth_jax.train.preemption import Preemption
-from radepth_jax.train.preview import make_forward, training_picture
+from radepth_jax.train.preview import make_preview, training_picture
 from radepth_jax.train.progress import Progress
 from radepth_jax.train.step import make_train_step, pmap_step
 
@@ -118,36 +119,54 @@ def train(
 
             with loader, device_prefetch(loader, place) as batches:
                 validation = _validation_source(config, dataset)
-                return _run(
-                    config,
-                    total_steps,
-                    state,
-                    batches,
-                    validation,
-                    checkpoints,
-                    preemption,
-                    workdir,
-                    report_step,
+                run = Run(
+                    config=config,
+                    recipe=make_recipe(config, total_steps),
+                    total_steps=total_steps,
+                    workdir=workdir,
+                    checkpoints=checkpoints,
+                    preemption=preemption,
+                    validation=validation,
+                    report_step=report_step,
                 )
+                return _take_steps(run, state, batches)
 
 
-def _run(
-    config: ConfigDict,
-    total_steps: int,
-    state: TrainState,
-    batches: DevicePrefetch,
-    validation: EvaluationSource | None,
-    checkpoints: Checkpoints,
-    preemption: Preemption,
-    workdir: Path,
-    report_step: Callable[[], None],
-) -> TrainState:
+@dataclass(frozen=True)
+class Run:
+    """What stays the same between a run's steps.
+
+    Attributes:
+        config: of the run.
+        recipe: of the config.
+        total_steps: the last step's number.
+        workdir: where logs and checkpoints go.
+        checkpoints: of that folder.
+        preemption: says when the run is asked to end.
+        validation: images with ground truth, if the data set has any.
+        report_step: called after every step.
+    """
+
+    config: ConfigDict
+    recipe: Recipe
+    total_steps: int
+    workdir: Path
+    checkpoints: Checkpoints
+    preemption: Preemption
+    validation: EvaluationSource | None
+    report_step: Callable[[], None]
+
+    def save(self, state: TrainState) -> None:
+        """Write a checkpoint in the background."""
+        self.checkpoints.save(state, self.config, self.total_steps)
+
+
+def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainState:
     """The steps from `state` to the last one, with everything that happens between them."""
-    first_phase = config.copy_and_resolve_references()
-    first_phase.views.names = ("middle",)
-    middle_step = pmap_step(make_train_step(first_phase, total_steps))
-    full_step = pmap_step(make_train_step(config, total_steps))
-    show = make_forward(config)
+    config, total_steps, checkpoints = run.config, run.total_steps, run.checkpoints
+    middle_step = pmap_step(make_train_step(run.recipe.with_views("middle")))
+    full_step = pmap_step(make_train_step(run.recipe))
+    preview = make_preview(run.recipe)
     state = replicate(state)
     first_step = int(state.step) + 1
     every = config.train
@@ -157,24 +176,24 @@ def _run(
         return interval > 0 and (step % interval == 0 or step == total_steps)
 
     with (
-        MetricLog(workdir, int(state.step), write=main) as log,
+        MetricLog(run.workdir, int(state.step), write=main) as log,
         Progress(total_steps, first_step - 1, show=main) as bar,
     ):
         monitor = Monitor(config.data.batch_size, bar.say)
         unread: dict[str, jax.Array] | None = None  # metrics of the last step
         for step in range(first_step, total_steps + 1):
-            if preemption.reached(step - 1):
-                checkpoints.save(state, config, total_steps)
+            if run.preemption.reached(step - 1):
+                run.save(state)
                 checkpoints.wait()
                 raise PreemptedError(
                     f"asked to end (SIGTERM); step {step - 1} of {total_steps} is saved in "
-                    f"{workdir}, and the same command goes on"
+                    f"{run.workdir}, and the same command goes on"
                 )
             batch = next(batches)
             monitor.skipped_samples += int(np.sum(batch.pop("skipped")))
             if due(step, every.picture_every) and main:
                 first = {name: values[0] for name, values in batch.items()}
-                log.picture(step, "training", training_picture(show, state, first, config.seed))
+                log.picture(step, "training", training_picture(preview, state, first, config.seed))
             step_fn = middle_step if step <= every.middle_view_steps else full_step
             state, metrics = step_fn(state, batch, config.seed)
             # Read one step late, so that the device never waits for this process.
@@ -185,8 +204,8 @@ def _run(
                 bar.update(step, monitor.read(step, unread, checkpoints.latest_step))
                 unread = None
                 log.scalars(step, monitor.summary(batches.seconds_waited))
-            if validation and due(step, every.validate_every):
-                for row in _validate(config, state, validation):
+            if run.validation and due(step, every.validate_every):
+                for row in _validate(run, state, run.validation):
                     log.scalars(step, row.metrics, f"validation/{row.resolution}")
                     bar.say(
                         f"step {step}: validation AbsRel {row.metrics['abs_rel']:.4f} "
@@ -194,8 +213,8 @@ def _run(
                     )
             # Last, so that a run which goes on from here has all the figures up to here.
             if due(step, every.checkpoint_every):
-                checkpoints.save(state, config, total_steps)
-            report_step()
+                run.save(state)
+            run.report_step()
         checkpoints.wait()
     return state
 
@@ -279,26 +298,14 @@ def _validation_source(config: ConfigDict, dataset: Dataset) -> EvaluationSource
     return EvaluationSource(dataset, split) if dataset.has_depth(split) else None
 
 
-def _validate(config: ConfigDict, state: TrainState, source: EvaluationSource) -> list[Row]:
+def _validate(run: Run, state: TrainState, source: EvaluationSource) -> list[Row]:
+    config = run.config
     rows = evaluate(
-        variables_of(state),
-        models.build(config.model),
+        Model("validation", run.recipe.networks, variables_of(state), config),
         source,
         config.evaluate.resolutions,
         protocol=protocol_of(config),
-        depth_range=(config.loss.min_depth, config.loss.max_depth),
         factor=config.evaluate.scale_factor,
         batch_size=config.evaluate.batch_size,
     )
     return [row for row in rows if row.scaling == config.evaluate.scaling]
-
-
-def protocol_of(config: ConfigDict) -> Protocol:
-    """The evaluation protocol a config names."""
-    return Protocol(
-        min_depth=config.evaluate.min_depth,
-        max_depth=config.evaluate.max_depth,
-        crop=config.evaluate.crop,
-        scaling=config.evaluate.scaling,
-        camera_height=config.evaluate.camera_height,
-    )

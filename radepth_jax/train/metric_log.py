@@ -10,7 +10,7 @@ from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from radepth_jax.files import whole
+from radepth_jax.files import atomic_write
 
 
 class MetricLog:
@@ -33,7 +33,7 @@ class MetricLog:
         path = self._workdir / "metrics.jsonl"
         if path.exists():
             kept = [line for line in path.read_text().splitlines() if _step_of(line) <= start_step]
-            with whole(path) as part:
+            with atomic_write(path) as part:
                 part.write_text("".join(line + "\n" for line in kept))
         self._lines = path.open("a")
         board = self._workdir / "tensorboard"

@@ -6,23 +6,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
-from radepth_jax import models
 from radepth_jax.pictures import colorize, grid, labelled, to_uint8
+from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.state import TrainState
 from radepth_jax.train.forward import compute_loss
 
-PictureFn = Callable[..., Any]
+PreviewFn = Callable[..., Any]
 
 
 def training_picture(
-    forward: PictureFn, state: TrainState, batch: dict[str, jax.Array], seed: int
+    preview: PreviewFn, state: TrainState, batch: dict[str, jax.Array], seed: int
 ) -> np.ndarray:
     """A contact sheet of a batch's first sample, as the next step would see it.
 
     Args:
-        forward: of `make_forward`, made once a run so that it compiles once.
+        preview: of `make_preview`, made once a run so that it compiles once.
         state: current state.
         batch: one device's batch.
         seed: of the run.
@@ -31,7 +30,7 @@ def training_picture(
         uint8 [H, W, 3]: a row per view (image, disparity), then auto-mask and warped target.
     """
     one = {k: v[:1] for k, v in batch.items()}
-    pictures = forward(state.params, state.batch_stats, one, state.step, seed)
+    pictures = preview(state.params, state.batch_stats, one, state.step, seed)
     pictures = jax.tree.map(lambda x: np.asarray(x[0]), pictures)
     rows = [
         [
@@ -49,14 +48,13 @@ def training_picture(
     return grid(rows)
 
 
-def make_forward(config: ConfigDict) -> PictureFn:
+def make_preview(recipe: Recipe) -> PreviewFn:
     """A jitted (params, batch_stats, batch, step, seed) -> what `compute_loss` shows."""
 
     def pictures(params: Any, batch_stats: Any, batch: dict, step: jax.Array, seed: int) -> Any:
-        networks = models.build(config.model)
         index = jnp.arange(batch["frames"].shape[0])
-        return compute_loss(
-            params, batch_stats, batch, step, seed, networks=networks, config=config, index=index
-        )[1][2]
+        return compute_loss(params, batch_stats, batch, step, seed, recipe=recipe, index=index)[1][
+            2
+        ]
 
     return jax.jit(pictures)

@@ -9,35 +9,31 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh, PartitionSpec
-from ml_collections import ConfigDict
 
-from radepth_jax import models
 from radepth_jax.devices import AXIS
-from radepth_jax.runs.state import TrainState, make_optimizer, make_schedule
+from radepth_jax.runs.recipe import Recipe
+from radepth_jax.runs.state import TrainState
 from radepth_jax.train.forward import compute_loss
 
 StepFn = Callable[[TrainState, dict, int], tuple[TrainState, dict]]
 
 
-def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple[TrainState, dict]]:
-    """Build `train_step(state, batch, seed, *, axis_name=None)` for a config.
+def make_train_step(recipe: Recipe) -> Callable[..., tuple[TrainState, dict]]:
+    """Build `train_step(state, batch, seed, *, axis_name=None)` for a recipe.
 
     The step is a pure function: `batch` is this device's part of the global batch, as `place_batch`
-    lays it out; `axis_name` names the device axis, over which gradients, running averages and
-    metrics are averaged. With `config.train.accumulate` the batch is computed in that many parts,
-    as consecutive in the global batch whatever the devices. A step whose loss or gradient is not
-    finite changes nothing but the step number and the counters. `seed` is an argument, so that runs
-    that differ in nothing else share one compilation.
+    lays it out; `axis_name` is None or the device axis `AXIS`, over which gradients, running
+    averages and metrics are averaged. With `recipe.accumulate` the batch is computed in that many
+    parts, as consecutive in the global batch whatever the devices. A step whose loss or gradient is
+    not finite changes nothing but the step number and the counters. `seed` is an argument, so that
+    runs that differ in nothing else share one compilation.
 
     Args:
-        config: the whole config.
-        total_steps: length of the run (for the learning-rate schedule).
+        recipe: of `make_recipe`.
 
     Returns:
         train_step -> (state, metrics), metrics a dict of float32 scalars.
     """
-    optimizer = make_optimizer(config.optimizer, total_steps)
-    schedule = make_schedule(config.optimizer, total_steps)
 
     def train_step(
         state: TrainState,
@@ -46,12 +42,8 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
         *,
         axis_name: str | None = None,
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        networks = models.build(
-            config.model,
-            axis_name=axis_name if config.batch_norm_sync else None,
-            rematerialise=config.train.rematerialise,
-        )
-        grad_fn = jax.grad(partial(compute_loss, networks=networks, config=config), has_aux=True)
+        here = recipe.over_devices() if axis_name else recipe
+        grad_fn = jax.grad(partial(compute_loss, recipe=here), has_aux=True)
 
         def compute_part(
             batch_stats: Any, part: dict[str, jax.Array], index: jax.Array
@@ -61,7 +53,7 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
             )
             return batch_stats, grads, terms
 
-        parts = config.train.accumulate
+        parts = recipe.accumulate
         split = {k: v.reshape(parts, -1, *v.shape[1:]) for k, v in batch.items()}
         size = split["frames"].shape[1]
         devices = jax.lax.axis_size(axis_name) if axis_name else 1
@@ -75,7 +67,7 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
 
         grad_norm = global_norm(grads)
         finite = jnp.isfinite(grad_norm) & jnp.isfinite(terms["total"])
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)
         # Otherwise the norm below could compute every update once more. (On a CPU XLA drops the
         # barrier before it fuses, but does not divide twice.)
         updates = jax.lax.optimization_barrier(updates)
@@ -98,7 +90,7 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
             "gradient_norm": grad_norm,
             "parameter_norm": global_norm(params),
             "update_norm": global_norm(updates),
-            "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
+            "learning_rate": jnp.asarray(recipe.schedule(state.step), jnp.float32),
             "nonfinite": new_state.nonfinite,
             "nonfinite_streak": new_state.nonfinite_streak,
         }

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import radepth_jax
 from radepth_jax.cli import main as cli
 from radepth_jax.errors import PreemptedError, UserError
 
@@ -96,6 +97,18 @@ def test_without_a_command_it_says_what_there_is(radepth):
     assert_one_line(radepth("trian"), "trian: no such command")
 
 
+def test_the_version_is_the_packages(radepth):
+    code, out, _ = radepth("--version")
+    assert (code, out) == (0, f"radepth {radepth_jax.__version__}\n")
+
+
+@pytest.mark.parametrize("module", ["radepth_jax", "radepth_jax.cli.main"])
+def test_the_package_is_a_command_without_being_installed(module):
+    command = [sys.executable, "-m", module, "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == f"radepth {radepth_jax.__version__}\n"
+
+
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
@@ -104,7 +117,7 @@ def test_without_a_command_it_says_what_there_is(radepth):
         ("--config.views.resolution=(200,64)", ["200x64", "multiples of 16", "is 192x64"]),
         ("--config.views.names=('high',)", ["views.names", "'middle'"]),
         ("--config.batch_norm=global", ["config.batch_norm: expected one of per_view, joint"]),
-        ("--config.optimizer.name=lion", ["config.optimizer.name", "adam, sgd"]),
+        ("--config.optimizer.name=newton", ["config.optimizer.name", "adam, sgd"]),
         ("--config.model.depth.encoder.branches=7", ["model.depth.encoder.branches", "3 or 4"]),
         ("--config.loss.min_depth=200.0", ["loss.min_depth is 200.0"]),
         ("--config.data.frame_offsets=(0,)", ["config.data.frame_offsets"]),

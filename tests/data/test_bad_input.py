@@ -509,7 +509,7 @@ def sound(reference_config, street_dir, tmp_path_factory):
     config = reference_config.to_json()
     (inputs / "config.py").write_text(
         "import json\nfrom ml_collections import ConfigDict\n\n\ndef get_config():\n"
-        "    from radepth_jax.runs.config import from_json\n"
+        "    from radepth_jax.runs.migrations import from_json\n"
         f"    return from_json(json.loads({config!r}))\n"
     )
     return inputs

@@ -13,7 +13,7 @@ from small_data_sets import encode
 from radepth_jax.cli import prepare as command
 from radepth_jax.data import builder
 from radepth_jax.data.dataset import open_dataset
-from radepth_jax.data.prepare import open_or_prepare, prepare
+from radepth_jax.data.prepare import BUILDERS, load_builder, open_or_prepare, prepare
 from radepth_jax.errors import UserError
 
 
@@ -210,3 +210,46 @@ def test_the_command_line_refuses_what_it_does_not_know(argv):
     with pytest.raises(UserError, match=r"see radepth prepare.* --help") as error:
         command.main(argv)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_every_option_of_a_data_set_is_explained(family, capsys):
+    """Fields of the configuration, each with what its docstring says, and where the files are."""
+    with pytest.raises(SystemExit):
+        command.main([family, "--help"])
+    builder, text = load_builder(family), " ".join(capsys.readouterr().out.split())
+    assert "".join(builder.DOWNLOADS.split()) in "".join(text.split())
+    explained = command.describe_fields(
+        builder.CONFIG_CLASS.__doc__ if builder.CONFIG_CLASS else ""
+    )
+    for name in builder.option_names():
+        assert f"--{name}" in text
+        assert len(explained[name]) > 10
+    assert ("--beam_pipeline_options" in text) == builder.BEAM
+
+
+def test_all_data_sets_are_listed(capsys):
+    command.main(["--help"])
+    out = capsys.readouterr().out
+    assert all(f"  {family} " in out for family in BUILDERS)
+
+
+def test_options_are_read_as_their_fields_types_say():
+    def parse(family, *options):
+        return command.make_parser(family, load_builder(family)).parse_args(
+            ["--source", "x", *options]
+        )
+
+    found = parse("kitti_raw", "--targets_only", "--test_drives", "0001,0002")
+    assert (found.targets_only, found.test_drives) == (True, ("0001", "0002"))
+    assert (found.train_drives, found.train_list) == ((), None)
+    found = parse("video", "--stride", "3", "--fov", "60", "--fov", "70", "--source", "y")
+    assert (found.stride, found.fov, found.min_change) == (3, [60.0, 70.0], 0.5)
+    assert (found.source, found.sampling) == (["x", "y"], "length")
+    with pytest.raises(UserError, match="--test_drives: given twice"):
+        parse("kitti_raw", "--test_drives", "0001", "--test_drives", "0002")
+    assert parse("kitti_odometry").sequences == ("09", "10")
+    with pytest.raises(UserError, match=r"invalid choice: 'thin'.*filled"):
+        parse("nyu_v2", "--depth", "thin")
+    with pytest.raises(UserError, match="required: --annotated"):
+        parse("kitti_improved")

@@ -1,6 +1,7 @@
 """Evaluation at several resolutions, its yardsticks and its reports."""
 
 import csv
+import dataclasses
 import json
 
 import chex
@@ -12,8 +13,10 @@ from PIL import Image
 from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluate import evaluator, priors, report
-from radepth_jax.evaluate.metrics import METRICS, Protocol
+from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.evaluate.row import Row
+from radepth_jax.runs.protocol import Protocol
+from radepth_jax.runs.saved_model import Model
 
 
 @pytest.fixture
@@ -22,9 +25,10 @@ def source(street_dir):
 
 
 @pytest.fixture
-def network(micro_config):
+def model(micro_config):
     networks = models.build(micro_config.model)
-    return networks, models.init_variables(networks, jax.random.key(0), (64, 32))
+    variables = models.init_variables(networks, jax.random.key(0), (64, 32))
+    return Model("untrained", networks, variables, micro_config)
 
 
 class Mixed:
@@ -47,13 +51,12 @@ class Mixed:
         return sample
 
 
-def test_device_count_and_ragged_batches_change_nothing(network, street_dir):
-    networks, variables = network
+def test_device_count_and_ragged_batches_change_nothing(model, street_dir):
     source = Mixed(street_dir)
 
     def per_image(batch_size, devices):
         (row,) = evaluator.evaluate(
-            variables, networks, source, [(64, 32)], protocol=Protocol(),
+            model, source, [(64, 32)], protocol=Protocol(),
             batch_size=batch_size, devices=jax.devices()[:devices],
         )  # fmt: skip
         assert row.images == len(source) == len(row.names)
@@ -66,9 +69,8 @@ def test_device_count_and_ragged_batches_change_nothing(network, street_dir):
     np.testing.assert_allclose(per_image(8, 8), alone, rtol=2e-5)  # 8 + 3
 
 
-def test_one_trace_serves_a_resolution(network, street_dir, monkeypatch):
+def test_one_trace_serves_a_resolution(model, street_dir, monkeypatch):
     """Whatever the batches, the images' sizes, and the checkpoints of one architecture."""
-    networks, variables = network
     real, traces = evaluator.predict_disparity, []
     limited = {
         r: chex.assert_max_traces(n=1)(lambda *args, resolution=r: traces.append(resolution))
@@ -81,13 +83,13 @@ def test_one_trace_serves_a_resolution(network, street_dir, monkeypatch):
 
     evaluator.compiled_step.cache_clear()
     monkeypatch.setattr(evaluator, "predict_disparity", counted)
-    other = jax.tree.map(lambda x: x * 1.01, variables)
+    variables = jax.tree.map(lambda x: x * 1.01, model.variables)
+    other = dataclasses.replace(model, variables=variables)
     rows = [
         evaluator.evaluate(
-            v, networks, Mixed(street_dir), [(64, 32), (96, 32), None],
-            protocol=Protocol(), batch_size=8,
+            m, Mixed(street_dir), [(64, 32), (96, 32), None], protocol=Protocol(), batch_size=8
         )
-        for v in (variables, other)
+        for m in (model, other)
     ]  # fmt: skip
     evaluator.compiled_step.cache_clear()
     assert traces == [(64, 32), (96, 32), None]
@@ -99,10 +101,9 @@ def test_one_trace_serves_a_resolution(network, street_dir, monkeypatch):
     np.testing.assert_allclose(native, same, rtol=1e-4)
 
 
-def test_a_given_factor_is_what_depth_is_multiplied_by(network, source):
-    networks, variables = network
+def test_a_given_factor_is_what_depth_is_multiplied_by(model, source):
     (row,) = evaluator.evaluate(
-        variables, networks, source, [(64, 32)], protocol=Protocol(scaling="none"),
+        model, source, [(64, 32)], protocol=Protocol(scaling="none"),
         factor=3.0, show=[0, 2],
     )  # fmt: skip
     assert sorted(row.depths) == [0, 2]
@@ -167,13 +168,12 @@ def test_reports_hold_what_was_measured(tmp_path, capsys):
         assert picture.size[0] > 100
 
 
-def test_the_depth_of_the_worst_images_is_kept(network, street_dir):
-    networks, variables = network
+def test_the_depth_of_the_worst_images_is_kept(model, street_dir):
     source = Mixed(street_dir)
 
     def evaluate(**options):
         return evaluator.evaluate(
-            variables, networks, source, [(64, 32), (96, 32)], protocol=Protocol(), batch_size=4,
+            model, source, [(64, 32), (96, 32)], protocol=Protocol(), batch_size=4,
             devices=jax.devices()[:1], **options,
         )  # fmt: skip
 

@@ -8,8 +8,10 @@ from published_protocol import bilinear, numpy_metrics, velodyne_depth
 from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluate.evaluator import evaluate
-from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics
+from radepth_jax.evaluate.metrics import METRICS, depth_metrics
 from radepth_jax.inference.disparity import network_input
+from radepth_jax.runs.protocol import Protocol
+from radepth_jax.runs.saved_model import Model
 
 EIGEN = Protocol(min_depth=1e-3, max_depth=80.0, crop="garg")
 
@@ -34,7 +36,8 @@ def test_a_networks_metrics_on_real_images(kitti_dir, truths, reference_config):
     )
     # One image a call, as below: in another batch size convolutions may round otherwise.
     (row,) = evaluate(
-        variables, networks, source, [(64, 32)], protocol=EIGEN, batch_size=1,
+        Model("relief", networks, variables, reference_config), source, [(64, 32)],
+        protocol=EIGEN, batch_size=1,
         devices=jax.devices()[:1], show=range(len(source)),
     )  # fmt: skip
 

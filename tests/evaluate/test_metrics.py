@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from published_protocol import numpy_metrics
 
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.metrics import METRICS, Protocol, depth_metrics, masked_median
+from radepth_jax.evaluate.metrics import METRICS, depth_metrics, masked_median
+from radepth_jax.runs.protocol import Protocol
 
 compiled = jax.jit(depth_metrics, static_argnums=3)
 

@@ -11,9 +11,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from radepth_jax.evaluate.metrics import METRICS, Protocol
+from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.evaluate.page import curves, write_page
 from radepth_jax.evaluate.row import Row, make_row
+from radepth_jax.runs.protocol import Protocol
 
 EVIL = "</script><script>document.title='owned'</script>&lt;b>\"x'"
 ABOUT = {"dataset": "street/tiny", "split": "test", "flip": False} | {

@@ -12,12 +12,12 @@ from PIL import Image
 
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.evaluate.predictions import (
     evaluate_predictions,
     find_predictions,
     read_prediction,
 )
+from radepth_jax.runs.protocol import Protocol
 
 NAMES = ["2011_09_26_drive_0002_sync/2/0000000069", "2011_09_26_drive_0002_sync/2/0000000070"]
 

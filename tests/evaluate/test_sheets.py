@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from radepth_jax.evaluate.metrics import Protocol
 from radepth_jax.evaluate.row import Row
 from radepth_jax.evaluate.sheets import cell_means, choose_images, depth_sheet, error_sheet
+from radepth_jax.runs.protocol import Protocol
 
 
 def test_cell_means_are_means_of_the_known_values():

@@ -61,7 +61,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     path.write_text("old")
 
     def write_half():
-        with outputs.whole(path) as part:
+        with outputs.atomic_write(path) as part:
             part.write_text("half")
             raise RuntimeError
 

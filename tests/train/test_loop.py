@@ -33,22 +33,23 @@ def read_records(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-STEPS = {}
+RECIPES = {}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def compile_once():
     """Runs whose steps are the same function share one compiled step."""
-    real_step, real_pmap = loop.make_train_step, loop.pmap_step
+    real = loop.make_recipe
 
-    def make_train_step(config, total_steps):
+    def make_recipe(config, total_steps):
         groups = ("model", "views", "loss", "optimizer", "batch_norm_sync")
         key = json.dumps([to_json(config)[group] for group in groups] + [total_steps])
-        return STEPS.setdefault(key, real_step(config, total_steps))
+        return RECIPES.setdefault(key, real(config, total_steps))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "make_train_step", make_train_step)
-        patch.setattr(loop, "pmap_step", functools.cache(real_pmap))
+        patch.setattr(loop, "make_recipe", make_recipe)
+        patch.setattr(loop, "make_train_step", functools.cache(loop.make_train_step))
+        patch.setattr(loop, "pmap_step", functools.cache(loop.pmap_step))
         yield
 
 

@@ -21,7 +21,7 @@ from radepth_jax.train.loop import train
 
 CONFIG = """
 import json, pathlib
-from radepth_jax.runs.config import from_json
+from radepth_jax.runs.migrations import from_json
 def get_config():
     return from_json(json.loads(pathlib.Path(__file__).with_suffix(".json").read_text()))
 """
@@ -107,8 +107,8 @@ def open_mpi(index):
 
 @pytest.mark.parametrize("scheduler", [slurm, open_mpi])
 def test_the_scheduler_says_who_the_others_are(scheduler):
-    code = "from radepth_jax.processes import gather, join\nimport jax, numpy\n"
-    code += "join(None, None, None, peer_timeout=10, start_timeout=60)\n"
+    code = "from radepth_jax.processes import gather, initialize\nimport jax, numpy\n"
+    code += "initialize(None, None, None, peer_timeout=10, start_timeout=60)\n"
     code += "print(gather(numpy.array([jax.process_index()])).tolist())"
     started = [
         subprocess.Popen(

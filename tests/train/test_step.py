@@ -6,7 +6,9 @@ import pytest
 
 from radepth_jax.data import TrainingSource, make_loader, open_dataset
 from radepth_jax.devices import place_batch, replicate
-from radepth_jax.runs.state import init_state, make_schedule
+from radepth_jax.runs.optimizer import make_schedule
+from radepth_jax.runs.recipe import make_recipe
+from radepth_jax.runs.state import init_state
 from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
 
 STEPS = 3
@@ -30,7 +32,7 @@ def sgd_config(micro_config):
 
 
 def run_pmap(config, batches, devices):
-    step = pmap_step(make_train_step(config, 10), devices)
+    step = pmap_step(make_train_step(make_recipe(config, 10)), devices)
     state = replicate(init_state(config, 10), devices)
     for batch in batches:
         state, metrics = step(
@@ -55,7 +57,7 @@ def test_eight_devices_equal_one_under_pmap_and_shard_map(sgd_config, batches):
     assert largest_difference(one.batch_stats, eight.batch_stats) < 1e-5
     assert one_metrics["total"] == pytest.approx(eight_metrics["total"], rel=1e-5)
 
-    step = shard_map_step(make_train_step(sgd_config, 10))
+    step = shard_map_step(make_train_step(make_recipe(sgd_config, 10)))
     state = init_state(sgd_config, 10)
     for batch in batches:
         state, _ = step(state, batch, sgd_config.seed)
@@ -83,7 +85,7 @@ def test_the_step_is_deterministic(sgd_config, batches):
 
 def test_a_non_finite_step_changes_only_the_counters(sgd_config, batches):
     devices = jax.devices()
-    step = pmap_step(make_train_step(sgd_config, 10), devices)
+    step = pmap_step(make_train_step(make_recipe(sgd_config, 10)), devices)
     state, _ = step(replicate(init_state(sgd_config, 10)), place_batch(batches[0]), sgd_config.seed)
     before = jax.device_get(state)
     bad = batches[1] | {"intrinsics": np.full_like(batches[1]["intrinsics"], np.nan)}

@@ -1,0 +1,42 @@
+"""Configs as checkpoints hold them, of this version and of earlier ones."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from radepth_jax.models import presets
+from radepth_jax.runs.config import default_config
+
+
+def from_json(values: dict) -> ConfigDict:
+    """The inverse of `to_json`, of earlier versions too.
+
+    Settings that came later have their defaults.
+    """
+    depth = values["model"]["depth"]
+    if depth.get("name") == "dual_hrnet":  # one flat dictionary, once
+        encoder = {k: v for k, v in depth.items() if k in presets.HRNET18} | {"name": "hrnet"}
+        decoder = {k: v for k, v in depth.items() if k in presets.HR_DECODER} | {"name": "hr"}
+        depth = {"encoder": encoder, "decoder": decoder}
+    start = depth["decoder"]["initial_disparity"] or 0.0  # None, once
+    depth = depth | {"decoder": depth["decoder"] | {"initial_disparity": start}}
+    pose = values["model"]["pose"]
+    if pose["name"] == presets.RESNET_POSE["name"]:
+        pose = presets.RESNET_POSE | pose
+    values = values | {"model": values["model"] | {"depth": depth, "pose": pose}}
+    given = dict(values["evaluate"])
+    if not given.pop("median_scaling", True):  # what `scaling` once was
+        given["scaling"] = "none"
+    values = values | {"evaluate": given}
+    for section, defaults in default_config().to_dict().items():
+        if isinstance(defaults, dict) and section != "model":
+            values[section] = defaults | values.get(section, {})
+    return ConfigDict(_tuples(values))
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _tuples(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_tuples(v) for v in value)
+    return value

@@ -1,0 +1,89 @@
+"""The optimiser of a run: any of optax's by its name, with a schedule and the pose's own factor."""
+
+import inspect
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from radepth_jax.errors import UserError
+
+
+def make_optimizer(config: ConfigDict, total_steps: int) -> optax.GradientTransformation:
+    """Gradient clipping, the optimiser that `config.name` names, and the pose network's factor.
+
+    Args:
+        config: `config.optimizer`. `name` is a function of optax with a `learning_rate`, such as
+            "adam", "adamw", "lion" or "sgd"; `options` has its other keyword arguments.
+        total_steps: length of the run, for the schedule.
+
+    Raises:
+        UserError: an unknown name, or options that the optimiser does not take.
+    """
+    clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
+    transforms = [clip, *_rule(config, make_schedule(config, total_steps))]
+    if config.pose_factor != 1.0:  # Only then, so that states saved before there was this fit.
+        transforms.append(_scale_pose(config.pose_factor))
+    return optax.chain(*transforms)
+
+
+def _rule(config: ConfigDict, schedule: optax.Schedule) -> list[optax.GradientTransformation]:
+    """The named optimiser, learning rate included; two members of the chain for Adam and SGD.
+
+    Checkpoints hold the state of these two in one flat tuple with the clipping's.
+    """
+    options = dict(config.options)
+    make = getattr(optax, config.name, None)
+    if not callable(make) or "learning_rate" not in inspect.signature(make).parameters:
+        raise UserError(
+            "config.optimizer.name: expected one of adam, sgd, or another optimiser of optax that "
+            f"takes a learning rate, such as adamw or lion; got {config.name!r}"
+        )
+    try:
+        if config.name == "adam":
+            return [optax.scale_by_adam(**options), optax.scale_by_learning_rate(schedule)]
+        if config.name == "sgd" and not options:
+            return [optax.identity(), optax.scale_by_learning_rate(schedule)]
+        rule = make(learning_rate=schedule, **options)
+        jax.eval_shape(partial(_step_once, rule), jnp.ones(2))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"config.optimizer: optax.{config.name} cannot be used with the options {options} "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    return [rule]
+
+
+def _step_once(rule: optax.GradientTransformation, params: jax.Array) -> Any:
+    """A step as training makes it: from gradients and parameters, without the loss's value."""
+    return rule.update(params, rule.init(params), params)
+
+
+def _scale_pose(factor: float) -> optax.GradientTransformation:
+    """The pose network's updates times `factor`."""
+
+    def scale(updates: Any, params: Any) -> Any:
+        del params
+        return updates | {"pose": jax.tree.map(lambda update: factor * update, updates["pose"])}
+
+    return optax.stateless(scale)
+
+
+def make_schedule(config: ConfigDict, total_steps: int) -> optax.Schedule:
+    """Learning rate by step.
+
+    Args:
+        config: `config.optimizer`.
+        total_steps: length of the run.
+    """
+    peak, warmup = config.learning_rate, config.warmup_steps
+    if config.schedule == "cosine":
+        main = optax.cosine_decay_schedule(peak, max(total_steps - warmup, 1))
+    else:
+        main = optax.piecewise_constant_schedule(peak, {max(total_steps * 3 // 4 - warmup, 1): 0.1})
+    if not warmup:
+        return main
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), main], [warmup])

@@ -1,0 +1,86 @@
+"""What a training step does, built once from a config."""
+
+from dataclasses import dataclass, replace
+
+import optax
+from ml_collections import ConfigDict
+
+from radepth_jax import models
+from radepth_jax.devices import AXIS
+from radepth_jax.losses import LossOptions
+from radepth_jax.models import Networks
+from radepth_jax.runs.config import loss_options
+from radepth_jax.runs.optimizer import make_optimizer, make_schedule
+from radepth_jax.views import ViewOptions
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The networks and the options of a training step; hashable, and nothing in it is traced.
+
+    Attributes:
+        networks: whose BatchNorm statistics are of one device's batch.
+        synchronised: the networks for a step over the device axis `devices.AXIS`; they average
+            the statistics over it where the config asks for that.
+        batch_norm: "per_view" (the high, middle and low views apart) or "joint".
+        frame_offsets: of a sample's frames, the target's 0 first; "s" is the opposite camera.
+        views: how the views are made.
+        loss: the objective's options.
+        consistency_ramp: (first, last) step between which the consistency's weight grows from 0.
+        true_scale: where positive, the data set's own poses replace the pose network's, their
+            metres times this.
+        accumulate: the number of consecutive parts in which a step's batch is computed.
+        optimizer: of the parameters.
+        schedule: the learning rate by step, for the log.
+    """
+
+    networks: Networks
+    synchronised: Networks
+    batch_norm: str
+    frame_offsets: tuple[int | str, ...]
+    views: ViewOptions
+    loss: LossOptions
+    consistency_ramp: tuple[int, int]
+    true_scale: float
+    accumulate: int
+    optimizer: optax.GradientTransformation
+    schedule: optax.Schedule
+
+    def over_devices(self) -> "Recipe":
+        """The recipe with the networks for a step over the device axis."""
+        return replace(self, networks=self.synchronised)
+
+    def with_views(self, *names: str) -> "Recipe":
+        """The recipe with these views alone."""
+        return replace(self, views=replace(self.views, names=names))
+
+
+def make_recipe(config: ConfigDict, total_steps: int) -> Recipe:
+    """Build the networks, the options and the optimiser that a config describes.
+
+    Args:
+        config: as `default_config`.
+        total_steps: the length of the run, for the learning rate's schedule.
+
+    Raises:
+        UserError: for a setting that cannot be used.
+    """
+
+    def build(axis_name: str | None) -> Networks:
+        return models.build(
+            config.model, axis_name=axis_name, rematerialise=config.train.rematerialise
+        )
+
+    return Recipe(
+        networks=build(None),
+        synchronised=build(AXIS if config.batch_norm_sync else None),
+        batch_norm=config.batch_norm,
+        frame_offsets=tuple(config.data.frame_offsets),
+        views=ViewOptions(**config.views),
+        loss=loss_options(config.loss),
+        consistency_ramp=tuple(config.loss.consistency_ramp),
+        true_scale=config.pose.true_scale,
+        accumulate=config.train.accumulate,
+        optimizer=make_optimizer(config.optimizer, total_steps),
+        schedule=make_schedule(config.optimizer, total_steps),
+    )

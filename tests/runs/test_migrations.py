@@ -1,0 +1,40 @@
+import pytest
+
+from radepth_jax.runs.config import default_config, to_json
+from radepth_jax.runs.migrations import from_json
+from radepth_jax.runs.protocol import protocol_of
+
+
+def test_a_config_comes_back_from_json():
+    config = default_config()
+    config.evaluate.scaling = "ground"
+    again = from_json(to_json(config))
+    assert to_json(again) == to_json(config)
+    assert again.views.resolution == (640, 192)
+
+
+@pytest.mark.parametrize(("flag", "scaling"), [(True, "median"), (False, "none")])
+def test_checkpoints_from_before_scalings_still_name_a_protocol(flag, scaling):
+    values = to_json(default_config())
+    values["evaluate"] = {
+        "min_depth": 1e-3, "max_depth": 80.0, "crop": "garg", "median_scaling": flag,
+        "batch_size": 8, "resolutions": [[640, 192]],
+    }  # fmt: skip
+    protocol = protocol_of(from_json(values))
+    assert (protocol.crop, protocol.scaling) == ("garg", scaling)
+
+
+def test_a_checkpoint_of_the_time_of_one_flat_depth_network_is_read():
+    config = default_config()
+    values = to_json(config)
+    depth = values["model"]["depth"]
+    flat = depth["encoder"] | depth["decoder"] | {"name": "dual_hrnet", "initial_disparity": None}
+    values["model"]["depth"] = flat
+    assert from_json(values) == config
+
+
+def test_a_checkpoint_from_before_the_pose_network_had_stages_is_read():
+    config = default_config()
+    values = to_json(config)
+    del values["model"]["pose"]["stages"]
+    assert from_json(values) == config

@@ -1,0 +1,40 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from radepth_jax.devices import AXIS
+from radepth_jax.models import init_variables
+from radepth_jax.runs.recipe import make_recipe
+
+
+def test_a_recipe_is_of_its_config_whatever_becomes_of_the_config(micro_config):
+    recipe = make_recipe(micro_config, 10)
+    before = hash(recipe)
+    micro_config.views.flip = 0.0
+    micro_config.train.accumulate = 2
+    assert (recipe.views.flip, recipe.accumulate) == (0.5, 1)
+    assert hash(recipe) == before
+    assert recipe.with_views("middle").views.names == ("middle",)
+    assert recipe.with_views(*recipe.views.names) == recipe
+
+
+def test_only_the_networks_over_devices_average_their_statistics(micro_config):
+    """Seen in what they compute: each device's image alone, or all devices' images together."""
+    recipe = make_recipe(micro_config, 10)
+    variables = init_variables(recipe.networks, jax.random.key(0), (64, 32))["pose"]
+    pairs = jnp.asarray(np.random.default_rng(0).random((2, 1, 32, 64, 6)), jnp.float32)
+
+    def statistics(networks):
+        def run(pair):
+            return networks.pose.apply(variables, pair, train=True, mutable=["batch_stats"])[1]
+
+        found = jax.pmap(run, axis_name=AXIS, devices=jax.devices()[:2])(pairs)
+        return np.concatenate([np.asarray(x).reshape(2, -1) for x in jax.tree.leaves(found)], 1)
+
+    alone = statistics(recipe.networks)
+    together = statistics(recipe.over_devices().networks)
+    assert np.abs(alone[0] - alone[1]).max() > 1e-4
+    np.testing.assert_array_equal(together[0], together[1])
+    micro_config.batch_norm_sync = False
+    apart = make_recipe(micro_config, 10).over_devices()
+    np.testing.assert_array_equal(statistics(apart.networks), alone)
