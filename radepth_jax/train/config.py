@@ -3,6 +3,7 @@
 The files in `configs/` start from `default_config()` and change what differs.
 """
 
+import dataclasses
 import math
 from typing import Any
 
@@ -12,7 +13,7 @@ from ml_collections import ConfigDict
 from radepth_jax import models
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.metrics import CROPS
-from radepth_jax.losses import LossOptions
+from radepth_jax.losses import LossOptions, check_weights
 from radepth_jax.models import presets
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.views import ViewOptions
@@ -77,21 +78,9 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.data.skip_corrupt = False  # replace unreadable samples by the next one, and count them
     config.data.max_corrupt = 100  # ... but stop when a worker has met more of them
 
-    config.views = ConfigDict()
-    config.views.resolution = (640, 192)  # width, height of every view
-    config.views.names = ("high", "middle", "low")  # ("middle",) trains without AS-Aug
-    config.views.high_scale = (1.1, 2.0)
-    config.views.low_scale = (0.7, 0.9)
-    config.views.flip = 0.5  # probability
-    config.views.jitter = 0.5  # probability of colour jitter on what the depth network sees
-
-    config.loss = ConfigDict()
-    config.loss.consistency = 1.0  # weight of the cross-scale depth consistency; 0 leaves it out
-    config.loss.consistency_ramp = (0, 0)  # steps over which that weight grows from 0
-    config.loss.smoothness = 1e-3
-    config.loss.mask_low_filler = False  # leave the low view's filler strips out of its loss
-    config.loss.min_depth = 0.1
-    config.loss.max_depth = 100.0
+    # Their fields, with what they mean and their defaults: losses/options.py, views/options.py.
+    config.views = ConfigDict(dataclasses.asdict(ViewOptions()))
+    config.loss = ConfigDict(dataclasses.asdict(LossOptions()))
 
     # A diagnosis: is it the pose or the depth that is badly learned? A positive number takes the
     # data set's own poses, their metres times this, in place of the pose network's.
@@ -144,7 +133,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
 
     if model != "ra_depth":
         config.views.names = ("middle",)
-        config.loss.consistency = 0.0
+        config.loss.weights.consistency = 0.0
     encoder = config.model.depth.encoder
     if encoder.name == "resnet":
         config.pretrained.depth_encoder = f"hf:timm/resnet{encoder.layers}.tv_in1k"
@@ -158,7 +147,7 @@ def check_config(config: ConfigDict) -> None:
         config: as `default_config`.
     """
     ViewOptions(**config.views)
-    loss_options(config.loss)
+    check_weights(LossOptions(**config.loss))
     stride = models.build(config.model).depth.stride
     for resolution in (config.views.resolution, *config.evaluate.resolutions):
         check_resolution(tuple(resolution), stride)
@@ -202,11 +191,6 @@ def check_batch_size(config: ConfigDict, devices: int) -> None:
     )
 
 
-def loss_options(config: ConfigDict) -> LossOptions:
-    """The objective's options of `config.loss` (all of it but the ramp, which needs the step)."""
-    return LossOptions(**{name: v for name, v in config.items() if name != "consistency_ramp"})
-
-
 def parse_resolution(field: str, text: str) -> tuple[int, int]:
     """`"640x192"` -> (640, 192); UserError if it is not of that form."""
     width, _, height = text.strip().partition("x")
@@ -239,11 +223,22 @@ def from_json(values: dict) -> ConfigDict:
     given = dict(values["evaluate"])
     if not given.pop("median_scaling", True):  # what `scaling` once was
         given["scaling"] = "none"
-    values = values | {"evaluate": given}
+    values = values | {"evaluate": given, "loss": _loss_by_terms(values.get("loss", {}))}
     for section, defaults in default_config().to_dict().items():
         if isinstance(defaults, dict) and section != "model":
             values[section] = defaults | values.get(section, {})
     return ConfigDict(_tuples(values))
+
+
+def _loss_by_terms(values: dict) -> dict:
+    """`config.loss` as it is, from the time when every weight was a field of its own, too."""
+    if "weights" in values:
+        return values
+    values, loss = dict(values), LossOptions()
+    given = {name: values.pop(name) for name in ("consistency", "smoothness") if name in values}
+    ramp = values.pop("consistency_ramp", loss.ramps["consistency"])
+    weights = dict(loss.weights) | given
+    return values | {"weights": weights, "ramps": dict(loss.ramps) | {"consistency": ramp}}
 
 
 def _tuples(value: Any) -> Any:

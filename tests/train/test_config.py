@@ -53,4 +53,4 @@ def test_only_ra_depth_has_the_views_and_the_consistency(name):
     config = default_config(name)
     check_config(config)
     assert (len(config.views.names) == 3) == (name == "ra_depth")
-    assert (config.loss.consistency > 0) == (name == "ra_depth")
+    assert (config.loss.weights.consistency > 0) == (name == "ra_depth")
