@@ -22,6 +22,7 @@ def objective(
     *,
     options: LossOptions,
     weights: Mapping[str, Any] | None = None,
+    plain: bool = False,
 ) -> tuple[Float[Array, ""], dict[str, Array], dict[str, Array]]:
     """The training loss of one sample (RA-Depth, section 3.4).
 
@@ -37,6 +38,8 @@ def objective(
       options: see `LossOptions`.
       weights: scalars by term, may be traced, in place of the numbers of `options.weights` (which
         leaves out the terms whose number is 0).
+      plain: differentiate by JAX's own rules alone, so that forward mode (`jax.jvp`, and `jax.jvp`
+        of `jax.grad`) works; without it, a CPU's gradient is faster.
 
     Returns:
       total: scalar.
@@ -50,7 +53,7 @@ def objective(
       UserError: `options.weights` names an unknown term.
     """
     check_weights(options)
-    scene = make_scene(views, disparities, source_T_target, key, options=options)
+    scene = make_scene(views, disparities, source_T_target, key, options=options, plain=plain)
     weights = options.weights if weights is None else weights
     total, terms = jnp.zeros(()), {}
     for name, term in TERMS.items():

@@ -30,6 +30,7 @@ class Scene:
       reprojection: [K, V, H, W] the smallest error over the sources, and which source won.
       region: [V] the part of each view that counts; None is all of it.
       key: PRNG key. A term that draws numbers folds something of its own into it.
+      plain: see `ssim.window_mean`; static.
     """
 
     views: Views
@@ -40,6 +41,7 @@ class Scene:
     reprojection: Reprojection
     region: Region | None
     key: Array
+    plain: bool = flax.struct.field(pytree_node=False, default=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -60,6 +62,7 @@ def make_scene(
     key: Array,
     *,
     options: LossOptions,
+    plain: bool = False,
 ) -> Scene:
     """The scene of one sample.
 
@@ -69,6 +72,7 @@ def make_scene(
       source_T_target: [S, 4, 4].
       key: PRNG key of the noise that breaks ties, and of the terms.
       options: see `LossOptions`.
+      plain: see `ssim.window_mean`.
     """
     size = views.images.shape[-3:-1]
     region = _region(views) if options.mask_low_filler else None
@@ -76,7 +80,7 @@ def make_scene(
 
     def reproject(disparity: Float[Array, "V H W 1"]) -> tuple[Array, Array, Reprojection]:
         return jax.vmap(
-            lambda *view: _reproject(*view, source_T_target, options=options),
+            lambda *view: _reproject(*view, source_T_target, options=options, plain=plain),
         )(views.images, views.intrinsics, disparity, keys, region)
 
     full = [jax.vmap(lambda d: _enlarge(d, size))(disparity) for disparity in disparities]
@@ -84,7 +88,9 @@ def make_scene(
         depth, warped, reprojection = jax.tree.map(lambda x: x[None], reproject(full[0]))
     else:
         depth, warped, reprojection = jax.vmap(reproject)(jnp.stack(full))
-    return Scene(views, disparities, source_T_target, depth, warped, reprojection, region, key)
+    return Scene(
+        views, disparities, source_T_target, depth, warped, reprojection, region, key, plain
+    )
 
 
 def _reproject(
@@ -96,6 +102,7 @@ def _reproject(
     source_T_target: Float[Array, "S 4 4"],
     *,
     options: LossOptions,
+    plain: bool,
 ) -> tuple[Float[Array, "H W 1"], Float[Array, "S H W 3"], Reprojection]:
     """One view's depth, its target as rebuilt from each source, and which source fits best."""
     target, sources = images[0], images[1:]
@@ -115,6 +122,7 @@ def _reproject(
         noise=options.noise,
         ssim_weight=options.ssim,
         region=region,
+        plain=plain,
     )
     return depth, warped, best
 

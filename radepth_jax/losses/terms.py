@@ -53,7 +53,14 @@ def consistency_term(scene: Scene, options: LossOptions) -> dict[str, Float[Arra
 
     def judge(disparity: Array, size: Array, offset: Array) -> Array:
         shared = overlap(scene.size, size, offset)
-        return consistency(disparities[middle], disparity, mask, shared, ssim_weight=options.ssim)
+        return consistency(
+            disparities[middle],
+            disparity,
+            mask,
+            shared,
+            ssim_weight=options.ssim,
+            plain=scene.plain,
+        )
 
     values = jax.vmap(judge)(
         *(jnp.delete(x, middle, axis=0) for x in (disparities, views.size, views.offset))

@@ -149,6 +149,36 @@ def test_gradients_are_finite_and_reach_everything():
         assert np.abs(gradient).max() > 0
 
 
+def test_forward_mode():
+    """Along a direction: `jvp` is the gradient's product, and the slope between two points."""
+    views, disparities, transforms = SAMPLE
+    options = LossOptions(noise=0.0, mask_low_filler=True)
+    direction = jnp.array(RNG.uniform(-1, 1, disparities.shape), jnp.float32)
+
+    def loss(disparities, plain=True):
+        return objective(views, (disparities,), transforms, KEY, options=options, plain=plain)[0]
+
+    @jax.jit
+    def derivatives(point):
+        gradient = jax.grad(loss)
+        slope = jax.jvp(loss, (point,), (direction,))[1]
+        by_hand = jnp.sum(jax.grad(lambda x: loss(x, plain=False))(point) * direction)
+        turned = jax.jvp(gradient, (point,), (direction,))[1]
+        return slope, jnp.sum(gradient(point) * direction), by_hand, turned
+
+    slope, product, by_hand, turned = derivatives(disparities)
+    np.testing.assert_allclose(slope, product, rtol=1e-4)
+    np.testing.assert_allclose(slope, by_hand, rtol=1e-4)
+    assert np.isfinite(turned).all()
+    assert np.abs(turned).max() > 0
+    with jax.enable_x64(True):
+        step = 1e-6
+        wide = jax.jit(loss)
+        points = (disparities.astype(jnp.float64) + sign * step * direction for sign in (1, -1))
+        after, before = (float(wide(point)) for point in points)
+    np.testing.assert_allclose(slope, (after - before) / (2 * step), rtol=2e-3)
+
+
 def test_the_low_views_filler_can_be_left_out():
     """With the mask, losses are those of the low view without its strips."""
     views, disparities, transforms = SAMPLE

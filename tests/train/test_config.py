@@ -1,9 +1,13 @@
+import dataclasses
+
 import pytest
 
 from radepth_jax.errors import UserError
+from radepth_jax.losses import LossOptions
 from radepth_jax.models import presets
 from radepth_jax.train.config import check_config, default_config, from_json, to_json
 from radepth_jax.train.loop import protocol_of
+from radepth_jax.views import ViewOptions
 
 
 def test_a_config_comes_back_from_json():
@@ -46,6 +50,37 @@ def test_a_checkpoint_from_before_the_pose_network_had_stages_is_read():
     values = to_json(config)
     del values["model"]["pose"]["stages"]
     assert from_json(values) == config
+
+
+def test_a_checkpoint_from_before_terms_had_names_is_read():
+    config = default_config()
+    config.loss.weights.update(consistency=0.05, smoothness=0.01)
+    config.loss.ramps.consistency = (100, 200)
+    values = to_json(config)
+    new = ("weights", "ramps", "ssim", "automask", "noise")
+    values["loss"] = {name: v for name, v in values["loss"].items() if name not in new}
+    values["loss"] |= {"consistency": 0.05, "smoothness": 0.01, "consistency_ramp": [100, 200]}
+    for field in ("brightness", "contrast", "saturation", "hue"):
+        del values["views"][field]
+    assert from_json(values) == config
+    del values["loss"]["consistency_ramp"]  # once, there was none
+    config.loss.ramps.consistency = (0, 0)
+    assert from_json(values) == config
+
+
+def test_every_option_of_views_and_losses_is_a_setting():
+    config = default_config()
+    assert ViewOptions(**config.views) == ViewOptions()
+    assert LossOptions(**config.loss) == LossOptions()
+    for section, options in ((config.views, ViewOptions), (config.loss, LossOptions)):
+        assert set(section) == {field.name for field in dataclasses.fields(options)}
+
+
+def test_a_term_that_nobody_added_is_named():
+    config = default_config()
+    config.loss.weights.edges = 1.0
+    with pytest.raises(UserError, match=r"loss\.weights\.edges.* photometric, smoothness, consis"):
+        check_config(config)
 
 
 @pytest.mark.parametrize("name", presets.MODELS)
