@@ -55,7 +55,8 @@ def objective(
     check_weights(options)
     scene = make_scene(views, disparities, source_T_target, key, options=options, plain=plain)
     weights = options.weights if weights is None else weights
-    total, terms = jnp.zeros(()), {}
+    total = jnp.zeros(())
+    terms: dict[str, Array] = {}
     for name, term in TERMS.items():
         if options.weights.get(name):
             values = term(scene, options)

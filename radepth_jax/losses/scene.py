@@ -1,5 +1,7 @@
 """What the terms of the objective judge, computed once for all of them."""
 
+from functools import partial
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -78,10 +80,10 @@ def make_scene(
     region = _region(views) if options.mask_low_filler else None
     keys = jax.random.split(key, len(views.names))
 
+    judge = partial(_reproject, source_T_target=source_T_target, options=options, plain=plain)
+
     def reproject(disparity: Float[Array, "V H W 1"]) -> tuple[Array, Array, Reprojection]:
-        return jax.vmap(
-            lambda *view: _reproject(*view, source_T_target, options=options, plain=plain),
-        )(views.images, views.intrinsics, disparity, keys, region)
+        return jax.vmap(judge)(views.images, views.intrinsics, disparity, keys, region)
 
     full = [jax.vmap(lambda d: _enlarge(d, size))(disparity) for disparity in disparities]
     if len(full) == 1:  # Under vmap, XLA's CPU backend takes ten times as long over some sums.
@@ -99,8 +101,8 @@ def _reproject(
     disparity: Float[Array, "H W 1"],
     key: Array,
     region: Region | None,
-    source_T_target: Float[Array, "S 4 4"],
     *,
+    source_T_target: Float[Array, "S 4 4"],
     options: LossOptions,
     plain: bool,
 ) -> tuple[Float[Array, "H W 1"], Float[Array, "S H W 3"], Reprojection]:
