@@ -33,9 +33,9 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.optimizer.warmup_steps = 100
     # From random weights: first an idea of depth, then the other views, then their agreement, with
     # a small weight. At full weight it flattens depth (experiments/RESULTS.md).
-    config.loss.consistency = 0.05
+    config.loss.weights.consistency = 0.05
     config.loss.mask_low_filler = True
-    config.loss.consistency_ramp = (3500, 4500)
+    config.loss.ramps.consistency = (3500, 4500)
     config.train.middle_view_steps = 3000
     config.train.steps = 9000
     config.train.validate_every = 1000
@@ -44,7 +44,7 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.evaluate.resolutions = ((128, 48), (192, 64), (304, 96))
     if variant == "demo":
         config.data.name = "street/demo"
-        config.loss.consistency_ramp = (1600, 2200)
+        config.loss.ramps.consistency = (1600, 2200)
         config.train.middle_view_steps = 1500
         config.train.steps = 4000
         config.train.validate_every = 2000

@@ -200,7 +200,8 @@ def jax_side(way: str, resolution: str, batch: int) -> None:
             make = partial(make_views, options=ViewOptions(**config.views))
             views = jax.vmap(make)(keys, *inputs.values())
             arrays = {"images/0": images}
-            for name, view in views.items():
+            for name in views.names:
+                view = views[name]
                 for field in ("images", "intrinsics", "size", "offset"):
                     arrays[f"views/{name}/{field}"] = getattr(view, field)
             for part, values in torch_from_variables(variables, config.model).items():

@@ -91,7 +91,7 @@ def without_views(config: ConfigDict) -> ConfigDict:
     """The baseline's config, which keeps the checkpoint at which RA-Depth parts from it."""
     baseline = config.copy_and_resolve_references()
     baseline.views.names = ("middle",)
-    baseline.loss.consistency = 0.0
+    baseline.loss.weights.consistency = 0.0
     baseline.train.keep_checkpoints = config.train.steps // config.train.checkpoint_every + 1
     return baseline
 
@@ -103,7 +103,8 @@ def shorten(config: ConfigDict, steps: int) -> None:
     every = config.train.checkpoint_every
     shared = max(round(config.train.middle_view_steps * share / every), 1) * every
     config.train.middle_view_steps = shared
-    config.loss.consistency_ramp = tuple(int(s * share) for s in config.loss.consistency_ramp)
+    ramp = config.loss.ramps.consistency
+    config.loss.ramps.consistency = tuple(int(step * share) for step in ramp)
     config.train.validate_every = config.train.picture_every = config.train.steps = steps
 
 

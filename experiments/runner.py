@@ -114,7 +114,7 @@ def run_variant(name: str, seed: int, options: argparse.Namespace) -> Rows:
             raise UserError(f"--start {options.start}: has no run of {name} with seed {seed}")
         config.pretrained.checkpoint = str(start)
         config.train.middle_view_steps = 0
-        config.loss.consistency_ramp = (0, 0)
+        config.loss.ramps.consistency = (0, 0)
         config.optimizer.learning_rate *= 0.3
     changed = "".join(f"_{field.split('.')[-1]}{value}" for field, value in overrides.items())
     workdir = options.workdir / f"{name}_{options.mode}_{options.budget}{changed}_seed{seed}"

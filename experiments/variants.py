@@ -81,7 +81,7 @@ def configure(
     config.data.frame_offsets = MODES[mode]
     config.views.names = variant.views
     config.views.resolution = RESOLUTIONS[size][TRAINED_AT]
-    config.loss.consistency = float(variant.consistency)
+    config.loss.weights.consistency = float(variant.consistency)
     config.train.steps = steps
     config.train.validate_every = config.train.picture_every = 0
     config.evaluate.crop = "garg" if dataset == "kitti_raw" else "none"
@@ -102,8 +102,8 @@ def configure(
         config.train.checkpoint_every = max(steps // 8, 1)
         config.train.keep_checkpoints = 9
         config.loss.mask_low_filler = True
-        config.loss.consistency = 0.05 * variant.consistency
-        config.loss.consistency_ramp = (int(0.4 * steps), int(0.55 * steps))
+        config.loss.weights.consistency = 0.05 * variant.consistency
+        config.loss.ramps.consistency = (int(0.4 * steps), int(0.55 * steps))
     return config
 
 

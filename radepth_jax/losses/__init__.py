@@ -1,5 +1,8 @@
-"""Losses: elementwise maps, reduced once, in one objective that names its terms."""
+"""Losses: elementwise maps, reduced once, as named terms of one objective."""
 
-from radepth_jax.losses.objective import LossOptions, objective
+from radepth_jax.losses.objective import check_weights, objective
+from radepth_jax.losses.options import LossOptions
+from radepth_jax.losses.scene import Scene
+from radepth_jax.losses.terms import TERMS, Term
 
-__all__ = ["LossOptions", "objective"]
+__all__ = ["TERMS", "LossOptions", "Scene", "Term", "check_weights", "objective"]

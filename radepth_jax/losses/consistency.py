@@ -26,27 +26,30 @@ class Overlap(NamedTuple):
     size: tuple[Array, Array]
 
 
-def overlap_high(
-    canvas: tuple[int, int], size: Int[Array, "2"], offset: Int[Array, "2"]
-) -> Overlap:
-    """Overlap with a high view of `canvas` (h, w), cropped at `offset` from a frame of `size`."""
+def overlap(canvas: tuple[int, int], size: Int[Array, "2"], offset: Int[Array, "2"]) -> Overlap:
+    """What the middle view and another one both show.
+
+    Of a larger frame (the high view) that is the whole crop; of a smaller one (the low view) it is
+    the whole frame, without the strips that fill the canvas beyond it.
+
+    Args:
+      canvas: (h, w) of both views.
+      size: [2] (h, w) that the other view's whole frame was resized to.
+      offset: [2] (y, x) of the other view's canvas in that frame.
+    """
     (top, height), (left, width) = (_span(canvas[i], size[i], offset[i]) for i in range(2))
-    return Overlap(Region(top, left, height, width), (jnp.int32(canvas[0]), jnp.int32(canvas[1])))
-
-
-def overlap_low(canvas: tuple[int, int], size: Int[Array, "2"]) -> Overlap:
-    """Overlap with a low view: everything, without the filler strips beyond `size`."""
-    whole = Region(jnp.int32(0), jnp.int32(0), jnp.int32(canvas[0]), jnp.int32(canvas[1]))
-    return Overlap(whole, (size[0], size[1]))
+    shown = tuple(jnp.minimum(size[i] - offset[i], canvas[i]) for i in range(2))
+    return Overlap(Region(top, left, height, width), (shown[0], shown[1]))
 
 
 def consistency(
     middle: Float[Array, "H W 1"],
     other: Float[Array, "H W 1"],
     mask: Bool[Array, "H W"],
-    overlap: Overlap,
+    shared: Overlap,
     *,
     ssim_weight: float = 0.85,
+    plain: bool = False,
 ) -> Float[Array, ""]:
     """Disagreement of the middle view's disparity with another view's, in the part that both show.
 
@@ -56,20 +59,23 @@ def consistency(
       middle: [H, W, 1] disparity.
       other: [H, W, 1] disparity.
       mask: [H, W] the middle view's pixels that count.
-      overlap: of the two views, from `overlap_high` or `overlap_low`.
+      shared: by the two views, see `overlap`.
       ssim_weight: see `photometric.photometric_error`.
+      plain: see `ssim.window_mean`.
 
     Returns:
       The loss, a scalar; 0 where no pixel counts.
     """
     height, width = middle.shape[:2]
-    region, (rows, columns) = overlap
+    region, (rows, columns) = shared
     resampled = resample(
         other,
         _linear_weights(jnp.arange(height) - region.top, rows, region.height, height),
         _linear_weights(jnp.arange(width) - region.left, columns, region.width, width),
     )
-    error = photometric_error(middle, resampled, ssim_weight=ssim_weight, region=region)
+    error = photometric_error(
+        middle, resampled, ssim_weight=ssim_weight, region=region, plain=plain
+    )
     return masked_mean(error, mask & region.mask((height, width)))
 
 

@@ -1,5 +1,6 @@
 """How much a rebuilt image differs from the target, pixel by pixel (Godard et al., ICCV 2019)."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -16,6 +17,7 @@ def photometric_error(
     *,
     ssim_weight: float = 0.85,
     region: Region | None = None,
+    plain: bool = False,
 ) -> Float[Array, "... H W"]:
     """`w mean_c((1 - SSIM) / 2) + (1 - w) mean_c|a - b|` of every pixel.
 
@@ -24,13 +26,14 @@ def photometric_error(
       b: [..., H, W, C].
       ssim_weight: w; 0 leaves SSIM out.
       region: at whose borders SSIM's windows reflect; the whole canvas by default.
+      plain: see `ssim.window_mean`.
 
     Returns:
       [..., H, W] in [0, 1].
     """
     error = (1 - ssim_weight) * jnp.mean(jnp.abs(a - b), axis=-1)
     if ssim_weight:
-        dissimilarity = jnp.clip((1 - ssim(a, b, region=region)) / 2, 0, 1)
+        dissimilarity = jnp.clip((1 - ssim(a, b, region=region, plain=plain)) / 2, 0, 1)
         error += ssim_weight * jnp.mean(dissimilarity, axis=-1)
     return error
 
@@ -59,6 +62,7 @@ def minimum_reprojection(
     noise: float = 1e-5,
     ssim_weight: float = 0.85,
     region: Region | None = None,
+    plain: bool = False,
 ) -> Reprojection:
     """Per pixel, the smallest photometric error over sources (Godard et al., sections 3.3, 3.4).
 
@@ -74,15 +78,17 @@ def minimum_reprojection(
       noise: standard deviation of the noise on unwarped errors, which breaks ties.
       ssim_weight: see `photometric_error`.
       region: see `photometric_error`.
+      plain: see `ssim.window_mean`.
 
     Returns:
       Reprojection.
     """
-    errors = photometric_error(warped, target[None], ssim_weight=ssim_weight, region=region)
+    compare = partial(photometric_error, ssim_weight=ssim_weight, region=region, plain=plain)
+    errors = compare(warped, target[None])
     best, source = jnp.min(errors, axis=0), jnp.argmin(errors, axis=0)
     if not automask:
         return Reprojection(best, jnp.ones(best.shape, bool), source)
-    unwarped = photometric_error(sources, target[None], ssim_weight=ssim_weight, region=region)
+    unwarped = compare(sources, target[None])
     if noise:
         unwarped += noise * jax.random.normal(key, unwarped.shape)
     still = jnp.min(unwarped, axis=0)

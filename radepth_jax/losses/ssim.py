@@ -1,6 +1,5 @@
 """Structural similarity with 3x3 windows (Wang et al., 2004), as self-supervised depth uses it."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -14,7 +13,11 @@ _C2 = 0.03**2
 
 
 def ssim(
-    a: Float[Array, "... H W C"], b: Float[Array, "... H W C"], *, region: Region | None = None
+    a: Float[Array, "... H W C"],
+    b: Float[Array, "... H W C"],
+    *,
+    region: Region | None = None,
+    plain: bool = False,
 ) -> Float[Array, "... H W C"]:
     """SSIM of every pixel's 3x3 neighbourhood, with uniform weights and biased variances.
 
@@ -23,13 +26,14 @@ def ssim(
       b: [..., H, W, C].
       region: at whose borders windows reflect; the whole canvas by default. Values outside it
         mean nothing (but are finite).
+      plain: see `window_mean`.
 
     Returns:
       [..., H, W, C] in [-1, 1], 1 where the neighbourhoods are equal.
     """
 
     def mean(x: Array) -> Array:
-        return window_mean(x, region=region)
+        return window_mean(x, region=region, plain=plain)
 
     # Planes: with three channels last, neighbouring pixels are too far apart for vector units.
     a, b = jnp.moveaxis(a, -1, -3), jnp.moveaxis(b, -1, -3)
@@ -44,38 +48,42 @@ def ssim(
 
 
 def window_mean(
-    x: Float[Array, "... H W"], *, region: Region | None = None
+    x: Float[Array, "... H W"], *, region: Region | None = None, plain: bool = False
 ) -> Float[Array, "... H W"]:
     """Mean over each pixel's 3x3 neighbourhood, reflected at the region's borders.
 
     Args:
       x: [..., H, W].
       region: the whole canvas by default.
+      plain: differentiate by JAX's own rules, which forward mode (`jax.jvp`) needs, in place of
+        the derivative written out below, which is faster on a CPU.
 
     Returns:
       [..., H, W].
     """
     height, width = x.shape[-2:]
     top, left, rows, columns = region if region is not None else (0, 0, height, width)
-    x = _neighbour_sum(x, x.ndim - 2, top, top + rows - 1)
-    x = _neighbour_sum(x, x.ndim - 1, left, left + columns - 1)
+    neighbour_sum = _neighbour_sum if plain else _fast_neighbour_sum
+    x = neighbour_sum(x, x.ndim - 2, top, top + rows - 1)
+    x = neighbour_sum(x, x.ndim - 1, left, left + columns - 1)
     return x / 9
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _neighbour_sum(x: Array, axis: int, first: Any, last: Any) -> Array:
     """Each element plus the one before and the one after along an axis.
 
     At `first` the one after counts for the one before too, and at `last` the other way round.
-
-    The derivative is written out, of the same form: where XLA differentiates shifts or reflections
-    itself, its CPU backend computes with single numbers instead of vectors.
     """
     end = x.shape[axis] - 1
     at_first = _element(x, axis, first + 1) - (first > 0) * _element(x, axis, first - 1)
     at_last = _element(x, axis, last - 1) - (last < end) * _element(x, axis, last + 1)
     result = _windows_of_three(x, axis)
     return result + _placed(at_first, x, axis, first) + _placed(at_last, x, axis, last)
+
+
+# The derivative is written out, of the same form: where JAX differentiates shifts or reflections
+# itself, XLA's CPU backend computes with single numbers instead of vectors.
+_fast_neighbour_sum = jax.custom_vjp(_neighbour_sum, nondiff_argnums=(1,))
 
 
 def _neighbour_sum_forward(x, axis, first, last):
@@ -91,7 +99,7 @@ def _neighbour_sum_backward(axis, residuals, cotangent):
     return result, None, None
 
 
-_neighbour_sum.defvjp(_neighbour_sum_forward, _neighbour_sum_backward)
+_fast_neighbour_sum.defvjp(_neighbour_sum_forward, _neighbour_sum_backward)
 
 
 def _windows_of_three(x: Array, axis: int) -> Array:

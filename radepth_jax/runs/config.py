@@ -3,6 +3,7 @@
 The files in `configs/` start from `default_config()` and change what differs.
 """
 
+import dataclasses
 import math
 
 from flax.traverse_util import flatten_dict
@@ -10,7 +11,7 @@ from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
-from radepth_jax.losses import LossOptions
+from radepth_jax.losses import LossOptions, check_weights
 from radepth_jax.models import presets
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.runs.optimizer import make_optimizer
@@ -77,21 +78,9 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.data.skip_corrupt = False  # replace unreadable samples by the next one, and count them
     config.data.max_corrupt = 100  # ... but stop when a worker has met more of them
 
-    config.views = ConfigDict()
-    config.views.resolution = (640, 192)  # width, height of every view
-    config.views.names = ("high", "middle", "low")  # ("middle",) trains without AS-Aug
-    config.views.high_scale = (1.1, 2.0)
-    config.views.low_scale = (0.7, 0.9)
-    config.views.flip = 0.5  # probability
-    config.views.jitter = 0.5  # probability of colour jitter on what the depth network sees
-
-    config.loss = ConfigDict()
-    config.loss.consistency = 1.0  # weight of the cross-scale depth consistency; 0 leaves it out
-    config.loss.consistency_ramp = (0, 0)  # steps over which that weight grows from 0
-    config.loss.smoothness = 1e-3
-    config.loss.mask_low_filler = False  # leave the low view's filler strips out of its loss
-    config.loss.min_depth = 0.1
-    config.loss.max_depth = 100.0
+    # Their fields, with what they mean and their defaults: losses/options.py, views/options.py.
+    config.views = ConfigDict(dataclasses.asdict(ViewOptions()))
+    config.loss = ConfigDict(dataclasses.asdict(LossOptions()))
 
     # A diagnosis: is it the pose or the depth that is badly learned? A positive number takes the
     # data set's own poses, their metres times this, in place of the pose network's.
@@ -148,7 +137,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
 
     if model != "ra_depth":
         config.views.names = ("middle",)
-        config.loss.consistency = 0.0
+        config.loss.weights.consistency = 0.0
     encoder = config.model.depth.encoder
     if encoder.name == "resnet":
         config.pretrained.depth_encoder = f"hf:timm/resnet{encoder.layers}.tv_in1k"
@@ -162,7 +151,7 @@ def check_config(config: ConfigDict) -> None:
         config: as `default_config`.
     """
     ViewOptions(**config.views)
-    loss_options(config.loss)
+    check_weights(LossOptions(**config.loss))
     stride = models.build(config.model).depth.stride
     for resolution in (config.views.resolution, *config.evaluate.resolutions):
         check_resolution(tuple(resolution), stride)
@@ -204,11 +193,6 @@ def check_batch_size(config: ConfigDict, devices: int) -> None:
         f"config.data.batch_size: {size} cannot be split evenly over {devices} devices{parts}; "
         f"set it to {nearest}"
     )
-
-
-def loss_options(config: ConfigDict) -> LossOptions:
-    """The objective's options of `config.loss` (all of it but the ramp, which needs the step)."""
-    return LossOptions(**{name: v for name, v in config.items() if name != "consistency_ramp"})
 
 
 def parse_resolution(field: str, text: str) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from radepth_jax.losses import LossOptions
 from radepth_jax.models import presets
 from radepth_jax.runs.config import default_config
 
@@ -27,11 +28,22 @@ def from_json(values: dict) -> ConfigDict:
     given = dict(values["evaluate"])
     if not given.pop("median_scaling", True):  # what `scaling` once was
         given["scaling"] = "none"
-    values = values | {"evaluate": given}
+    values = values | {"evaluate": given, "loss": _loss_by_terms(values.get("loss", {}))}
     for section, defaults in default_config().to_dict().items():
         if isinstance(defaults, dict) and section != "model":
             values[section] = defaults | values.get(section, {})
     return ConfigDict(_tuples(values))
+
+
+def _loss_by_terms(values: dict) -> dict:
+    """`config.loss` as it is, from the time when every weight was a field of its own, too."""
+    if "weights" in values:
+        return values
+    values, loss = dict(values), LossOptions()
+    given = {name: values.pop(name) for name in ("consistency", "smoothness") if name in values}
+    ramp = values.pop("consistency_ramp", loss.ramps["consistency"])
+    weights = dict(loss.weights) | given
+    return values | {"weights": weights, "ramps": dict(loss.ramps) | {"consistency": ramp}}
 
 
 def _tuples(value: Any) -> Any:

@@ -9,7 +9,6 @@ from radepth_jax import models
 from radepth_jax.devices import AXIS
 from radepth_jax.losses import LossOptions
 from radepth_jax.models import Networks
-from radepth_jax.runs.config import loss_options
 from radepth_jax.runs.optimizer import make_optimizer, make_schedule
 from radepth_jax.views import ViewOptions
 
@@ -26,7 +25,6 @@ class Recipe:
         frame_offsets: of a sample's frames, the target's 0 first; "s" is the opposite camera.
         views: how the views are made.
         loss: the objective's options.
-        consistency_ramp: (first, last) step between which the consistency's weight grows from 0.
         true_scale: where positive, the data set's own poses replace the pose network's, their
             metres times this.
         accumulate: the number of consecutive parts in which a step's batch is computed.
@@ -40,7 +38,6 @@ class Recipe:
     frame_offsets: tuple[int | str, ...]
     views: ViewOptions
     loss: LossOptions
-    consistency_ramp: tuple[int, int]
     true_scale: float
     accumulate: int
     optimizer: optax.GradientTransformation
@@ -77,8 +74,7 @@ def make_recipe(config: ConfigDict, total_steps: int) -> Recipe:
         batch_norm=config.batch_norm,
         frame_offsets=tuple(config.data.frame_offsets),
         views=ViewOptions(**config.views),
-        loss=loss_options(config.loss),
-        consistency_ramp=tuple(config.loss.consistency_ramp),
+        loss=LossOptions(**config.loss),
         true_scale=config.pose.true_scale,
         accumulate=config.train.accumulate,
         optimizer=make_optimizer(config.optimizer, total_steps),

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from radepth_jax.geometry import se3
 from radepth_jax.losses import objective
 from radepth_jax.runs.recipe import Recipe
-from radepth_jax.views import make_views, network_image
+from radepth_jax.views import make_views, network_images
 
 
 def sample_keys(seed: jax.Array | int, step: jax.Array, index: jax.Array) -> jax.Array:
@@ -94,20 +94,18 @@ def compute_loss(
     views = jax.vmap(partial(make_views, options=view_options))(
         view_key, batch["frames"], batch["size"], batch["intrinsics"]
     )
-    jittered = jax.vmap(partial(network_image, options=view_options))(jitter_key, views)
-
-    # Statistics are folded in the published order: high, middle, low.
-    names = [n for n in ("high", "middle", "low") if n in views]
-    seen = [jittered if n == "middle" else views[n].images[:, 0] for n in names]
+    names, batch_size = views.names, len(index)
+    # The views one after the other: BatchNorm's groups are consecutive.
+    see = jax.vmap(partial(network_images, options=view_options), out_axes=1)
+    seen = see(jitter_key, views)
     outputs, depth_stats = networks.depth.apply(
         {"params": params["depth"], "batch_stats": batch_stats["depth"]},
-        jnp.concatenate(seen),
+        seen.reshape(-1, *seen.shape[2:]),
         train=True,
         groups=len(names) if recipe.batch_norm == "per_view" else 1,
         mutable=["batch_stats"],
     )
-    scales = (jnp.split(output, len(names)) for output in outputs)
-    disparities = dict(zip(names, zip(*scales, strict=True), strict=True))
+    disparities = tuple(x.reshape(len(names), batch_size, *x.shape[1:]) for x in outputs)
 
     def apply_pose(pairs: jax.Array, groups: int) -> tuple:
         return networks.pose.apply(
@@ -130,20 +128,17 @@ def compute_loss(
             stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], flipped)
         images = views["middle"].images
         source_T_target, pose_stats = predict_poses(apply_pose, images, offsets, stereo)
-    start, end = recipe.consistency_ramp
-    ramp = jnp.clip((step - start) / max(end - start, 1), 0.0, 1.0) if end else 1.0
-    options = recipe.loss
+    weights = recipe.loss.weights_at(step)
     total, terms, pictures = jax.vmap(
-        lambda v, d, T, k: objective(
-            v, d, T, k, options=options, consistency_weight=recipe.loss.consistency * ramp
-        )
+        lambda v, d, T, k: objective(v, d, T, k, options=recipe.loss, weights=weights),
+        in_axes=(0, 1, 0, 0),
     )(views, disparities, source_T_target, noise_key)
     terms = jax.tree.map(jnp.mean, terms)
     new_stats = {
         "depth": depth_stats.get("batch_stats", {}),
         "pose": pose_stats.get("batch_stats", {}) if pose_stats else batch_stats["pose"],
     }
-    targets = {n: views[n].images[:, 0] for n in names}
-    finest = {n: disparities[n][0] for n in names}
+    targets = {name: views[name].images[:, 0] for name in names}
+    finest = {name: disparities[0][i] for i, name in enumerate(names)}
     shown = {"views": targets, "disparities": finest, **pictures}
     return jnp.mean(total), (terms, new_stats, shown)

@@ -59,6 +59,6 @@ class CollapseDetector:
         return (
             f"training has collapsed: {sign}, so the network answers nearly one depth everywhere "
             "and the photometric loss no longer teaches it. Start again with pretrained encoders, "
-            "a later or longer config.loss.consistency_ramp, or a lower learning rate; if it is "
+            "a later or longer config.loss.ramps.consistency, or a lower learning rate; if it is "
             "so from the start, check that the camera moves and that the intrinsics are right"
         )

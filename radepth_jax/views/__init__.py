@@ -1,8 +1,8 @@
 """Arbitrary-scale augmentation on the device: native frames to low, middle and high views."""
 
-from radepth_jax.views.augment import network_image
+from radepth_jax.views.augment import network_images
 from radepth_jax.views.make import make_views
 from radepth_jax.views.options import ViewOptions
-from radepth_jax.views.view import View
+from radepth_jax.views.view import View, Views
 
-__all__ = ["View", "ViewOptions", "make_views", "network_image"]
+__all__ = ["View", "ViewOptions", "Views", "make_views", "network_images"]

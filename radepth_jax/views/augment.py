@@ -5,35 +5,34 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from radepth_jax.views.options import ViewOptions
-from radepth_jax.views.view import View
+from radepth_jax.views.view import Views
 
 _LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, in torchvision's digits
 
 
-def network_image(
-    key: Array, views: dict[str, View], *, options: ViewOptions
-) -> Float[Array, "H W 3"]:
-    """What the depth network sees of the middle view's target, jittered with `options.jitter`.
+def network_images(key: Array, views: Views, *, options: ViewOptions) -> Float[Array, "V H W 3"]:
+    """What the depth network sees of each view's target; the middle one's colours are jittered.
 
     Args:
       key: PRNG key.
       views: of one sample.
-      options: see `ViewOptions`.
+      options: see `ViewOptions`; `jitter` is the probability.
 
     Returns:
-      [H, W, 3] in [0, 1].
+      [V, H, W, 3] in [0, 1].
     """
-    image = views["middle"].images[0]
+    targets, middle = views.images[:, 0], views.names.index("middle")
     chance_key, jitter_key = jax.random.split(key)
     jittered = colour_jitter(
         jitter_key,
-        image,
+        targets[middle],
         brightness=options.brightness,
         contrast=options.contrast,
         saturation=options.saturation,
         hue=options.hue,
     )
-    return jnp.where(jax.random.bernoulli(chance_key, options.jitter), jittered, image)
+    chosen = jax.random.bernoulli(chance_key, options.jitter)
+    return targets.at[middle].set(jnp.where(chosen, jittered, targets[middle]))
 
 
 def colour_jitter(

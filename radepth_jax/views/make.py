@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 from radepth_jax.geometry import camera
 from radepth_jax.geometry.resize import resize_weights
 from radepth_jax.views.options import ViewOptions
-from radepth_jax.views.view import View
+from radepth_jax.views.view import Views
 
 # Native pixels are integers up to 255 and weights need no more digits than an image has: on
 # GPUs this allows TF32, on TPUs three bfloat16 passes.
@@ -21,7 +21,7 @@ def make_views(
     intrinsics: Float[Array, "3 3"],
     *,
     options: ViewOptions,
-) -> dict[str, View]:
+) -> Views:
     """The views of one sample, resampled from native frames with Pillow's LANCZOS.
 
     Scale, crop and flip are drawn once for all frames, and do not depend on `options.names`.
@@ -34,16 +34,14 @@ def make_views(
       options: see `ViewOptions`.
 
     Returns:
-      View by name.
+      The views of `options.names`, in that order.
     """
     flip_key, scale_key = jax.random.split(key)
     flipped = jax.random.bernoulli(flip_key, options.flip)
     mirrored = camera.flip_intrinsics(intrinsics, size[1].astype(jnp.float32))
     intrinsics = jnp.where(flipped, mirrored, intrinsics)
 
-    placements = draw_placements(scale_key, options=options)
-    sizes = jnp.stack([placements[name][0] for name in options.names])
-    offsets = jnp.stack([placements[name][1] for name in options.names])
+    sizes, offsets = draw_placements(scale_key, options=options)
 
     canvas, native = options.size, (frames.shape[1], frames.shape[2])
     rows, columns = jax.vmap(
@@ -58,30 +56,28 @@ def make_views(
     images = jnp.einsum("vwx,fcvhx->vfhwc", columns, shorter, precision=_PRECISION)
     images = jnp.clip(images / 255, 0, 1)
 
-    views = {}
-    for index, name in enumerate(options.names):
-        resized = camera.resize_intrinsics(intrinsics, size, sizes[index])
-        views[name] = View(
-            images=images[index],
-            intrinsics=camera.crop_intrinsics(resized, offsets[index]),
-            size=sizes[index],
-            offset=offsets[index],
-            flipped=flipped,
-        )
-    return views
+    resized = jax.vmap(camera.resize_intrinsics, (None, None, 0))(intrinsics, size, sizes)
+    return Views(
+        names=options.names,
+        images=images,
+        intrinsics=jax.vmap(camera.crop_intrinsics)(resized, offsets),
+        size=sizes,
+        offset=offsets,
+        flipped=flipped,
+    )
 
 
 def draw_placements(
     key: Array, *, options: ViewOptions
-) -> dict[str, tuple[Int[Array, "2"], Int[Array, "2"]]]:
-    """Random scale and crop of each view.
+) -> tuple[Int[Array, "V 2"], Int[Array, "V 2"]]:
+    """Random scale and crop of each view of `options.names`.
 
     Args:
       key: PRNG key.
       options: see `ViewOptions`.
 
     Returns:
-      By name: (h, w) of the whole resized frame and (y, x) of the canvas in it, int32 [2] each.
+      (h, w) of the whole resized frame and (y, x) of the canvas in it, int32 [V, 2] each.
     """
     high_key, crop_key, low_key = jax.random.split(key, 3)
     canvas = jnp.array(options.size, jnp.int32)
@@ -89,7 +85,9 @@ def draw_placements(
     high = _draw_size(high_key, canvas, options.high_scale)
     offset = jax.random.randint(crop_key, (2,), 0, high - canvas + 1)
     low = _draw_size(low_key, canvas, options.low_scale)
-    return {"high": (high, offset), "middle": (canvas, zero), "low": (low, zero)}
+    drawn = {"high": (high, offset), "middle": (canvas, zero), "low": (low, zero)}
+    sizes, offsets = zip(*(drawn[name] for name in options.names), strict=True)
+    return jnp.stack(sizes), jnp.stack(offsets)
 
 
 def _draw_size(key: Array, canvas: Array, scale: tuple[float, float]) -> Int[Array, "2"]:

@@ -12,7 +12,8 @@ class ViewOptions:
 
     Attributes:
       resolution: (width, height) of every view.
-      names: which views, a subset of high, middle and low that has the middle one.
+      names: which views, a subset of high, middle and low that has the middle one; in that order,
+        the published one of BatchNorm's running averages, whatever the order they are given in.
       high_scale: range of the high view's scale, at least 1.
       low_scale: range of the low view's scale, within [0.5, 1].
       flip: probability of a horizontal flip of everything.
@@ -47,6 +48,7 @@ class ViewOptions:
             raise UserError(
                 f"views.names is {self.names}; expected 'middle' with or without 'high' and 'low'"
             )
+        object.__setattr__(self, "names", tuple(n for n in NAMES if n in self.names))
         if len(self.resolution) != 2 or min(self.resolution) < 8:
             raise UserError(
                 f"views.resolution is {self.resolution}; expected (width, height), at least 8 each"

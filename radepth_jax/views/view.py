@@ -1,4 +1,4 @@
-"""One view of a sample: the same frames at some scale, all of them the same canvas size."""
+"""The views of a sample: the same frames at several scales, all of them the same canvas size."""
 
 import flax.struct
 from jaxtyping import Array, Bool, Float, Int
@@ -22,8 +22,42 @@ class View:
         go through `geometry.se3.mirror`. None where frames are never mirrored.
     """
 
-    images: Float[Array, "F H W 3"]
-    intrinsics: Float[Array, "3 3"]
-    size: Int[Array, "2"]
-    offset: Int[Array, "2"]
-    flipped: Bool[Array, ""] | None = None
+    images: Float[Array, "*batch F H W 3"]
+    intrinsics: Float[Array, "*batch 3 3"]
+    size: Int[Array, "*batch 2"]
+    offset: Int[Array, "*batch 2"]
+    flipped: Bool[Array, "*batch"] | None = None
+
+
+@flax.struct.dataclass
+class Views:
+    """All views of a sample, along the first axis V of every array.
+
+    A batch of samples (`vmap`) has its axes in front of V.
+
+    Attributes:
+      names: of the V views, in their order; static.
+      images: [V, F, H, W, 3], see `View`.
+      intrinsics: [V, 3, 3].
+      size: [V, 2].
+      offset: [V, 2].
+      flipped: [], the same for all views.
+    """
+
+    names: tuple[str, ...] = flax.struct.field(pytree_node=False)
+    images: Float[Array, "*batch V F H W 3"]
+    intrinsics: Float[Array, "*batch V 3 3"]
+    size: Int[Array, "*batch V 2"]
+    offset: Int[Array, "*batch V 2"]
+    flipped: Bool[Array, "*batch"] | None = None
+
+    def __getitem__(self, name: str) -> View:
+        """One view by its name, of one sample or of a batch."""
+        index = self.names.index(name)
+        return View(
+            images=self.images[..., index, :, :, :, :],
+            intrinsics=self.intrinsics[..., index, :, :],
+            size=self.size[..., index, :],
+            offset=self.offset[..., index, :],
+            flipped=self.flipped,
+        )

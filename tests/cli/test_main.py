@@ -112,7 +112,10 @@ def test_the_package_is_a_command_without_being_installed(module):
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("--config.loss.consistancy=2", ["loss.consistancy", 'Did you mean "consistency"']),
+        (
+            "--config.loss.weights.consistancy=2",
+            ["loss.weights.consistancy", 'Did you mean "consistency"'],
+        ),
         ("--config.data.batch_size=many", ["--config.data.batch_size=many", "invalid literal"]),
         ("--config.views.resolution=(200,64)", ["200x64", "multiples of 16", "is 192x64"]),
         ("--config.views.names=('high',)", ["views.names", "'middle'"]),

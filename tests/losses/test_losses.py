@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from radepth_jax.losses.consistency import (
     consistency,
-    overlap_high,
-    overlap_low,
+    overlap,
     round_ratio,
 )
 from radepth_jax.losses.photometric import minimum_reprojection, photometric_error
@@ -114,10 +113,10 @@ def test_views_that_agree_have_no_consistency_loss(h, w, y, x):
     offset = (round(y * (h - H)), round(x * (w - W)))
     middle = scene(centres(H, H), centres(W, W))
     high = scene(centres(H, h, offset[0]), centres(W, w, offset[1]))
-    overlap = jitted_overlap_high(jnp.array([h, w]), jnp.array(offset))
-    agreeing = jitted_consistency(middle, high, ALL, overlap)
+    shared = jitted_overlap(jnp.array([h, w]), jnp.array(offset))
+    agreeing = jitted_consistency(middle, high, ALL, shared)
     # The overlap is rounded to whole pixels (METHOD, section 5), so agreement is not exact.
-    opposite = jitted_consistency(middle, 0.6 - high, ALL, overlap)
+    opposite = jitted_consistency(middle, 0.6 - high, ALL, shared)
     assert agreeing < 0.03
     assert agreeing < 0.1 * opposite
 
@@ -127,13 +126,13 @@ def test_low_views_that_agree_have_no_consistency_loss(h, w):
     middle = scene(centres(H, H), centres(W, W))
     low = np.full((H, W, 1), 0.9, np.float32)  # the filler must not matter
     low[:h, :w] = scene(centres(h, h), centres(w, w))
-    overlap = overlap_low((H, W), jnp.array([h, w]))
-    assert jitted_consistency(middle, jnp.array(low), ALL, overlap) < 0.01
+    shared = overlap((H, W), jnp.array([h, w]), jnp.zeros(2, jnp.int32))
+    assert jitted_consistency(middle, jnp.array(low), ALL, shared) < 0.01
 
 
 @jax.jit
-def jitted_overlap_high(size, offset):
-    return overlap_high((H, W), size, offset)
+def jitted_overlap(size, offset):
+    return overlap((H, W), size, offset)
 
 
 jitted_consistency = jax.jit(consistency)
@@ -150,14 +149,14 @@ def test_overlap_and_resize_are_methods():
     mask = jnp.array(RNG.random((H, W)) < 0.5)
     inside = mask[top : top + rows, left : left + columns]
     expected = photometric_error(crop, resized)[inside].mean()
-    overlap = overlap_high((H, W), jnp.array([h, w]), jnp.array([y, x]))
-    np.testing.assert_allclose(consistency(middle, high, mask, overlap), expected, rtol=1e-4)
+    shared = overlap((H, W), jnp.array([h, w]), jnp.array([y, x]))
+    np.testing.assert_allclose(consistency(middle, high, mask, shared), expected, rtol=1e-4)
 
 
 def test_consistency_reaches_both_sides():
-    overlap = overlap_low((H, W), jnp.array([12, 18]))
+    shared = overlap((H, W), jnp.array([12, 18]), jnp.zeros(2, jnp.int32))
     gradients = jax.grad(consistency, argnums=(0, 1))(
-        IMAGES[0, ..., :1], IMAGES[1, ..., :1], ALL, overlap
+        IMAGES[0, ..., :1], IMAGES[1, ..., :1], ALL, shared
     )
     for gradient in gradients:
         assert np.abs(gradient).max() > 0
@@ -168,9 +167,9 @@ def test_consistency_reaches_both_sides():
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_consistency_without_any_pixel_is_zero_and_finite(share):
     mask = jnp.full((H, W), share > 0)
-    overlap = overlap_high((H, W), jnp.array([H, W]), jnp.array([0, 0]))
+    shared = overlap((H, W), jnp.array([H, W]), jnp.array([0, 0]))
     value, gradient = jax.value_and_grad(consistency)(
-        IMAGES[0, ..., :1], IMAGES[1, ..., :1], mask, overlap
+        IMAGES[0, ..., :1], IMAGES[1, ..., :1], mask, shared
     )
     assert np.isfinite(gradient).all()
     assert (value > 0) == (share > 0)

@@ -19,11 +19,11 @@ from radepth_jax.geometry import camera
 from radepth_jax.geometry.camera import crop_intrinsics, depth_from_disparity
 from radepth_jax.geometry.sampling import warp
 from radepth_jax.losses import LossOptions, objective
-from radepth_jax.losses.consistency import consistency, overlap_high, overlap_low
+from radepth_jax.losses.consistency import consistency, overlap
 from radepth_jax.losses.photometric import minimum_reprojection, photometric_error
 from radepth_jax.losses.smoothness import smoothness
 from radepth_jax.losses.ssim import ssim
-from radepth_jax.views import View
+from radepth_jax.views import Views
 
 REFERENCE = Path(__file__).parent.parent / "reference"
 LETTERS = {"high": "H", "middle": "M", "low": "L"}
@@ -48,20 +48,23 @@ def build(sample):
         "middle": np.array([64, 192]),
         "low": sample["low_size_wh"][::-1],
     }
-    views, disparities = {}, {}
+    arrays, disparities = [], []
     for name, letter in LETTERS.items():
         offset = sample["high_crop_xy"][::-1] if name == "high" else np.zeros(2)
         intrinsics = jnp.array(sample[f"intrinsics_{letter}"][0, :3, :3])
-        views[name] = View(
-            images=jnp.stack([sample[f"image_{letter}_{i}"][0] for i in OFFSETS]),
-            # The published code adds the crop to pixel coordinates instead.
-            intrinsics=crop_intrinsics(intrinsics, offset),
-            size=jnp.array(size[name], jnp.int32),
-            offset=jnp.array(offset, jnp.int32),
+        arrays.append(
+            {
+                "images": jnp.stack([sample[f"image_{letter}_{i}"][0] for i in OFFSETS]),
+                # The published code adds the crop to pixel coordinates instead.
+                "intrinsics": crop_intrinsics(intrinsics, offset),
+                "size": jnp.array(size[name], jnp.int32),
+                "offset": jnp.array(offset, jnp.int32),
+            }
         )
-        disparities[name] = jnp.array(sample[f"disp_{letter}"][0])
+        disparities.append(jnp.array(sample[f"disp_{letter}"][0]))
+    views = Views(tuple(LETTERS), **jax.tree.map(lambda *leaves: jnp.stack(leaves), *arrays))
     transforms = jnp.stack([sample[f"target_to_source_{i}"][0] for i in OFFSETS[1:]])
-    return views, disparities, transforms
+    return views, jnp.stack(disparities), transforms
 
 
 @jax.jit
@@ -69,7 +72,7 @@ def judge(views, disparities, transforms):
     def loss(disparities):
         total, terms, pictures = objective(
             views,
-            {name: (disparity,) for name, disparity in disparities.items()},
+            (disparities,),
             transforms,
             jax.random.key(0),
             options=OPTIONS,
@@ -98,7 +101,10 @@ def test_terms(sample):
     (total, (terms, mask)), _ = judge(*build(sample))
     np.testing.assert_allclose(total, sample["total"], rtol=1e-4)
     for name, letter in LETTERS.items():
-        got = terms[f"photometric_{name}"] + OPTIONS.smoothness * terms[f"smoothness_{name}"]
+        got = (
+            terms[f"photometric_{name}"]
+            + OPTIONS.weights["smoothness"] * terms[f"smoothness_{name}"]
+        )
         np.testing.assert_allclose(
             got, sample[f"photometric_plus_smoothness_{letter}"], rtol=1e-4, err_msg=name
         )
@@ -116,12 +122,13 @@ def test_terms(sample):
 def test_consistency_with_the_published_mask(sample):
     views, disparities, _ = build(sample)
     _, mask = published_reprojection(sample, "M")
-    middle = disparities["middle"]
-    high, low = views["high"], views["low"]
-    overlap = overlap_high((64, 192), high.size, high.offset)
-    got = consistency(middle, disparities["high"], mask, overlap)
+    by_name = dict(zip(views.names, disparities, strict=True))
+    middle, high, low = by_name["middle"], views["high"], views["low"]
+    shared = overlap((64, 192), high.size, high.offset)
+    got = consistency(middle, by_name["high"], mask, shared)
     np.testing.assert_allclose(got, sample["consistency_H"], rtol=1e-5)
-    got = consistency(middle, disparities["low"], mask, overlap_low((64, 192), low.size))
+    shared = overlap((64, 192), low.size, low.offset)
+    got = consistency(middle, by_name["low"], mask, shared)
     np.testing.assert_allclose(got, sample["consistency_L"], rtol=1e-5)
 
 
@@ -134,7 +141,8 @@ def at_kinks(sample, name):
     errors, _ = published_reprojection(sample, LETTERS[name])
     tie = scipy.ndimage.minimum_filter(tie_gap(errors), size=3) < 1e-5
     views, disparities, transforms = build(sample)
-    depth = depth_from_disparity(disparities[name], min_depth=0.1, max_depth=100.0)
+    disparity = disparities[views.names.index(name)]
+    depth = depth_from_disparity(disparity, min_depth=0.1, max_depth=100.0)
     points = camera.back_project(depth, views[name].intrinsics)
     for transform in transforms:
         moved = camera.transform_points(transform, points)
@@ -147,9 +155,9 @@ def test_gradients(sample):
     (_, (_, mask)), gradients = judge(*build(sample))
     # A pixel that rounding moves into the mask or out of it moves the consistency's gradients.
     flipped = (np.asarray(mask) != published_reprojection(sample, "M")[1]).any()
-    for name, letter in LETTERS.items():
+    for (name, letter), gradient in zip(LETTERS.items(), gradients, strict=True):
         expected = sample[f"grad_disp_{letter}"][0, ..., 0]
-        difference = np.asarray(gradients[name])[..., 0] - expected
+        difference = np.asarray(gradient)[..., 0] - expected
         norm, kinks = np.linalg.norm(expected), at_kinks(sample, name)
         limit = 1e-2 if flipped and name != "middle" else 1e-3
         assert np.linalg.norm(difference[~kinks]) < limit * norm, name
@@ -159,8 +167,8 @@ def test_gradients(sample):
 
 def test_warped_images(sample):
     views, disparities, transforms = build(sample)
-    for name, letter in LETTERS.items():
-        depth = depth_from_disparity(disparities[name], min_depth=0.1, max_depth=100.0)
+    for (name, letter), disparity in zip(LETTERS.items(), disparities, strict=True):
+        depth = depth_from_disparity(disparity, min_depth=0.1, max_depth=100.0)
         rebuild = jax.vmap(partial(warp, depth=depth, intrinsics=views[name].intrinsics))
         warped = rebuild(views[name].images[1:], source_T_target=transforms)
         for index, offset in enumerate(OFFSETS[1:]):

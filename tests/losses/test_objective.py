@@ -9,7 +9,7 @@ import pytest
 from radepth_jax.errors import UserError
 from radepth_jax.geometry import se3
 from radepth_jax.losses import LossOptions, objective
-from radepth_jax.views import View, ViewOptions, make_views
+from radepth_jax.views import ViewOptions, Views, make_views
 
 H, W = 32, 64
 NAMES = ("high", "middle", "low")
@@ -31,9 +31,7 @@ def make_sample(sources=2):
         intrinsics,
         options=ViewOptions(resolution=(W, H)),
     )
-    disparities = {
-        name: (jnp.array(RNG.uniform(0.05, 0.3, (H, W, 1)), jnp.float32),) for name in NAMES
-    }
+    disparities = jnp.array(RNG.uniform(0.05, 0.3, (3, H, W, 1)), jnp.float32)
     transforms = jnp.stack(
         [
             se3.transform_from_pose(jnp.zeros(3), jnp.array([0.05 * (i + 1), 0, 0.01]))
@@ -48,16 +46,16 @@ KEY = jax.random.key(0)
 
 
 @partial(jax.jit, static_argnames="options")
-def run(views, disparities, transforms, key, consistency_weight, options):
-    return objective(
-        views, disparities, transforms, key, options=options, consistency_weight=consistency_weight
-    )
+def run(views, disparities, transforms, key, weights, options):
+    return objective(views, (disparities,), transforms, key, options=options, weights=weights)
 
 
-def judge(sample=SAMPLE, names=NAMES, key=KEY, options=OPTIONS, consistency_weight=None):
+def judge(sample=SAMPLE, names=NAMES, key=KEY, options=OPTIONS, weights=None):
     views, disparities, transforms = sample
-    views, disparities = ({n: x[n] for n in names} for x in (views, disparities))
-    return run(views, disparities, transforms, key, consistency_weight, options)
+    chosen = np.array([views.names.index(name) for name in names])
+    arrays = (views.images, views.intrinsics, views.size, views.offset)
+    views = Views(names, *(array[chosen] for array in arrays))
+    return run(views, disparities[chosen], transforms, key, weights, options)
 
 
 def test_terms_make_the_total():
@@ -67,7 +65,7 @@ def test_terms_make_the_total():
     expected += terms["consistency_high"] + terms["consistency_low"]
     np.testing.assert_allclose(total, expected, rtol=1e-6)
     np.testing.assert_allclose(terms["automasked"], 1 - aux["automask"].mean(), rtol=1e-5)
-    (disparity,) = SAMPLE[1]["middle"]
+    disparity = SAMPLE[1][NAMES.index("middle")]
     np.testing.assert_allclose(terms["disparity_mean_middle"], disparity.mean(), rtol=1e-5)
     np.testing.assert_allclose(terms["disparity_std_middle"], disparity.std(), rtol=1e-5)
     assert aux["automask"].shape == (H, W)
@@ -75,14 +73,40 @@ def test_terms_make_the_total():
     assert all(term.shape == () for term in terms.values())
 
 
-def test_the_consistency_weight_can_be_given():
+def test_weights_can_be_given():
     _, terms, _ = judge()
     both = terms["consistency_high"] + terms["consistency_low"]
     for weight in (0.0, 0.3):
-        total, _, _ = judge(consistency_weight=jnp.float32(weight))
+        weights = OPTIONS.weights | {"consistency": jnp.float32(weight)}
+        total, _, _ = judge(weights=weights)
         np.testing.assert_allclose(total, terms["total"] - (1 - weight) * both, rtol=1e-5)
-    _, without, _ = judge(options=LossOptions(consistency=0.0))
-    assert "consistency_high" not in without
+
+
+@pytest.mark.parametrize("left_out", ["photometric", "smoothness", "consistency"])
+def test_a_term_of_no_weight_is_left_out(left_out):
+    weights = OPTIONS.weights | {left_out: 0.0}
+    total, terms, _ = judge(options=LossOptions(weights=weights))
+    _, everything, _ = judge()
+    assert [name for name in everything if name not in terms] == [
+        name for name in everything if name.startswith(left_out)
+    ]
+    weighed = OPTIONS.weights[left_out] * sum(
+        value for name, value in everything.items() if name.startswith(left_out)
+    )
+    np.testing.assert_allclose(total, everything["total"] - weighed, rtol=1e-5)
+
+
+def test_weights_grow_along_their_ramps():
+    options = LossOptions(ramps={"consistency": (100, 300)}, weights={"consistency": 0.5})
+    for step, expected in ((0, 0.0), (100, 0.0), (200, 0.25), (300, 0.5), (1000, 0.5)):
+        assert options.weights_at(jnp.int32(step))["consistency"] == expected
+    assert LossOptions().weights_at(jnp.int32(0)) == LossOptions().weights
+
+
+def test_an_unknown_term_is_named_with_the_known_ones():
+    options = LossOptions(weights={"photometric": 1.0, "fotometric": 1.0})
+    with pytest.raises(UserError, match=r"weights.fotometric.*photometric, smoothness, consis"):
+        judge(options=options)
 
 
 @pytest.mark.parametrize("names", [("middle",), ("middle", "high"), ("low", "middle")])
@@ -108,21 +132,51 @@ def test_gradients_are_finite_and_reach_everything():
     views, disparities, transforms = SAMPLE
 
     def loss(disparities, transforms):
-        return objective(views, disparities, transforms, KEY, options=OPTIONS)[0]
+        return objective(views, (disparities,), transforms, KEY, options=OPTIONS)[0]
 
     gradients = jax.jit(jax.grad(loss, argnums=(0, 1)))
     cases = {
         "ordinary": (disparities, transforms),
         "no motion": (disparities, jnp.tile(jnp.eye(4), (2, 1, 1))),
-        "constant": (jax.tree.map(lambda d: jnp.full_like(d, 0.5), disparities), transforms),
-        "nearest": (jax.tree.map(jnp.ones_like, disparities), transforms.at[:, 2, 3].set(-0.1)),
-        "farthest": (jax.tree.map(jnp.zeros_like, disparities), transforms),
+        "constant": (jnp.full_like(disparities, 0.5), transforms),
+        "nearest": (jnp.ones_like(disparities), transforms.at[:, 2, 3].set(-0.1)),
+        "farthest": (jnp.zeros_like(disparities), transforms),
     }
     for name, case in cases.items():
         for gradient in jax.tree.leaves(gradients(*case)):
             assert np.isfinite(gradient).all(), name
     for gradient in jax.tree.leaves(gradients(disparities, transforms)):
         assert np.abs(gradient).max() > 0
+
+
+def test_forward_mode():
+    """Along a direction: `jvp` is the gradient's product, and the slope between two points."""
+    views, disparities, transforms = SAMPLE
+    options = LossOptions(noise=0.0, mask_low_filler=True)
+    direction = jnp.array(RNG.uniform(-1, 1, disparities.shape), jnp.float32)
+
+    def loss(disparities, plain=True):
+        return objective(views, (disparities,), transforms, KEY, options=options, plain=plain)[0]
+
+    @jax.jit
+    def derivatives(point):
+        gradient = jax.grad(loss)
+        slope = jax.jvp(loss, (point,), (direction,))[1]
+        by_hand = jnp.sum(jax.grad(lambda x: loss(x, plain=False))(point) * direction)
+        turned = jax.jvp(gradient, (point,), (direction,))[1]
+        return slope, jnp.sum(gradient(point) * direction), by_hand, turned
+
+    slope, product, by_hand, turned = derivatives(disparities)
+    np.testing.assert_allclose(slope, product, rtol=1e-4)
+    np.testing.assert_allclose(slope, by_hand, rtol=1e-4)
+    assert np.isfinite(turned).all()
+    assert np.abs(turned).max() > 0
+    with jax.enable_x64(True):
+        step = 1e-6
+        wide = jax.jit(loss)
+        points = (disparities.astype(jnp.float64) + sign * step * direction for sign in (1, -1))
+        after, before = (float(wide(point)) for point in points)
+    np.testing.assert_allclose(slope, (after - before) / (2 * step), rtol=2e-3)
 
 
 def test_the_low_views_filler_can_be_left_out():
@@ -133,10 +187,11 @@ def test_the_low_views_filler_can_be_left_out():
     _, plain, _ = judge(options=LossOptions(noise=0.0))
     h, w = (int(n) for n in views["low"].size)
     low = views["low"]
-    cropped = View(low.images[:, :h, :w], low.intrinsics, low.size, low.offset)
+    arrays = (low.images[:, :h, :w], low.intrinsics, low.size, low.offset)
+    cropped = Views(("middle",), *(array[None] for array in arrays))
     _, alone, _ = objective(
-        {"middle": cropped},
-        {"middle": (disparities["low"][0][:h, :w],)},
+        cropped,
+        (disparities[NAMES.index("low")][None, :h, :w],),
         transforms,
         KEY,
         options=LossOptions(noise=0.0),
@@ -156,7 +211,7 @@ def test_true_depth_and_pose_explain_every_view():
     step = 2 * 4 / 90 * (1 if views["middle"].flipped else -1)
     transforms = jnp.stack([jnp.eye(4).at[0, 3].set(step * i) for i in (1, 2)])
     disparity = (1 / 4 - 1 / 100) / (10 - 1 / 100)
-    true = {name: (jnp.full((H, W, 1), disparity),) for name in NAMES}
+    true = jnp.full((3, H, W, 1), disparity)
     options = LossOptions(automask=False)
     moved = judge((views, true, transforms), options=options)[1]
     unmoved = judge((views, true, jnp.tile(jnp.eye(4), (2, 1, 1))), options=options)[1]
@@ -174,7 +229,14 @@ def test_noise_depends_on_the_key_alone():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("min_depth", 0.0), ("max_depth", 0.05), ("ssim", 2.0), ("consistency", -1.0)],
+    [
+        ("min_depth", 0.0),
+        ("max_depth", 0.05),
+        ("ssim", 2.0),
+        ("noise", -1.0),
+        ("weights", {"consistency": -1.0}),
+        ("ramps", {"consistency": (200, 100)}),
+    ],
 )
 def test_options_that_cannot_be_used_are_named(field, value):
     with pytest.raises(UserError, match=field):

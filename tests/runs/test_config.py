@@ -1,8 +1,12 @@
+import dataclasses
+
 import pytest
 
 from radepth_jax.errors import UserError
+from radepth_jax.losses import LossOptions
 from radepth_jax.models import presets
 from radepth_jax.runs.config import check_config, default_config
+from radepth_jax.views import ViewOptions
 
 
 def test_an_unknown_scaling_is_named():
@@ -12,9 +16,24 @@ def test_an_unknown_scaling_is_named():
         check_config(config)
 
 
+def test_every_option_of_views_and_losses_is_a_setting():
+    config = default_config()
+    assert ViewOptions(**config.views) == ViewOptions()
+    assert LossOptions(**config.loss) == LossOptions()
+    for section, options in ((config.views, ViewOptions), (config.loss, LossOptions)):
+        assert set(section) == {field.name for field in dataclasses.fields(options)}
+
+
+def test_a_term_that_nobody_added_is_named():
+    config = default_config()
+    config.loss.weights.edges = 1.0
+    with pytest.raises(UserError, match=r"loss\.weights\.edges.* photometric, smoothness, consis"):
+        check_config(config)
+
+
 @pytest.mark.parametrize("name", presets.MODELS)
 def test_only_ra_depth_has_the_views_and_the_consistency(name):
     config = default_config(name)
     check_config(config)
     assert (len(config.views.names) == 3) == (name == "ra_depth")
-    assert (config.loss.consistency > 0) == (name == "ra_depth")
+    assert (config.loss.weights.consistency > 0) == (name == "ra_depth")

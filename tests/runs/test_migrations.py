@@ -38,3 +38,19 @@ def test_a_checkpoint_from_before_the_pose_network_had_stages_is_read():
     values = to_json(config)
     del values["model"]["pose"]["stages"]
     assert from_json(values) == config
+
+
+def test_a_checkpoint_from_before_terms_had_names_is_read():
+    config = default_config()
+    config.loss.weights.update(consistency=0.05, smoothness=0.01)
+    config.loss.ramps.consistency = (100, 200)
+    values = to_json(config)
+    new = ("weights", "ramps", "ssim", "automask", "noise")
+    values["loss"] = {name: v for name, v in values["loss"].items() if name not in new}
+    values["loss"] |= {"consistency": 0.05, "smoothness": 0.01, "consistency_ramp": [100, 200]}
+    for field in ("brightness", "contrast", "saturation", "hue"):
+        del values["views"][field]
+    assert from_json(values) == config
+    del values["loss"]["consistency_ramp"]  # once, there was none
+    config.loss.ramps.consistency = (0, 0)
+    assert from_json(values) == config

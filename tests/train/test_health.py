@@ -23,7 +23,7 @@ def test_a_fall_is_reported_once_the_average_has_followed():
     first = next(i for i, message in enumerate(messages) if message)
     assert 330 < first < 480
     assert "has fallen from 0.65" in messages[-1]
-    assert "consistency_ramp" in messages[-1]
+    assert "ramps.consistency" in messages[-1]
 
 
 @pytest.mark.parametrize(

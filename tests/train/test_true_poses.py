@@ -10,7 +10,7 @@ def test_with_true_poses_the_pose_network_stays_as_it_was(micro_config, tmp_path
     micro_config.pose.true_scale = 0.03
     micro_config.train.steps = 1
     micro_config.views.names = ("middle",)
-    micro_config.loss.consistency = 0.0
+    micro_config.loss.weights.consistency = 0.0
     state = train(micro_config, tmp_path / "run")
     from radepth_jax.runs.state import init_state
 

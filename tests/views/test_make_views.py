@@ -10,7 +10,7 @@ from PIL import Image
 
 from radepth_jax.errors import UserError
 from radepth_jax.geometry.camera import project
-from radepth_jax.views import ViewOptions, make_views, network_image
+from radepth_jax.views import ViewOptions, make_views, network_images
 
 W, H = 96, 32
 OPTIONS = ViewOptions(resolution=(W, H))
@@ -48,7 +48,9 @@ def check_against_pillow(frame, options):
     size = jnp.array(frame.shape[:2])
     make = jax.jit(lambda key: make_views(key, on_canvas(frame), size, K, options=options))
     for seed in range(3):
-        for name, view in make(jax.random.key(seed)).items():
+        views = make(jax.random.key(seed))
+        for name in views.names:
+            view = views[name]
             expected = pillow_view(name, frame, view, options.size)
             difference = np.abs(np.asarray(view.images[0]) - expected / 255)
             assert difference.mean() < 0.5 / 255, (name, 255 * difference.mean())
@@ -105,9 +107,8 @@ def test_draws_stay_in_range(seed):
     assert (np.floor(0.7 * canvas) <= low.size).all()
     assert (low.size <= 0.9 * canvas).all()
     np.testing.assert_array_equal(views["middle"].size, canvas)
-    for view in views.values():
-        assert view.images.min() >= 0
-        assert view.images.max() <= 1
+    assert views.images.min() >= 0
+    assert views.images.max() <= 1
 
 
 def test_crops_reach_every_border():
@@ -141,7 +142,8 @@ def test_a_point_shows_the_same_scene_in_every_view(seed, x, y, z):
     if views["middle"].flipped:
         u = 202 - u
         point = point * jnp.array([-1.0, 1, 1])
-    for name, view in views.items():
+    for name in views.names:
+        view = views[name]
         pixel = np.asarray(project(point, view.intrinsics))
         # K_view is an exact affine map of K_native.
         scale = np.asarray(view.size)[::-1] / np.array([203, 91])
@@ -170,13 +172,12 @@ def test_flip_mirrors_frames_and_intrinsics():
     mirrored_k = jnp.array(K).at[0, 2].set(202 - K[0, 2])
     flipped = views(1.0, FRAME, jnp.array(K))
     by_hand = views(0.0, np.ascontiguousarray(FRAME[:, ::-1]), mirrored_k)
-    for name, view in flipped.items():
-        assert view.flipped
-        assert not by_hand[name].flipped
-        np.testing.assert_allclose(view.images, by_hand[name].images, atol=1e-5)
-        np.testing.assert_allclose(view.intrinsics, by_hand[name].intrinsics, rtol=1e-5)
-        np.testing.assert_array_equal(view.size, by_hand[name].size)
-        np.testing.assert_array_equal(view.offset, by_hand[name].offset)
+    assert flipped.flipped
+    assert not by_hand.flipped
+    np.testing.assert_allclose(flipped.images, by_hand.images, atol=1e-5)
+    np.testing.assert_allclose(flipped.intrinsics, by_hand.intrinsics, rtol=1e-5)
+    np.testing.assert_array_equal(flipped.size, by_hand.size)
+    np.testing.assert_array_equal(flipped.offset, by_hand.offset)
     middle = flipped["middle"]
     unflipped = views(0.0, FRAME, jnp.array(K))["middle"]
     np.testing.assert_allclose(middle.images, unflipped.images[:, :, ::-1], atol=1e-5)
@@ -198,21 +199,23 @@ def test_views_depend_on_the_key_alone():
         K,
         options=dataclasses.replace(OPTIONS, names=("middle",)),
     )
-    assert list(only_middle) == ["middle"]
+    assert only_middle.names == ("middle",)
     # Two programs, whose coordinates near 200 may be a float32 rounding apart.
     np.testing.assert_allclose(only_middle["middle"].images, one["middle"].images, atol=1e-5)
 
 
 def test_network_image_is_jittered_with_its_probability():
     views = sample(jax.random.key(0), on_canvas(FRAME), SIZE)
-    target = views["middle"].images[0]
-    never = network_image(
+    targets, middle = views.images[:, 0], views.names.index("middle")
+    never = network_images(
         jax.random.key(0), views, options=dataclasses.replace(OPTIONS, jitter=0.0)
     )
-    np.testing.assert_array_equal(never, target)
+    np.testing.assert_array_equal(never, targets)
     always = dataclasses.replace(OPTIONS, jitter=1.0)
-    jittered = network_image(jax.random.key(0), views, options=always)
-    assert np.abs(jittered - target).mean() > 0.01
+    jittered = network_images(jax.random.key(0), views, options=always)
+    assert np.abs(jittered[middle] - targets[middle]).mean() > 0.01
+    others = np.arange(len(views.names)) != middle
+    np.testing.assert_array_equal(jittered[others], targets[others])
     assert jittered.min() >= 0
     assert jittered.max() <= 1
 
@@ -240,3 +243,7 @@ def test_options_take_lists():
     options = ViewOptions(resolution=[640, 192], names=["middle"])
     assert options == ViewOptions(names=("middle",))
     assert options.size == (192, 640)
+
+
+def test_the_order_in_which_views_are_named_does_not_matter():
+    assert ViewOptions(names=("low", "middle", "high")) == ViewOptions()
