@@ -17,7 +17,6 @@ from PIL import Image
 
 from radepth_jax import models
 from radepth_jax.cli.cache import use_compilation_cache
-from radepth_jax.cli.memory import hold_fragments, keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate import priors, report
 from radepth_jax.evaluate.evaluator import evaluate
@@ -45,7 +44,6 @@ def main() -> None:
     )
     options = parser.parse_args()
     start = time.perf_counter()
-    keep_freed_memory()
     use_compilation_cache()
 
     config = load_config(HERE.parent / "configs" / "ra_depth_street.py", "demo")
@@ -57,12 +55,13 @@ def main() -> None:
     say(start, "rendering the street")
     prepare(config.data.name, data_dir=config.data.data_dir)
     say(start, f"training for {config.train.steps} steps")
-    state = train(config, options.workdir, hold_fragments)
+    state = train(config, options.workdir)
 
     say(start, "evaluating on held-out worlds")
     dataset = open_dataset(config.data.name, config.data.data_dir)
     test, protocol = EvaluationSource(dataset, "test"), protocol_of(config)
-    networks, variables = models.build(config.model), variables_of(state)
+    networks = models.build(config.model, models.Policy.native())
+    variables = variables_of(state)
     name = "baseline" if options.baseline else "RA-Depth"
     show = choose_images(test, 4)
     rows = evaluate(

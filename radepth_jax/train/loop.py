@@ -11,7 +11,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
-from radepth_jax import models
+from radepth_jax import models, platforms
 from radepth_jax.data import (
     Dataset,
     EvaluationSource,
@@ -67,6 +67,7 @@ def train(
             whose loss stays non-finite.
         PreemptedError: after SIGTERM, once the state is saved.
     """
+    platforms.keep_freed_memory()
     check_config(config)
     check_batch_size(config, jax.device_count())
     dataset = _open_data(config, workdir)
@@ -192,6 +193,7 @@ def _run(
             # Last, so that a run which goes on from here has all the figures up to here.
             if due(step, every.checkpoint_every):
                 checkpoints.save(state, config, total_steps)
+            platforms.reserve_heap_fragments()
             report_step()
         checkpoints.wait()
     return state
@@ -268,7 +270,7 @@ def _validation_source(config: ConfigDict, dataset: Dataset) -> EvaluationSource
 def _validate(config: ConfigDict, state: TrainState, source: EvaluationSource) -> list[Row]:
     rows = evaluate(
         variables_of(state),
-        models.build(config.model),
+        models.build(config.model, models.Policy.native()),
         source,
         config.evaluate.resolutions,
         protocol=protocol_of(config),

@@ -58,7 +58,7 @@ def load_model(workdir: str | Path) -> Model:
         raise UserError(f"{path}: cannot be read ({error}); delete it and measure again") from error
     return Model(
         name=Path(workdir).resolve().name,
-        networks=models.build(config.model),
+        networks=models.build(config.model, models.Policy.native()),
         variables=variables_of(state),
         config=config,
         step=step,

@@ -53,7 +53,7 @@ def make_forward(config: ConfigDict) -> PictureFn:
     """A jitted (params, batch_stats, batch, step, seed) -> what `compute_loss` shows."""
 
     def pictures(params: Any, batch_stats: Any, batch: dict, step: jax.Array, seed: int) -> Any:
-        networks = models.build(config.model)
+        networks = models.build(config.model, models.Policy.native())
         index = jnp.arange(batch["frames"].shape[0])
         return compute_loss(
             params, batch_stats, batch, step, seed, networks=networks, config=config, index=index

@@ -13,13 +13,16 @@ from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.devices import AXIS
+from radepth_jax.platforms import Operations, for_backend
 from radepth_jax.train.forward import compute_loss
 from radepth_jax.train.state import TrainState, make_optimizer, make_schedule
 
 StepFn = Callable[[TrainState, dict, int], tuple[TrainState, dict]]
 
 
-def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple[TrainState, dict]]:
+def make_train_step(
+    config: ConfigDict, total_steps: int, ops: Operations | None = None
+) -> Callable[..., tuple[TrainState, dict]]:
     """Build `train_step(state, batch, seed, *, axis_name=None)` for a config.
 
     The step is a pure function: `batch` is this device's part of the global batch, as `place_batch`
@@ -32,10 +35,13 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
     Args:
         config: the whole config.
         total_steps: length of the run (for the learning-rate schedule).
+        ops: the networks' operations, by default those for this process's backend. Give them to
+            compile for another one, or to differentiate the step itself.
 
     Returns:
         train_step -> (state, metrics), metrics a dict of float32 scalars.
     """
+    ops = ops or for_backend(jax.default_backend())
     optimizer = make_optimizer(config.optimizer, total_steps)
     schedule = make_schedule(config.optimizer, total_steps)
 
@@ -46,11 +52,12 @@ def make_train_step(config: ConfigDict, total_steps: int) -> Callable[..., tuple
         *,
         axis_name: str | None = None,
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        networks = models.build(
-            config.model,
+        policy = models.Policy(
             axis_name=axis_name if config.batch_norm_sync else None,
-            rematerialise=config.train.rematerialise,
+            remat=config.train.rematerialise,
+            ops=ops,
         )
+        networks = models.build(config.model, policy)
         grad_fn = jax.grad(partial(compute_loss, networks=networks, config=config), has_aux=True)
 
         def compute_part(
