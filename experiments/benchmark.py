@@ -134,8 +134,8 @@ def configure(model: str, resolution: str, batch: int, dtype: str):
     from ml_collections import ConfigDict
 
     from radepth_jax.cli.cache import use_compilation_cache
-    from radepth_jax.cli.memory import keep_freed_memory
     from radepth_jax.models import presets
+    from radepth_jax.platforms import keep_freed_memory
     from radepth_jax.runs.config import default_config, parse_resolution
 
     keep_freed_memory()
@@ -155,9 +155,9 @@ def measure_training(
     start = time.perf_counter()
     import jax
 
-    from radepth_jax.cli.memory import hold_fragments
     from radepth_jax.data import TrainingSource, device_prefetch, make_loader, open_dataset, prepare
     from radepth_jax.devices import place_batch, replicate
+    from radepth_jax.platforms import reserve_heap_fragments
     from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.runs.state import init_state
     from radepth_jax.train.step import make_train_step, pmap_step
@@ -181,7 +181,7 @@ def measure_training(
             state, metrics = step(state, inputs, config.seed)
             jax.block_until_ready(metrics)
             took.append(time.perf_counter() - before)
-            hold_fragments()
+            reserve_heap_fragments()
             if number == 0:
                 first_step = time.perf_counter() - first
         share = (batches.seconds_waited - waited) / (time.perf_counter() - begun)
@@ -213,7 +213,7 @@ def measure_inference(*, model: str, resolution: str, batch: int, dtype: str, st
     from radepth_jax.runs.state import init_state, variables_of
 
     config = configure(model, resolution, batch, dtype)
-    networks = models.build(config.model)
+    networks = models.build(config.model, models.Policy.native())
     variables = jax.device_put(variables_of(init_state(config, 1))["depth"])
     width, height = config.views.resolution
     images = np.random.default_rng(0).random((batch, height, width, 3), dtype=np.float32)

@@ -65,7 +65,7 @@ def main() -> None:
     print(f"[{time.perf_counter() - start:.0f} s] {len(worlds['images'])} frames", flush=True)
 
     config = box_config()
-    networks = models.build(config.model)
+    networks = models.build(config.model, models.Policy.native())
     variables = models.init_variables(networks, jax.random.key(options.seed), CANVASES[0][0])
     params = {name: value["params"] for name, value in variables.items()}
     stats = {name: value["batch_stats"] for name, value in variables.items()}

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import resource
+import runpy
 import statistics
 import subprocess
 import sys
@@ -120,15 +121,31 @@ def answer(value) -> None:
 
 
 def timed(work: Callable[[], None], times: int) -> list[float]:
-    from radepth_jax.cli.memory import hold_fragments
-
-    hold_fragments()  # of the turn before, on both sides
+    if on_a_cpu():
+        malloc()["reserve_heap_fragments"]()  # of the turn before, on both sides
     took = []
     for _ in range(times):
         start = time.perf_counter()
         work()
         took.append(time.perf_counter() - start)
     return took
+
+
+def malloc() -> dict:
+    """`radepth_jax.platforms.cpu.malloc`, without importing JAX on PyTorch's side."""
+    package = Path(__file__).parent.parent / "radepth_jax"
+    return runpy.run_path(str(package / "platforms" / "cpu" / "malloc.py"))
+
+
+def on_a_cpu() -> bool:
+    """Whether this side computes on a CPU."""
+    if sys.argv[1] == "torch":
+        import torch
+
+        return not torch.cuda.is_available()
+    import jax
+
+    return jax.default_backend() == "cpu"
 
 
 def peak_of_process() -> float:
@@ -176,7 +193,8 @@ def jax_side(way: str, resolution: str, batch: int) -> None:
         "intrinsics": np.tile(K.astype(np.float32), (batch, 1, 1)),
     }
     state = replicate(init_state(config, 1000))
-    networks, variables = models.build(config.model), jax.device_get(variables_of(state))
+    networks = models.build(config.model, models.Policy.native())
+    variables = jax.device_get(variables_of(state))
     step = pmap_step(make_train_step(make_recipe(config, 1000)))
     placed = place_batch(inputs)
     predict = jax.jit(lambda v, x: networks.depth.apply(v["depth"], x)[0])
@@ -282,7 +300,6 @@ def torch_side(way: str, resolution: str, batch: int) -> None:
 
 
 if __name__ == "__main__":
-    from radepth_jax.cli.memory import keep_freed_memory
-
-    keep_freed_memory()  # on both sides
+    if on_a_cpu():
+        malloc()["keep_freed_memory"]()  # on both sides
     {"jax": jax_side, "torch": torch_side}[sys.argv[1]](**json.loads(sys.argv[2]))

@@ -23,6 +23,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from radepth_jax import models
 from radepth_jax.interop.torch_layouts import unused_shapes
 from radepth_jax.models import presets
+from radepth_jax.platforms import for_backend
 from radepth_jax.runs.config import parse_resolution
 
 TITLES = {
@@ -78,8 +79,7 @@ def measure(name: str, resolution: tuple[int, int], batch: int, repeats: int) ->
     width, height = resolution
     shapes = models.variable_shapes(networks, resolution)["depth"]
     images = jax.ShapeDtypeStruct((1, height, width, 3), jnp.float32)
-    depth = models.portable(networks.depth)  # one form, without a choice between platforms
-    lowered = jax.jit(depth.apply).lower(shapes, images)
+    lowered = jax.jit(networks.depth.apply).lower(shapes, images)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
     unused = sum(
         int(np.prod(shape))
@@ -89,7 +89,7 @@ def measure(name: str, resolution: tuple[int, int], batch: int, repeats: int) ->
     return {
         "parameters": parameters,
         "published_parameters": parameters + unused,
-        "macs": multiply_accumulates(jax.make_jaxpr(depth.apply)(shapes, images).jaxpr),
+        "macs": multiply_accumulates(jax.make_jaxpr(networks.depth.apply)(shapes, images).jaxpr),
         "xla_operations": lowered.cost_analysis()["flops"],
         "images_per_second": images_per_second(networks, resolution, batch, repeats),
     }
@@ -122,7 +122,8 @@ def images_per_second(
     width, height = resolution
     variables = models.init_network(networks, "depth", jax.random.key(0), resolution)
     images = jnp.zeros((batch, height, width, 3))
-    predict = jax.jit(networks.depth.apply)
+    native = networks.depth.with_operations(for_backend(jax.default_backend()))
+    predict = jax.jit(native.apply)
     jax.block_until_ready(predict(variables, images))
     took = []
     for _ in range(repeats):

@@ -20,7 +20,6 @@ from runner import copy_checkpoint
 
 from radepth_jax import models
 from radepth_jax.cli.cache import use_compilation_cache
-from radepth_jax.cli.memory import hold_fragments, keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate import priors, report
 from radepth_jax.evaluate.evaluator import evaluate
@@ -43,7 +42,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     start = time.perf_counter()
-    keep_freed_memory()
     use_compilation_cache()
 
     config = load_config(HERE.parent / "configs" / "ra_depth_street.py", "demo")
@@ -56,6 +54,7 @@ def main() -> None:
     dataset = open_dataset(config.data.name, config.data.data_dir)
     test, protocol = EvaluationSource(dataset, "test"), protocol_of(config)
 
+    networks = models.build(config.model, models.Policy.native())
     rows = []
     show = choose_images(test, 4)
     for name, run in (("baseline", without_views(config)), ("RA-Depth", config)):
@@ -64,10 +63,10 @@ def main() -> None:
             shared = config.train.middle_view_steps
             copy_checkpoint(options.workdir / "baseline", workdir, shared)
         say(start, f"training {name} for {config.train.steps} steps")
-        state = train(run, workdir, hold_fragments)
+        state = train(run, workdir)
         say(start, f"evaluating {name} on held-out worlds")
         rows += evaluate(
-            Model(name, models.build(config.model), variables_of(state), config),
+            Model(name, networks, variables_of(state), config),
             test,
             RESOLUTIONS,
             protocol=protocol,

@@ -19,7 +19,6 @@ from ml_collections import ConfigDict
 from variants import MODES, RESOLUTIONS, TRAINED_AT, VARIANTS, configure
 
 from radepth_jax.cli.cache import use_compilation_cache
-from radepth_jax.cli.memory import hold_fragments, keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 from radepth_jax.evaluate.evaluator import evaluate
@@ -68,7 +67,6 @@ def parse(description: str, name: str, argv: Sequence[str] | None = None) -> arg
 
 def main(run: Callable[[], None]) -> None:
     """Run an experiment; a user's error is one line and exit code 2, a run asked to end, 75."""
-    keep_freed_memory()
     use_compilation_cache()
     try:
         run()
@@ -123,7 +121,7 @@ def run_variant(name: str, seed: int, options: argparse.Namespace) -> Rows:
         print(f"== {workdir}", flush=True)
         start_from_shared(name, config, workdir, options)
         begun = time.perf_counter()
-        train(config, workdir, hold_fragments)
+        train(config, workdir)
         minutes = (time.perf_counter() - begun) / 60
         rows = test(config, workdir)
         record = {"minutes": minutes, "machine": machine(), "rows": rows}

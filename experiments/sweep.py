@@ -23,7 +23,6 @@ from PIL import Image
 
 from radepth_jax import models
 from radepth_jax.cli.cache import use_compilation_cache
-from radepth_jax.cli.memory import keep_freed_memory
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import METRICS
@@ -59,7 +58,6 @@ def main() -> None:
     parser.add_argument("--resolutions", default="128x48,160x48,192x64,256x80,304x96")
     parser.add_argument("--output", default="runs/sweep.json", type=Path)
     options = parser.parse_args()
-    keep_freed_memory()
     use_compilation_cache()
 
     prepare(options.dataset, data_dir=options.data_dir)
@@ -71,7 +69,7 @@ def main() -> None:
     config = default_config()
     config.model = ConfigDict(getattr(models.presets, options.model)())
     config.loss.min_depth, config.loss.max_depth = DEPTH_RANGE
-    networks = models.build(config.model)
+    networks = models.build(config.model, models.Policy.native())
     variables = models.init_variables(networks, jax.random.key(0), resolutions[0])
     model = Model(options.model, networks, variables, config)
     protocol = Protocol()

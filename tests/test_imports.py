@@ -21,6 +21,7 @@ ORDER = [
     "data",
     "geometry",
     "views",
+    "platforms",
     "models",
     "losses",
     "runs",

@@ -5,7 +5,6 @@ import io
 import sys
 
 import radepth_jax
-from radepth_jax.cli.memory import keep_freed_memory
 from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 from radepth_jax.names import shown
 
@@ -41,7 +40,6 @@ def main() -> None:
     if name not in COMMANDS:
         print(f"radepth: error: {name}: no such command\n{usage}", file=sys.stderr)
         raise SystemExit(2)
-    keep_freed_memory()
     try:
         importlib.import_module(f"radepth_jax.cli.{name}").main(sys.argv[2:])
     except UserError as error:

@@ -85,15 +85,10 @@ def _train(argv: list[str], report_step: Callable[[], None] = lambda: None) -> N
     import jax  # after the flags: a wrong one should not wait for JAX
 
     from radepth_jax.cli.cache import use_compilation_cache
-    from radepth_jax.cli.memory import hold_fragments
     from radepth_jax.train.loop import train
 
-    def after_step() -> None:
-        hold_fragments()
-        report_step()
-
     use_compilation_cache()
-    train(config, workdir, after_step)
+    train(config, workdir, report_step)
     if jax.process_index() == 0:
         print(f"trained; checkpoints, metrics.jsonl and TensorBoard files are in {workdir}")
 

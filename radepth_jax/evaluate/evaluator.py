@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from radepth_jax import platforms
 from radepth_jax.data import EvaluationSource, device_prefetch
 from radepth_jax.devices import place_batch, replicate
 from radepth_jax.evaluate.ground import ground_scale
@@ -167,6 +168,7 @@ def evaluate(
     Raises:
         UserError: No image has ground truth.
     """
+    platforms.keep_freed_memory()
     devices = tuple(devices or jax.local_devices())
     resolutions = [None if r is None else (int(r[0]), int(r[1])) for r in resolutions]
     processes = jax.process_count()

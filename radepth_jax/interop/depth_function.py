@@ -11,8 +11,8 @@ import radepth_jax
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.files import atomic_write
 from radepth_jax.geometry.camera import depth_from_disparity
-from radepth_jax.models import portable
 from radepth_jax.models.depth import check_resolution
+from radepth_jax.platforms import PLAIN
 from radepth_jax.runs.saved_model import Model
 
 Outputs = dict[str, jax.Array]
@@ -40,7 +40,7 @@ def depth_function(
     check_resolution(resolution, model.networks.depth.stride)
     low, high = model.depth_range
     scale = model.metric_scale
-    network = portable(model.networks.depth)
+    network = model.networks.depth.with_operations(PLAIN)
     # The weights become constants of the exported program.
     variables = jax.tree.map(jnp.asarray, model.variables["depth"])
 

@@ -1,21 +1,15 @@
 """The networks: pure Linen modules, built by name from a configuration."""
 
-from radepth_jax.models.build import (
-    Networks,
-    Variables,
-    build,
-    init_network,
-    init_variables,
-    portable,
-    variable_shapes,
-)
+from radepth_jax.models.build import Networks, build
+from radepth_jax.models.policy import Policy
+from radepth_jax.models.variables import Variables, init_network, init_variables, variable_shapes
 
 __all__ = [
     "Networks",
+    "Policy",
     "Variables",
     "build",
     "init_network",
     "init_variables",
-    "portable",
     "variable_shapes",
 ]

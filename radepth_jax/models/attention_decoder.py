@@ -3,12 +3,14 @@
 Zhou et al., Self-Supervised Monocular Depth Estimation with Internal Feature Fusion, BMVC 2021.
 """
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from radepth_jax.models.blocks import ChannelGate, upsample_nearest
-from radepth_jax.models.decoder import Decoder
+from radepth_jax.models.decoder import Decoder, check_widths
 
 
 class AttentionDecoder(Decoder):
@@ -19,6 +21,11 @@ class AttentionDecoder(Decoder):
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)
+    needs: ClassVar[str] = "every_stage"
+
+    def check_features(self, number: int) -> None:
+        """Raise a `UserError` unless there are channels for every size."""
+        check_widths("channels", self.channels, number)
 
     @nn.compact
     def __call__(
@@ -29,7 +36,7 @@ class AttentionDecoder(Decoder):
         fused = []
         for scale in reversed(range(1, len(features))):
             x = jnp.concatenate([upsample_nearest(x, 2), *features[scale - 1]], axis=-1)
-            gate = ChannelGate(self.channels[scale], 3, dtype=self.dtype, name=f"gate{scale}")
+            gate = ChannelGate(self.channels[scale], 3, policy=self.policy, name=f"gate{scale}")
             x = gate(x)
             fused.append(x)
         x = self.block(self.channels[0], name="head1")(x)

@@ -1,12 +1,10 @@
 """The pieces the networks share: convolutions, residual blocks, resampling by fixed factors.
 
-Images and features are [N, H, W, C]. Blocks get their convolution and normalisation as
-`Layers`, so that dtype, training mode and synchronisation are set once.
+Images and features are [N, H, W, C]. Residual blocks get their convolutions and norms as `Layers`,
+so that the policy, the training mode and the groups are set once.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,37 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from radepth_jax.models.convolve import convolve
-from radepth_jax.models.fence import fenced_relu
-from radepth_jax.models.init import Constant, HeNormal, UniformFanIn
-from radepth_jax.models.norm import BatchNorm
-
-Constructor = Callable[..., Any]
-
-
-class Layers(NamedTuple):
-    """What blocks are made of: constructors of convolutions and of norms, and the ReLU."""
-
-    conv: Constructor
-    norm: Constructor
-    relu: Callable[[Array], Array]
-
-
-def residual_layers(
-    *, train: bool, groups: int, axis_name: str | None, dtype: Any, portable: bool = False
-) -> Layers:
-    """Those of the encoders: no bias, He initialisation, BatchNorm, ReLUs fenced or `portable`."""
-    conv = partial(
-        nn.Conv, use_bias=False, dtype=dtype, kernel_init=HeNormal(), conv_general_dilated=convolve
-    )
-    norm = partial(
-        BatchNorm,
-        use_running_average=not train,
-        groups=groups,
-        axis_name=axis_name,
-        dtype=dtype,
-    )
-    return Layers(conv, norm, nn.relu if portable else fenced_relu)
+from radepth_jax.models.init import Constant, UniformFanIn
+from radepth_jax.models.policy import Layers, Policy
 
 
 class ConvNorm(nn.Module):
@@ -59,13 +28,7 @@ class ConvNorm(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N h w D"]:
         """Features at 1/`stride` of the size."""
-        x = self.layers.conv(
-            self.features,
-            (self.kernel, self.kernel),
-            strides=self.stride,
-            padding=self.kernel // 2,
-            name="conv",
-        )(x)
+        x = self.layers.conv(self.features, self.kernel, self.stride, name="conv")(x)
         x = self.layers.norm(name="bn")(x)
         return self.layers.relu(x) if self.relu else x
 
@@ -112,14 +75,14 @@ class Bottleneck(nn.Module):
         return self.layers.relu(x + y)
 
 
-class Conv(nn.Module):
+class TorchConv(nn.Module):
     """Convolution with PyTorch's default initialisation; zero padding.
 
     Attributes:
         padding: zeros on each side; `None` is half the kernel.
         use_bias: whether it has a bias.
         bias: what the bias starts at; `None` is PyTorch's default.
-        portable: without a choice between platforms (`convolve`), for exports.
+        policy: of the network.
     """
 
     features: int
@@ -128,8 +91,7 @@ class Conv(nn.Module):
     padding: int | None = None
     use_bias: bool = True
     bias: float | None = None
-    portable: bool = False
-    dtype: Any = jnp.float32
+    policy: Policy = Policy()
 
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N h w D"]:
@@ -143,8 +105,8 @@ class Conv(nn.Module):
             use_bias=self.use_bias,
             kernel_init=initial,
             bias_init=initial if self.bias is None else Constant(self.bias),
-            dtype=self.dtype,
-            conv_general_dilated=partial(convolve, portable=self.portable),
+            dtype=self.policy.dtype,
+            conv_general_dilated=self.policy.ops.conv,
             name="conv",
         )(x)
 
@@ -154,21 +116,13 @@ class ConvElu(nn.Module):
 
     features: int
     kernel: int = 3
-    portable: bool = False
-    dtype: Any = jnp.float32
+    policy: Policy = Policy()
 
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W D"]:
         """Features of the same size."""
         x = reflect_pad(x) if self.kernel == 3 else x
-        conv = Conv(
-            self.features,
-            self.kernel,
-            padding=0,
-            portable=self.portable,
-            dtype=self.dtype,
-            name="conv",
-        )
+        conv = TorchConv(self.features, self.kernel, padding=0, policy=self.policy, name="conv")
         return nn.elu(conv(x))
 
 
@@ -181,7 +135,7 @@ class ChannelGate(nn.Module):
 
     features: int
     kernel: int = 1
-    dtype: Any = jnp.float32
+    policy: Policy = Policy()
 
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W D"]:
@@ -190,12 +144,17 @@ class ChannelGate(nn.Module):
         y = x.mean(axis=(1, 2))
         y = nn.relu(self._linear(max(channels // 16, 1), channels, "squeeze")(y))
         y = nn.sigmoid(self._linear(channels, y.shape[-1], "excite")(y))
-        x = Conv(self.features, self.kernel, dtype=self.dtype, name="mix")(x * y[:, None, None])
-        return nn.relu(x)
+        mix = TorchConv(self.features, self.kernel, policy=self.policy, name="mix")
+        return nn.relu(mix(x * y[:, None, None]))
 
     def _linear(self, features: int, fan_in: int, name: str) -> nn.Dense:
-        initial = UniformFanIn(fan_in)
-        return nn.Dense(features, use_bias=False, kernel_init=initial, dtype=self.dtype, name=name)
+        return nn.Dense(
+            features,
+            use_bias=False,
+            kernel_init=UniformFanIn(fan_in),
+            dtype=self.policy.dtype,
+            name=name,
+        )
 
 
 def reflect_pad(x: Float[Array, "N H W C"]) -> Float[Array, "N H+2 W+2 C"]:

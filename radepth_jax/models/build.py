@@ -1,27 +1,43 @@
-"""Networks by name from a configuration, and their initial variables."""
+"""Networks by name from a configuration.
 
+A network is a Linen module in a file, and an entry of a table below, which code outside this
+package may add to: `build.ENCODERS["mine"] = MyEncoder`. The fields of its configuration are those
+of the module, which checks their ranges in `__post_init__` with a `UserError` that starts with the
+field's name. Every module has a field `policy`; an encoder also has a `stride`.
+"""
+
+import contextlib
+import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 from radepth_jax.errors import UserError
-from radepth_jax.models import presets
 from radepth_jax.models.attention_decoder import AttentionDecoder
 from radepth_jax.models.correlation_pose import CorrelationPose
-from radepth_jax.models.depth import DepthNetwork, check_resolution
+from radepth_jax.models.decoder import Decoder
+from radepth_jax.models.depth import DepthNetwork
 from radepth_jax.models.hr_decoder import HRDecoder
 from radepth_jax.models.hrnet import HRNet
-from radepth_jax.models.init import draw_variables
 from radepth_jax.models.nested_decoder import NestedDecoder
+from radepth_jax.models.policy import Policy
 from radepth_jax.models.pose import ConvPose, ResNetPose
-from radepth_jax.models.resnet import LAYERS, ResNet
+from radepth_jax.models.resnet import ResNet
 from radepth_jax.models.skip_decoder import SkipDecoder
 
-Variables = dict[str, dict[str, Any]]
+Table = dict[str, type[nn.Module]]
+
+ENCODERS: Table = {"hrnet": HRNet, "resnet": ResNet}
+DECODERS: dict[str, type[Decoder]] = {
+    "hr": HRDecoder,
+    "skip": SkipDecoder,
+    "nested": NestedDecoder,
+    "attention": AttentionDecoder,
+}
+POSES: Table = {"resnet18": ResNetPose, "convs": ConvPose, "correlation": CorrelationPose}
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -29,244 +45,78 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 class Networks(NamedTuple):
     """The two networks that train together; their calls are set out in docs/architecture.md."""
 
-    depth: nn.Module
+    depth: DepthNetwork
     pose: nn.Module
 
 
-def build(
-    config: Mapping[str, Any], *, axis_name: str | None = None, rematerialise: bool = False
-) -> Networks:
+def build(config: Mapping[str, Any], policy: Policy | None = None) -> Networks:
     """Build the networks that `config.model` describes.
 
     Args:
         config: as `presets.ra_depth()`: `dtype`; `depth` with an `encoder` and a `decoder`, and
             `pose`, each of these with a `name` and its own fields. Any encoder goes with any
-            decoder, but that `attention` needs `hrnet`.
-        axis_name: mapped axis over which BatchNorm is synchronised; `None`: not at all.
-        rematerialise: compute activations once more for the derivative instead of keeping them:
-            less memory, more time.
+            decoder that does not need more of it.
+        policy: how the networks compute, but for the type, which is the config's; by default with
+            the plain operations. `Policy.native()` is faster on a CPU.
 
     Raises:
         UserError: an unknown name or field, or a value that does not fit.
     """
-    _check_fields("model", config, ("dtype", "depth", "pose"))
+    _check_fields("model", config, ["dtype", "depth", "pose"])
     dtype = DTYPES[_choice("model.dtype", config["dtype"], DTYPES)]
-    shared = {"axis_name": axis_name, "dtype": dtype, "rematerialise": rematerialise}
-    pose = _choice("model.pose.name", config["pose"]["name"], _POSE)
-    return Networks(
-        depth=_depth_network(config["depth"], **shared), pose=_POSE[pose](config["pose"], **shared)
-    )
+    policy = dataclasses.replace(policy or Policy(), dtype=dtype)
+    depth = config["depth"]
+    _check_fields("model.depth", depth, ["encoder", "decoder"])
+    decoder = make("model.depth.decoder", DECODERS, depth["decoder"], policy=policy)
+    given = {decoder.needs: True} if decoder.needs else {}
+    name = _choice("model.depth.encoder.name", depth["encoder"]["name"], ENCODERS)
+    having = [name for name, cls in ENCODERS.items() if given.keys() <= _fields(cls).keys()]
+    if name not in having:
+        raise UserError(
+            f"model.depth.decoder.name is {depth['decoder']['name']!r} and model.depth.encoder.name"
+            f" {name!r}: that decoder needs {' or '.join(map(repr, having))}"
+        )
+    encoder = make("model.depth.encoder", ENCODERS, depth["encoder"], policy=policy, **given)
+    with _within("model.depth.decoder"):
+        decoder.check_features(int(math.log2(encoder.stride)))
+    pose = make("model.pose", POSES, config["pose"], policy=policy)
+    return Networks(DepthNetwork(encoder, decoder, policy), pose)
 
 
-def portable(depth: nn.Module) -> nn.Module:
-    """The same network in operations that every program knows, for exports."""
-    return depth.clone(
-        encoder=depth.encoder.clone(portable=True), decoder=depth.decoder.clone(portable=True)
-    )
-
-
-def init_variables(networks: Networks, key: jax.Array, resolution: tuple[int, int]) -> Variables:
-    """Draw initial variables: `{"depth": {"params", "batch_stats"}, "pose": {...}}`, float32.
-
-    The networks are traced but not compiled; see `init`.
-
-    Args:
-        networks: from `build`.
-        key: typed PRNG key.
-        resolution: (width, height) of the images the networks are meant for; checked against
-            the depth network's stride. The variables do not depend on it.
+def make(where: str, table: Mapping[str, type], config: Mapping[str, Any], **given: Any) -> Any:
+    """The module of a table that `config` names and sets; `given` are fields besides.
 
     Raises:
-        UserError: the resolution does not fit the depth network.
+        UserError: naming `where`, for an unknown name or field, or a value that does not fit.
     """
-    return {name: init_network(networks, name, key, resolution) for name in Networks._fields}
-
-
-def init_network(
-    networks: Networks, name: str, key: jax.Array, resolution: tuple[int, int]
-) -> dict[str, Any]:
-    """One network's part of `init_variables` ("depth" or "pose"), with the same key."""
-    own_key = jax.random.split(key)[Networks._fields.index(name)]
-    return draw_variables(getattr(networks, name), own_key, _inputs(networks, resolution)[name])
-
-
-def variable_shapes(networks: Networks, resolution: tuple[int, int]) -> Variables:
-    """As `init_variables`, but only shapes and types (`jax.ShapeDtypeStruct`)."""
-    key = jax.random.key(0)
-    return {
-        name: jax.eval_shape(getattr(networks, name).init, key, images)
-        for name, images in _inputs(networks, resolution).items()
+    cls = table[_choice(f"{where}.name", config["name"], table)]
+    _check_fields(where, config, ["name", *defaults(cls)])
+    fields = {
+        field: tuple(value) if isinstance(value, list | tuple) else value
+        for field, value in config.items()
+        if field != "name"
     }
+    with _within(where):
+        return cls(**fields, **given)
 
 
-def _inputs(networks: Networks, resolution: tuple[int, int]) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shape and type of each network's input, for images of (width, height)."""
-    check_resolution(resolution, networks.depth.stride)
-    width, height = resolution
-    return {
-        name: jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
-        for name, channels in (("depth", 3), ("pose", 6))
-    }
+def defaults(cls: type) -> dict[str, Any]:
+    """The fields of a module that a configuration sets, and their defaults."""
+    set_here = {"policy", "parent", "name", *(decoder.needs for decoder in DECODERS.values())}
+    return {name: value for name, value in _fields(cls).items() if name not in set_here}
 
 
-def _depth_network(config: Mapping[str, Any], **shared: Any) -> DepthNetwork:
-    _check_fields("model.depth", config, ("encoder", "decoder"))
-    encoder, decoder = config["encoder"], config["decoder"]
-    decoder_name = _choice("model.depth.decoder.name", decoder["name"], _DECODERS)
-    encoder_name = _choice("model.depth.encoder.name", encoder["name"], _ENCODERS)
-    if decoder_name == "attention" and encoder_name != "hrnet":
-        raise UserError(
-            f"model.depth.decoder.name is 'attention' and model.depth.encoder.name "
-            f"{encoder_name!r}: that decoder needs 'hrnet'"
-        )
-    built = _ENCODERS[encoder_name](encoder, every_stage=decoder_name == "attention", **shared)
-    features = int(math.log2(built.stride))
-    return DepthNetwork(
-        built,
-        _DECODERS[decoder_name](decoder, features, shared["dtype"]),
-        shared["rematerialise"],
-    )
+def _fields(cls: type) -> dict[str, Any]:
+    return {field.name: field.default for field in dataclasses.fields(cls)}
 
 
-def _hrnet(config: Mapping[str, Any], *, every_stage: bool, **shared: Any) -> HRNet:
-    _check_fields("model.depth.encoder", config, presets.HRNET18)
-    branches = config["branches"]
-    if branches not in (3, 4):
-        raise UserError(f"model.depth.encoder.branches is {branches!r}: expected 3 or 4")
-    modules = tuple(config["modules"])
-    if len(modules) != branches - 1 or min(modules) < 1:
-        raise UserError(
-            f"model.depth.encoder.modules is {modules}: expected {branches - 1} numbers of 1 or "
-            f"more, for the stages of 2 to {branches} branches"
-        )
-    for field in ("width", "blocks", "stem_width", "bottlenecks"):
-        if config[field] < 1:
-            raise UserError(f"model.depth.encoder.{field} is {config[field]}: expected 1 or more")
-    return HRNet(
-        width=config["width"],
-        branches=branches,
-        modules=modules,
-        blocks=config["blocks"],
-        stem_width=config["stem_width"],
-        bottlenecks=config["bottlenecks"],
-        every_stage=every_stage,
-        **shared,
-    )
-
-
-def _resnet(config: Mapping[str, Any], *, every_stage: bool, **shared: Any) -> ResNet:
-    del every_stage
-    _check_fields("model.depth.encoder", config, presets.RESNET18)
-    if config["layers"] not in LAYERS:
-        raise UserError(
-            f"model.depth.encoder.layers is {config['layers']!r}: expected one of "
-            f"{', '.join(map(str, LAYERS))}"
-        )
-    if config["stages"] not in (3, 4):
-        raise UserError(f"model.depth.encoder.stages is {config['stages']!r}: expected 3 or 4")
-    if config["width"] < 1:
-        raise UserError(f"model.depth.encoder.width is {config['width']}: expected 1 or more")
-    return ResNet(layers=config["layers"], width=config["width"], stages=config["stages"], **shared)
-
-
-def _hr_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> HRDecoder:
-    del features
-    _check_fields("model.depth.decoder", config, presets.HR_DECODER)
-    return HRDecoder(
-        _widths(config, "head", 2), initial_disparity=_initial_disparity(config), dtype=dtype
-    )
-
-
-def _skip_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> SkipDecoder:
-    _check_fields("model.depth.decoder", config, presets.SKIP_DECODER)
-    return SkipDecoder(
-        _widths(config, "channels", features),
-        initial_disparity=_initial_disparity(config),
-        dtype=dtype,
-    )
-
-
-def _nested_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> NestedDecoder:
-    del features
-    _check_fields("model.depth.decoder", config, presets.NESTED_DECODER)
-    return NestedDecoder(
-        _widths(config, "head", 2), initial_disparity=_initial_disparity(config), dtype=dtype
-    )
-
-
-def _attention_decoder(config: Mapping[str, Any], features: int, dtype: Any) -> AttentionDecoder:
-    _check_fields("model.depth.decoder", config, presets.ATTENTION_DECODER)
-    channels = _widths(config, "channels", features)
-    return AttentionDecoder(channels, initial_disparity=_initial_disparity(config), dtype=dtype)
-
-
-def _widths(config: Mapping[str, Any], field: str, number: int) -> tuple[int, ...]:
-    widths = tuple(config[field])
-    if len(widths) != number or min(widths) < 1:
-        raise UserError(
-            f"model.depth.decoder.{field} is {widths}: expected {number} numbers of channels"
-        )
-    return widths
-
-
-def _initial_disparity(config: Mapping[str, Any]) -> float | None:
-    initial = config["initial_disparity"]
-    if not 0.0 <= initial < 1.0:
-        raise UserError(
-            f"model.depth.decoder.initial_disparity is {initial}: expected a number between 0 and "
-            "1, or 0 for the default initialisation"
-        )
-    return initial or None
-
-
-def _resnet_pose(config: Mapping[str, Any], **shared: Any) -> ResNetPose:
-    _check_fields("model.pose", config, presets.RESNET_POSE)
-    if config["stages"] not in (3, 4):
-        raise UserError(f"model.pose.stages is {config['stages']!r}: expected 3 or 4")
-    return ResNetPose(stages=config["stages"], **shared)
-
-
-def _conv_pose(config: Mapping[str, Any], *, rematerialise: bool, **shared: Any) -> ConvPose:
-    del rematerialise  # it is small
-    _check_fields("model.pose", config, presets.CONV_POSE)
-    widths = tuple(config["widths"])
-    if not widths or min(widths) < 1:
-        raise UserError(f"model.pose.widths is {widths}: expected channels, such as (16, 32, 64)")
-    if not config["scale"] > 0:
-        raise UserError(f"model.pose.scale is {config['scale']}: expected a positive number")
-    return ConvPose(widths=widths, scale=config["scale"], **shared)
-
-
-def _correlation_pose(
-    config: Mapping[str, Any], *, rematerialise: bool, **shared: Any
-) -> CorrelationPose:
-    del rematerialise  # it is small
-    _check_fields("model.pose", config, presets.CORRELATION_POSE)
-    lengths = {"features": 2, "reach": 2, "widths": len(config["widths"])}
-    for field, length in lengths.items():
-        values = tuple(config[field])
-        if len(values) != length or not values or min(values) < 1:
-            raise UserError(
-                f"model.pose.{field} is {values}: expected {length or 'some'} numbers of 1 or more"
-            )
-    if not config["scale"] > 0:
-        raise UserError(f"model.pose.scale is {config['scale']}: expected a positive number")
-    fields = {field: tuple(config[field]) for field in lengths}
-    return CorrelationPose(**fields, scale=config["scale"], **shared)
-
-
-_ENCODERS: dict[str, Callable[..., Any]] = {"hrnet": _hrnet, "resnet": _resnet}
-_DECODERS: dict[str, Callable[..., Any]] = {
-    "hr": _hr_decoder,
-    "skip": _skip_decoder,
-    "nested": _nested_decoder,
-    "attention": _attention_decoder,
-}
-_POSE: dict[str, Callable[..., Any]] = {
-    "resnet18": _resnet_pose,
-    "convs": _conv_pose,
-    "correlation": _correlation_pose,
-}
+@contextlib.contextmanager
+def _within(where: str) -> Iterator[None]:
+    """A field that a `UserError` starts with is a field of `where`."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}.{error}") from None
 
 
 def _choice(field: str, value: str, choices: Mapping[str, Any]) -> str:
@@ -275,11 +125,10 @@ def _choice(field: str, value: str, choices: Mapping[str, Any]) -> str:
     return value
 
 
-def _check_fields(where: str, config: Mapping[str, Any], expected: Any) -> None:
+def _check_fields(where: str, config: Mapping[str, Any], expected: list[str]) -> None:
     """Raise a `UserError` unless `config` has exactly the `expected` fields."""
-    given, expected = list(config), list(expected)
-    unknown = [field for field in given if field not in expected]
-    missing = [field for field in expected if field not in given]
+    unknown = [field for field in config if field not in expected]
+    missing = [field for field in expected if field not in config]
     if unknown or missing:
         problem = f"unknown {', '.join(unknown)}" if unknown else f"missing {', '.join(missing)}"
         raise UserError(f"{where}: {problem}; its fields are {', '.join(expected)}")

@@ -7,15 +7,15 @@ and learns the camera's motion from that. From random weights it is right within
 steps where `ConvPose` takes thousands (experiments/RESULTS.md).
 """
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import Conv, ConvNorm, residual_layers
-from radepth_jax.models.pose import POSE_SCALE, Pose, scaled_mean
+from radepth_jax.errors import UserError
+from radepth_jax.models.blocks import ConvNorm, TorchConv
+from radepth_jax.models.policy import Policy
+from radepth_jax.models.pose import POSE_SCALE, Pose, check_channels, check_scale, scaled_mean
 from radepth_jax.models.resnet import normalise
 
 # Cosine similarities times this before the softmax: a match of 0.9 then has e^4 times the share of
@@ -31,16 +31,27 @@ class CorrelationPose(nn.Module):
         reach: (rows, columns) that the window reaches in each direction, in pixels of 1/4 size.
         widths: channels of the convolutions on the similarities; all but the first have stride 2.
         scale: the motion is this times the last convolution's output.
-        axis_name: mapped axis over which BatchNorm is synchronised; `None`: not at all.
-        dtype: compute type; parameters are float32, and so are the similarities.
+        policy: how it computes; it is too small for `remat`, and the similarities are float32.
+
+    Raises:
+        UserError: a value out of range.
     """
 
     features: tuple[int, ...] = (16, 32)
     reach: tuple[int, ...] = (3, 4)
     widths: tuple[int, ...] = (64, 64, 96, 96)
     scale: float = POSE_SCALE
-    axis_name: str | None = None
-    dtype: Any = jnp.float32
+    policy: Policy = Policy()
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for field in ("features", "reach"):
+            values = tuple(getattr(self, field))
+            if len(values) != 2 or min(values) < 1:
+                raise UserError(f"{field} is {values}: expected 2 numbers of 1 or more")
+        check_channels(self.widths)
+        check_scale(self.scale)
+        super().__post_init__()
 
     @nn.compact
     def __call__(
@@ -50,23 +61,21 @@ class CorrelationPose(nn.Module):
         pairs = normalise(pairs)
         # Both frames in one call, so their statistics are apart: those of N pairs, then N more.
         frames = jnp.concatenate([pairs[..., :3], pairs[..., 3:]])
-        layers = residual_layers(
-            train=train, groups=2 * groups, axis_name=self.axis_name, dtype=self.dtype
-        )
+        layers = self.policy.layers(train=train, groups=2 * groups)
         x = ConvNorm(self.features[0], layers, kernel=5, stride=2, name="frame0")(frames)
         x = ConvNorm(self.features[1], layers, stride=2, name="frame1")(x)
-        x = Conv(self.features[1], dtype=self.dtype, name="frame2")(x)
+        x = TorchConv(self.features[1], policy=self.policy, name="frame2")(x)
         first, second = jnp.split(x, 2)
 
         similar = similarities(first, second, (self.reach[0], self.reach[1]))
-        share = nn.softmax(_SHARPNESS * similar).astype(self.dtype)
-        x = jnp.concatenate([share, _unit(first).astype(self.dtype), _position(first)], axis=-1)
-        layers = residual_layers(
-            train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
-        )
+        dtype = self.policy.dtype
+        share = nn.softmax(_SHARPNESS * similar).astype(dtype)
+        x = jnp.concatenate([share, _unit(first).astype(dtype), _position(first)], axis=-1)
+        layers = self.policy.layers(train=train, groups=groups)
         for i, width in enumerate(self.widths):
             x = ConvNorm(width, layers, stride=min(i, 1) + 1, name=f"layer{i}")(x)
-        return scaled_mean(Conv(6, kernel=1, dtype=self.dtype, name="motion")(x), self.scale)
+        motion = TorchConv(6, kernel=1, policy=self.policy, name="motion")
+        return scaled_mean(motion(x), self.scale)
 
 
 def similarities(

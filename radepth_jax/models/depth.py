@@ -1,11 +1,14 @@
 """A depth network: an encoder and a decoder."""
 
+import dataclasses
 from typing import Any
 
 import flax.linen as nn
 from jaxtyping import Array, Float
 
 from radepth_jax.errors import UserError
+from radepth_jax.models.policy import Policy
+from radepth_jax.platforms import Operations
 
 
 class DepthNetwork(nn.Module):
@@ -14,12 +17,21 @@ class DepthNetwork(nn.Module):
     Attributes:
         encoder: has a `stride`, and gives features at 1/2, 1/4, ... 1/`stride`.
         decoder: makes of them disparities at 1, 1/2, ..., as many as it supervises.
-        rematerialise: for the derivative, compute what is inside the decoder once more.
+        policy: of both; with `remat`, the decoder's inside is computed once more.
     """
 
     encoder: nn.Module
     decoder: nn.Module
-    rematerialise: bool = False
+    policy: Policy = Policy()
+
+    def with_operations(self, ops: Operations) -> "DepthNetwork":
+        """The same network in other operations, such as `PLAIN` for exports."""
+        policy = dataclasses.replace(self.policy, ops=ops)
+        return self.clone(
+            encoder=self.encoder.clone(policy=policy),
+            decoder=self.decoder.clone(policy=policy),
+            policy=policy,
+        )
 
     @property
     def stride(self) -> int:
@@ -41,7 +53,7 @@ class DepthNetwork(nn.Module):
             UserError: the images' size or number does not fit.
         """
         features = self.encode(images, train=train, groups=groups)
-        if self.rematerialise:
+        if self.policy.remat:
             return nn.remat(lambda decoder, features: decoder(features))(self.decoder, features)
         return self.decoder(features)
 

@@ -7,7 +7,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from radepth_jax.models.blocks import upsample_nearest
-from radepth_jax.models.decoder import Decoder
+from radepth_jax.models.decoder import Decoder, check_widths
 
 
 class HRDecoder(Decoder):
@@ -18,6 +18,11 @@ class HRDecoder(Decoder):
     """
 
     head: tuple[int, ...] = (32, 16)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check_widths("head", self.head, 2)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, features: list[Float[Array, "N h w c"]]) -> tuple[Float[Array, "N H W 1"]]:

@@ -7,18 +7,11 @@ from functools import partial
 from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import (
-    BasicBlock,
-    Bottleneck,
-    ConvNorm,
-    Layers,
-    residual_layers,
-    upsample_bilinear,
-)
-from radepth_jax.models.repeat import repeat
+from radepth_jax.errors import UserError
+from radepth_jax.models.blocks import BasicBlock, Bottleneck, ConvNorm, upsample_bilinear
+from radepth_jax.models.policy import Layers, Policy
 
 
 class HRNet(nn.Module):
@@ -33,11 +26,10 @@ class HRNet(nn.Module):
         bottlenecks: bottleneck blocks of the first stage.
         every_stage: also return what the later stages go on from (Zhou et al., DIFFNet,
             BMVC 2021, section 3.1).
-        portable: without forms that only XLA knows (`fence.py`), for exports.
-        rematerialise: keep the results of bottlenecks and exchange modules alone for the
-            derivative, and compute what is inside them once more.
-        axis_name: mapped axis over which BatchNorm is synchronised.
-        dtype: compute type; parameters are float32.
+        policy: how it computes; the blocks of `remat` are bottlenecks and exchange modules.
+
+    Raises:
+        UserError: a value out of range.
     """
 
     width: int = 18
@@ -47,10 +39,21 @@ class HRNet(nn.Module):
     stem_width: int = 64
     bottlenecks: int = 4
     every_stage: bool = False
-    portable: bool = False
-    rematerialise: bool = False
-    axis_name: str | None = None
-    dtype: Any = jnp.float32
+    policy: Policy = Policy()
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.branches not in (3, 4):
+            raise UserError(f"branches is {self.branches!r}: expected 3 or 4")
+        if len(self.modules) != self.branches - 1 or min(self.modules) < 1:
+            raise UserError(
+                f"modules is {tuple(self.modules)}: expected {self.branches - 1} numbers of 1 or "
+                f"more, for the stages of 2 to {self.branches} branches"
+            )
+        for field in ("width", "blocks", "stem_width", "bottlenecks"):
+            if getattr(self, field) < 1:
+                raise UserError(f"{field} is {getattr(self, field)}: expected 1 or more")
+        super().__post_init__()
 
     @property
     def stride(self) -> int:
@@ -66,20 +69,15 @@ class HRNet(nn.Module):
         With `every_stage`, a list for each size: the stems at 1/2 and 1/4, and every branch after
         each stage.
         """
-        layers = residual_layers(
-            train=train,
-            groups=groups,
-            axis_name=self.axis_name,
-            dtype=self.dtype,
-            portable=self.portable,
-        )
+        layers = self.policy.layers(train=train, groups=groups)
         layer = partial(ConvNorm, layers=layers)
 
         stem = layer(self.stem_width, stride=2, name="stem1")(images)
         x = layer(self.stem_width, stride=2, name="stem2")(stem)
         seen = [[stem], [x], *([] for _ in self.modules)]
-        bottleneck = nn.remat(Bottleneck) if self.rematerialise else Bottleneck
-        module = nn.remat(ExchangeModule) if self.rematerialise else ExchangeModule
+        remat = self.policy.remat
+        bottleneck = nn.remat(Bottleneck) if remat else Bottleneck
+        exchange = RematExchangeModule if remat else JitExchangeModule
         for block in range(self.bottlenecks):
             x = bottleneck(self.stem_width, layers, name=f"stage1_block{block}")(x)
 
@@ -97,9 +95,9 @@ class HRNet(nn.Module):
                     name=f"transition{stage - 1}_branch{stage - 1}",
                 )
                 xs = [*xs, new(xs[-1])]
-            names = [f"stage{stage}_module{number}" for number in range(modules)]
-            exchange = partial(module, self.width, self.blocks, layers)
-            xs = repeat(self, names, exchange, xs)
+            for number in range(modules):
+                name = f"stage{stage}_module{number}"
+                xs = exchange(self.width, self.blocks, layers, name=name)(xs)
             for i, x in enumerate(xs, start=1):
                 seen[i].append(x)
         return seen if self.every_stage else [stem, *xs]
@@ -128,8 +126,9 @@ class ExchangeModule(nn.Module):
         return fused
 
     def _branch(self, i: int, x: Float[Array, "N h w c"]) -> Float[Array, "N h w c"]:
-        names = [f"branch{i}_block{block}" for block in range(self.blocks)]
-        return repeat(self, names, partial(BasicBlock, self.width * 2**i, self.layers), x)
+        for block in range(self.blocks):
+            x = JitBlock(self.width * 2**i, self.layers, name=f"branch{i}_block{block}")(x)
+        return x
 
     def _down(self, x: Float[Array, "N h w c"], i: int, j: int) -> Float[Array, "N h2 w2 d"]:
         """From branch j to the coarser i: stride-2 convolutions, widened by the last."""
@@ -156,3 +155,9 @@ class ExchangeModule(nn.Module):
             name=f"fuse{i}_from{j}",
         )(x)
         return upsample_bilinear(x, size)
+
+
+# Equal blocks are traced, differentiated and lowered once: HRNet-18 has 30 branches of four.
+JitBlock = nn.jit(BasicBlock)
+JitExchangeModule = nn.jit(ExchangeModule)
+RematExchangeModule = nn.jit(nn.remat(ExchangeModule))

@@ -1,16 +1,9 @@
-"""Initialisers, and initial variables without compiling a network.
-
-Linen's `init` of HRNet compiles a random generator for each of its hundreds of kernels, which
-takes a minute. `draw_variables` only traces the network, to learn its leaves, and draws them in
-NumPy from the same distributions.
-"""
+"""Initialisers that draw from a JAX key or from a NumPy generator."""
 
 import math
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,41 +58,3 @@ class Constant:
         """The same value."""
         del rng
         return np.full(shape, self.value, np.float32)
-
-
-def draw_variables(
-    network: nn.Module, key: jax.Array, images: jax.ShapeDtypeStruct
-) -> dict[str, Any]:
-    """Initial variables of a network whose layers use the initialisers of this module.
-
-    Args:
-        network: of convolutions and linear layers; its other leaves are BatchNorm's: `scale` and
-            `var` start at 1, `bias` and `mean` at 0.
-        key: typed PRNG key. Each leaf's draw depends on it, the leaf's path and its shape only.
-        images: shape and type of an input.
-
-    Returns:
-        `{"params", "batch_stats"}` (the latter where the network has BatchNorm), float32.
-    """
-    initializers: dict[tuple[str, ...], Any] = {}
-
-    def record(call, args, kwargs, context):
-        if isinstance(context.module, nn.Conv | nn.Dense):
-            path = context.module.path
-            initializers[(*path, "kernel")] = context.module.kernel_init
-            initializers[(*path, "bias")] = context.module.bias_init
-        return call(*args, **kwargs)
-
-    with nn.intercept_methods(record):
-        leaves = jax.eval_shape(network.init, key, images)
-
-    seed = np.asarray(jax.random.key_data(key))
-
-    def draw(path, leaf):
-        names = tuple(part.key for part in path)
-        constant = Constant(1.0 if names[-1] in ("scale", "var") else 0.0)
-        initializer = initializers.get(names[1:], constant)
-        rng = np.random.default_rng([*seed, zlib.crc32("/".join(names).encode())])
-        return jnp.asarray(initializer.draw(rng, leaf.shape))
-
-    return jax.tree_util.tree_map_with_path(draw, leaves)

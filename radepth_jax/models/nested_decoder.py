@@ -8,8 +8,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import ChannelGate, Conv, upsample_nearest
-from radepth_jax.models.decoder import Decoder
+from radepth_jax.models.blocks import ChannelGate, TorchConv, upsample_nearest
+from radepth_jax.models.decoder import Decoder, check_widths
 
 
 class NestedDecoder(Decoder):
@@ -20,6 +20,11 @@ class NestedDecoder(Decoder):
     """
 
     head: tuple[int, ...] = (16, 16)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check_widths("head", self.head, 2)
+        super().__post_init__()
 
     @nn.compact
     def __call__(
@@ -53,8 +58,9 @@ class NestedDecoder(Decoder):
         sent = self.block(width, name=f"up{name}")(below)
         x = jnp.concatenate([upsample_nearest(sent, 2), *skips], axis=-1)
         if ends:
-            return ChannelGate(width, dtype=self.dtype, name=f"gate{name}")(x)
+            return ChannelGate(width, policy=self.policy, name=f"gate{name}")(x)
         if len(skips) > 1:
-            reduce = Conv(2 * width, 1, use_bias=False, dtype=self.dtype, name=f"reduce{name}")
-            x = reduce(x)
+            x = TorchConv(
+                2 * width, kernel=1, use_bias=False, policy=self.policy, name=f"reduce{name}"
+            )(x)
         return self.block(width, name=f"fuse{name}")(x)

@@ -1,12 +1,14 @@
 """Pose networks: the motion between two frames, as axis-angle and translation."""
 
-from typing import Any
+from functools import partial
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import Conv, ConvNorm, residual_layers
+from radepth_jax.errors import UserError
+from radepth_jax.models.blocks import ConvNorm, TorchConv
+from radepth_jax.models.policy import Policy
 from radepth_jax.models.resnet import ResNet, normalise
 
 # The network starts near the identity: its outputs are this times the last convolution's.
@@ -22,25 +24,38 @@ class PoseHead(nn.Module):
     for the sake of published weights.
     """
 
-    dtype: Any = jnp.float32
+    policy: Policy = Policy()
 
     @nn.compact
     def __call__(self, features: Float[Array, "N h w c"]) -> Pose:
         """Axis-angle and translation of the first frame, [N, 3] each."""
-        x = nn.relu(Conv(256, kernel=1, dtype=self.dtype, name="squeeze")(features))
-        x = nn.relu(Conv(256, dtype=self.dtype, name="layer1")(x))
-        x = nn.relu(Conv(256, dtype=self.dtype, name="layer2")(x))
-        x = Conv(12, kernel=1, dtype=self.dtype, name="motion")(x)
+        conv = partial(TorchConv, policy=self.policy)
+        x = nn.relu(conv(256, kernel=1, name="squeeze")(features))
+        x = nn.relu(conv(256, name="layer1")(x))
+        x = nn.relu(conv(256, name="layer2")(x))
+        x = conv(12, kernel=1, name="motion")(x)
         return scaled_mean(x, POSE_SCALE)
 
 
 class ResNetPose(nn.Module):
-    """ResNet-18 on two frames and the head: 12,500,492 parameters with all four stages."""
+    """ResNet-18 on two frames and the head: 12,500,492 parameters with all four stages.
 
-    stages: int = 4  # as of `ResNet`
-    rematerialise: bool = False  # as of `ResNet`
-    axis_name: str | None = None
-    dtype: Any = jnp.float32
+    Attributes:
+        stages: 3 or 4, of the ResNet.
+        policy: how it computes.
+
+    Raises:
+        UserError: a value out of range.
+    """
+
+    stages: int = 4
+    policy: Policy = Policy()
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.stages not in (3, 4):
+            raise UserError(f"stages is {self.stages!r}: expected 3 or 4")
+        super().__post_init__()
 
     @nn.compact
     def __call__(
@@ -57,15 +72,9 @@ class ResNetPose(nn.Module):
             Axis-angle [N, 3] in radians and translation [N, 3], of the second frame's camera
             coordinates from the first's.
         """
-        encoder = ResNet(
-            stages=self.stages,
-            rematerialise=self.rematerialise,
-            axis_name=self.axis_name,
-            dtype=self.dtype,
-            name="encoder",
-        )
+        encoder = ResNet(stages=self.stages, policy=self.policy, name="encoder")
         features = encoder(pairs, train=train, groups=groups)
-        return PoseHead(dtype=self.dtype, name="head")(features[-1])
+        return PoseHead(self.policy, name="head")(features[-1])
 
 
 class ConvPose(nn.Module):
@@ -78,28 +87,46 @@ class ConvPose(nn.Module):
         widths: channels of the convolutions; the first two have 7x7 and 5x5 kernels, the
             others 3x3 (as in Zhou et al., SfMLearner, CVPR 2017).
         scale: the motion is this times the last convolution's output.
-        axis_name: mapped axis over which BatchNorm is synchronised; `None`: not at all.
-        dtype: compute type; parameters are float32.
+        policy: how it computes; it is too small for `remat`.
+
+    Raises:
+        UserError: a value out of range.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96, 96)
     scale: float = POSE_SCALE
-    axis_name: str | None = None
-    dtype: Any = jnp.float32
+    policy: Policy = Policy()
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check_channels(self.widths)
+        check_scale(self.scale)
+        super().__post_init__()
 
     @nn.compact
     def __call__(
         self, pairs: Float[Array, "N H W 6"], train: bool = False, groups: int = 1
     ) -> Pose:
         """As `ResNetPose`."""
-        layers = residual_layers(
-            train=train, groups=groups, axis_name=self.axis_name, dtype=self.dtype
-        )
+        layers = self.policy.layers(train=train, groups=groups)
         x = normalise(pairs)
         for i, features in enumerate(self.widths):
             kernel = {0: 7, 1: 5}.get(i, 3)
             x = ConvNorm(features, layers, kernel=kernel, stride=2, name=f"layer{i}")(x)
-        return scaled_mean(Conv(6, kernel=1, dtype=self.dtype, name="motion")(x), self.scale)
+        motion = TorchConv(6, kernel=1, policy=self.policy, name="motion")
+        return scaled_mean(motion(x), self.scale)
+
+
+def check_channels(widths: tuple[int, ...]) -> None:
+    """Raise a `UserError` unless every convolution has channels, and there is one."""
+    if not widths or min(widths) < 1:
+        raise UserError(f"widths is {tuple(widths)}: expected channels, such as (16, 32, 64)")
+
+
+def check_scale(scale: float) -> None:
+    """Raise a `UserError` unless the scale of a motion is positive."""
+    if not scale > 0:
+        raise UserError(f"scale is {scale}: expected a positive number")
 
 
 def scaled_mean(x: Float[Array, "N h w 6*frames"], scale: float) -> Pose:

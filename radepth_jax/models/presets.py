@@ -1,56 +1,34 @@
 """Model configurations, as plain dictionaries for `config.model`."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-HRNET18 = {
-    "name": "hrnet",
-    "width": 18,  # channels at 1/4; doubled at each coarser branch
-    "branches": 4,  # 3 | 4: down to 1/16 | 1/32
-    "modules": (1, 4, 3),  # exchange modules with 2, 3, 4 branches
-    "blocks": 4,  # basic blocks of a branch in a module
-    "stem_width": 64,
-    "bottlenecks": 4,
-}
-RESNET18 = {
-    "name": "resnet",
-    "layers": 18,  # 18 | 50
-    "width": 64,  # channels at 1/2; doubled by each stage
-    "stages": 4,  # 3 | 4: down to 1/16 | 1/32
-}
+from radepth_jax.models.build import DECODERS, ENCODERS, POSES, defaults
 
-# Every decoder's `initial_disparity` is where an untrained network starts, in (0, 1); 0 leaves that
-# to PyTorch's default initialisation, near 0.5.
-HR_DECODER = {
-    "name": "hr",
-    "head": (32, 16),  # channels of the last two blocks
-    "initial_disparity": 0.0,
-}
-SKIP_DECODER = {
-    "name": "skip",
-    "channels": (16, 32, 64, 128, 256),  # at full size, 1/2, ...: one for each size of features
-    "initial_disparity": 0.0,
-}
-NESTED_DECODER = {"name": "nested", "head": (16, 16), "initial_disparity": 0.0}
-ATTENTION_DECODER = {
-    "name": "attention",
-    "channels": (16, 32, 64, 128, 256),
-    "initial_disparity": 0.0,
-}
 
-RESNET_POSE = {"name": "resnet18", "stages": 4}  # 3 | 4: down to 1/16 | 1/32
-CONV_POSE = {"name": "convs", "widths": (16, 32, 64, 96, 96), "scale": 0.01}
-CORRELATION_POSE = {
-    "name": "correlation",
-    "features": (16, 32),  # of each frame
-    "reach": (3, 4),  # rows and columns of the window, in each direction, at 1/4 size
-    "widths": (64, 64, 96, 96),
-    "scale": 0.01,
-}
+def settings(table: Mapping[str, type], name: str, **changes: Any) -> dict[str, Any]:
+    """All fields of an entry of `build.ENCODERS`, `DECODERS` or `POSES`: defaults and changes.
+
+    The module that the table holds says what each field means.
+    """
+    return {"name": name} | defaults(table[name]) | changes
+
+
+HRNET18 = settings(ENCODERS, "hrnet")
+RESNET18 = settings(ENCODERS, "resnet")
+
+HR_DECODER = settings(DECODERS, "hr")
+SKIP_DECODER = settings(DECODERS, "skip")
+NESTED_DECODER = settings(DECODERS, "nested")
+ATTENTION_DECODER = settings(DECODERS, "attention")
+
+RESNET_POSE = settings(POSES, "resnet18")
+CONV_POSE = settings(POSES, "convs")
+CORRELATION_POSE = settings(POSES, "correlation")
 
 # Small encoders and decoders, of the same structure, for 192x64 images and CPUs.
-_TINY_HRNET = {
-    "name": "hrnet",
+_TINY_HRNET = HRNET18 | {
     "width": 16,
     "branches": 3,
     "modules": (1, 1),

@@ -43,7 +43,8 @@ def recalibrate(
 
     @jax.jit
     def statistics(variables: Any, images: Array) -> Any:
-        with nn.intercept_methods(measure):
+        # Without the blocks' own `jit`, whose traces other calls share.
+        with nn.intercept_methods(measure), jax.disable_jit():
             _, updates = network.apply(variables, images, train=False, mutable=["batch_stats"])
         return updates["batch_stats"]
 

@@ -1,12 +1,11 @@
 """ResNet-18 and -50 without their classifier (He et al., Deep Residual Learning, CVPR 2016)."""
 
-from typing import Any
-
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import BasicBlock, Bottleneck, ConvNorm, residual_layers
+from radepth_jax.errors import UserError
+from radepth_jax.models.blocks import BasicBlock, Bottleneck, ConvNorm
+from radepth_jax.models.policy import Policy
 
 # Layers -> (block, blocks of each stage).
 LAYERS = {18: (BasicBlock, (2, 2, 2, 2)), 50: (Bottleneck, (3, 4, 6, 3))}
@@ -22,20 +21,27 @@ class ResNet(nn.Module):
         layers: 18 or 50.
         width: channels of the stem and inside the first stage's blocks; doubled by each stage.
         stages: 3 or 4; the coarsest features are at 1/16 or 1/32.
-        portable: without forms that only XLA knows (`fence.py`), for exports.
-        rematerialise: keep the results of blocks alone for the derivative, and compute what is
-            inside them once more.
-        axis_name: mapped axis over which BatchNorm is synchronised.
-        dtype: compute type; parameters are float32.
+        policy: how it computes.
+
+    Raises:
+        UserError: a value out of range.
     """
 
     layers: int = 18
     width: int = 64
     stages: int = 4
-    portable: bool = False
-    rematerialise: bool = False
-    axis_name: str | None = None
-    dtype: Any = jnp.float32
+    policy: Policy = Policy()
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.layers not in LAYERS:
+            expected = ", ".join(map(str, LAYERS))
+            raise UserError(f"layers is {self.layers!r}: expected one of {expected}")
+        if self.stages not in (3, 4):
+            raise UserError(f"stages is {self.stages!r}: expected 3 or 4")
+        if self.width < 1:
+            raise UserError(f"width is {self.width}: expected 1 or more")
+        super().__post_init__()
 
     @property
     def stride(self) -> int:
@@ -47,15 +53,9 @@ class ResNet(nn.Module):
         self, images: Float[Array, "N H W C"], train: bool = False, groups: int = 1
     ) -> list[Float[Array, "N h w c"]]:
         """Features at 1/2 (stem), 1/4, 1/8, 1/16 and, with four stages, 1/32; images in [0, 1]."""
-        layers = residual_layers(
-            train=train,
-            groups=groups,
-            axis_name=self.axis_name,
-            dtype=self.dtype,
-            portable=self.portable,
-        )
+        layers = self.policy.layers(train=train, groups=groups)
         kind, blocks = LAYERS[self.layers]
-        kind = nn.remat(kind) if self.rematerialise else kind
+        kind = nn.remat(kind) if self.policy.remat else kind
         stem = ConvNorm(self.width, layers, kernel=7, stride=2, name="stem")(normalise(images))
         x = nn.max_pool(stem, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         features = [stem]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from radepth_jax.models.blocks import upsample_nearest
-from radepth_jax.models.decoder import Decoder
+from radepth_jax.models.decoder import Decoder, check_widths
 
 
 class SkipDecoder(Decoder):
@@ -19,6 +19,10 @@ class SkipDecoder(Decoder):
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)
+
+    def check_features(self, number: int) -> None:
+        """Raise a `UserError` unless there are channels for every size."""
+        check_widths("channels", self.channels, number)
 
     @nn.compact
     def __call__(

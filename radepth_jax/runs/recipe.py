@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import jax
 import optax
 from ml_collections import ConfigDict
 
@@ -9,6 +10,7 @@ from radepth_jax import models
 from radepth_jax.devices import AXIS
 from radepth_jax.losses import LossOptions
 from radepth_jax.models import Networks
+from radepth_jax.platforms import Operations, for_backend
 from radepth_jax.runs.optimizer import make_optimizer, make_schedule
 from radepth_jax.views import ViewOptions
 
@@ -52,21 +54,26 @@ class Recipe:
         return replace(self, views=replace(self.views, names=names))
 
 
-def make_recipe(config: ConfigDict, total_steps: int) -> Recipe:
+def make_recipe(config: ConfigDict, total_steps: int, ops: Operations | None = None) -> Recipe:
     """Build the networks, the options and the optimiser that a config describes.
 
     Args:
         config: as `default_config`.
         total_steps: the length of the run, for the learning rate's schedule.
+        ops: the networks' operations, by default those for this process's backend. Give them to
+            compile for another one, or to differentiate the step itself.
 
     Raises:
         UserError: for a setting that cannot be used.
     """
 
     def build(axis_name: str | None) -> Networks:
-        return models.build(
-            config.model, axis_name=axis_name, rematerialise=config.train.rematerialise
+        policy = models.Policy(
+            axis_name=axis_name,
+            remat=config.train.rematerialise,
+            ops=ops or for_backend(jax.default_backend()),
         )
+        return models.build(config.model, policy)
 
     return Recipe(
         networks=build(None),

@@ -56,7 +56,7 @@ def load_model(workdir: str | Path) -> Model:
     """
     if str(workdir) == default_network.NAME:
         variables, config, step = default_network.load_default()
-        networks = models.build(config.model)
+        networks = models.build(config.model, models.Policy.native())
         return Model(default_network.NAME, networks, variables, config, step)
     state, config = load_checkpoint(workdir)
     step = int(state.step)
@@ -67,7 +67,7 @@ def load_model(workdir: str | Path) -> Model:
         raise UserError(f"{path}: cannot be read ({error}); delete it and measure again") from error
     return Model(
         name=Path(workdir).resolve().name,
-        networks=models.build(config.model),
+        networks=models.build(config.model, models.Policy.native()),
         variables=variables_of(state),
         config=config,
         step=step,

@@ -12,6 +12,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
+from radepth_jax import platforms
 from radepth_jax.data import (
     Dataset,
     EvaluationSource,
@@ -71,6 +72,7 @@ def train(
             whose loss stays non-finite.
         PreemptedError: after SIGTERM, once the state is saved.
     """
+    platforms.keep_freed_memory()
     check_config(config)
     check_batch_size(config, jax.device_count())
     dataset = _open_data(config, workdir)
@@ -214,7 +216,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
             # Last, so that a run which goes on from here has all the figures up to here.
             if due(step, every.checkpoint_every):
                 run.save(state)
-            run.report_step()
+            platforms.reserve_heap_fragments()
         checkpoints.wait()
     return state
 

@@ -1,6 +1,5 @@
-"""Resampling, padding and convolutions against NumPy, PyTorch's printed values and plain JAX."""
+"""Resampling and padding against NumPy and PyTorch's printed values."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radepth_jax.models.blocks import reflect_pad, upsample_bilinear, upsample_nearest
-from radepth_jax.models.convolve import convolve
 
 
 def image(*shape: int, seed: int = 0) -> np.ndarray:
@@ -50,38 +48,3 @@ def test_reflection_padding(size):
     x = image(2, *size, 3)
     expected = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
     np.testing.assert_array_equal(reflect_pad(x), expected)
-
-
-@pytest.mark.parametrize(("kernel", "pad"), [(1, 0), (3, 1), (7, 3), (3, 0), (4, 0)])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("features", [3, 16, 40, 64])
-def test_convolution_and_derivative_are_the_library_s(kernel, pad, stride, features):
-    x = image(2, 6, 8, 4)
-    weights = image(kernel, kernel, 4, features, seed=1)
-    padding = ((pad, pad),) * 2
-
-    def library(x, weights):
-        return jax.lax.conv_general_dilated(
-            x, weights, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-
-    def ours(x, weights):
-        return convolve(x, weights, (stride, stride), padding)
-
-    found, back = jax.vjp(ours, x, weights)
-    expected, expected_back = jax.vjp(library, x, weights)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-    cotangent = image(*expected.shape, seed=2)
-    for a, b in zip(back(cotangent), expected_back(cotangent), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-3, rtol=1e-4)
-
-
-@pytest.mark.parametrize("platform", ["cpu", "cuda"])
-def test_without_padding_only_a_cpu_computes_a_row_more(platform):
-    def program(**options):
-        x, weights = jnp.zeros((1, 8, 10, 4)), jnp.zeros((3, 3, 4, 16))
-        form = jax.jit(lambda x, weights: convolve(x, weights, (1, 1), ((0, 0),) * 2, **options))
-        return form.trace(x, weights).lower(lowering_platforms=(platform,)).as_text()
-
-    assert ("tensor<1x7x8x16xf32>" in program()) == (platform == "cpu")
-    assert "tensor<1x7x8x16xf32>" not in program(portable=True)

@@ -145,7 +145,7 @@ def test_groups_are_separate_calls():
 
 def test_devices_together_are_one_batch():
     devices = 4
-    synced = models.build(mini(), axis_name="devices")
+    synced = models.build(mini(), models.Policy(axis_name="devices"))
     alone = models.build(mini())
     variables = models.init_variables(alone, jax.random.key(0), (64, 32))["depth"]
     images = random_images(devices)
@@ -288,7 +288,7 @@ def test_rematerialising_keeps_less_for_the_same_gradient(name, share):
     variables = models.init_variables(models.build(config), jax.random.key(0), (64, 32))["depth"]
 
     def loss(params, rematerialise):
-        network = models.build(config, rematerialise=rematerialise).depth
+        network = models.build(config, models.Policy.native(remat=rematerialise)).depth
         values = variables | {"params": params}
         (disparity, *_), stats = network.apply(values, images, train=True, mutable=["batch_stats"])
         return jnp.mean(jnp.square(disparity)), stats

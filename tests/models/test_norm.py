@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
+from radepth_jax import platforms
 from radepth_jax.models.norm import BatchNorm
 
 CHANNELS = 3
@@ -31,8 +32,11 @@ def batch(number: int, seed: int = 1) -> jax.Array:
     return jnp.asarray(rng.normal(2.0, 3.0, (number, 2, 5, CHANNELS)), jnp.float32)
 
 
-def train(variables, x, **options):
-    norm = BatchNorm(use_running_average=False, **options)
+FORMS = {"plain": platforms.PLAIN, "cpu": platforms.for_backend("cpu")}
+
+
+def train(variables, x, form="cpu", **options):
+    norm = BatchNorm(use_running_average=False, normalise=FORMS[form].normalise, **options)
     y, updated = norm.apply(variables, x, mutable=["batch_stats"])
     return y, updated["batch_stats"]
 

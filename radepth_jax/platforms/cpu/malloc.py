@@ -1,4 +1,4 @@
-"""Host memory for a training step on a CPU: what is freed is kept, small pieces are put aside."""
+"""Host memory for a program on a CPU: what is freed is kept, small pieces are put aside."""
 
 import ctypes
 import mmap
@@ -37,7 +37,7 @@ class _Mallinfo(ctypes.Structure):
     )
 
 
-def hold_fragments() -> int:
+def reserve_heap_fragments() -> int:
     """Put the free pieces between live blocks aside and give their pages back. Call it after steps.
 
     Compiling a large program leaves some 200,000 free pieces of all sizes, and glibc sorts every

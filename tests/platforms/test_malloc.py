@@ -10,7 +10,7 @@ COUNT = """
 import resource
 import sys
 import numpy as np
-from radepth_jax.cli.memory import keep_freed_memory
+from radepth_jax.platforms.cpu.malloc import keep_freed_memory
 
 def touch():
     np.empty(int(sys.argv[1]), np.uint8)[::4096] = 1
@@ -30,19 +30,19 @@ print(without, faults())
 
 FRAGMENT = """
 import numpy as np
-from radepth_jax.cli.memory import hold_fragments, keep_freed_memory
+from radepth_jax.platforms.cpu.malloc import reserve_heap_fragments, keep_freed_memory
 
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1])
 
 keep_freed_memory()
-none = hold_fragments()
+none = reserve_heap_fragments()
 blocks = [bytearray(int(n)) for n in np.random.default_rng(0).integers(5000, 13000, 120_000)]
 del blocks[::2]
 before = resident()
-count = hold_fragments()
-print(none, count, hold_fragments(), resident() / before)
+count = reserve_heap_fragments()
+print(none, count, reserve_heap_fragments(), resident() / before)
 """
 
 needs_glibc = pytest.mark.skipif(

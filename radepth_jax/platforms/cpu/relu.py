@@ -7,8 +7,6 @@ barrier does not help, because the backend removes it before it fuses. A call th
 inlined does (experiments/cpu_notes.md).
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jax.experimental.xla_metadata import set_xla_metadata
@@ -16,21 +14,23 @@ from jaxtyping import Array, Float
 
 
 @jax.custom_vjp
-def fenced_relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """max(x, 0); on a CPU a call of its own, and so is its derivative."""
-    return _apart(_relu, x)
+def uninlined_relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """max(x, 0) as a call of its own, and so is its derivative."""
+    with set_xla_metadata(inlineable="false"):
+        return _relu(x)
 
 
 def _forward(x: Array) -> tuple[Array, Array]:
-    y = fenced_relu(x)
+    y = uninlined_relu(x)
     return y, y
 
 
 def _backward(y: Array, cotangent: Array) -> tuple[Array]:
-    return (_apart(_relu_derivative, y, cotangent),)
+    with set_xla_metadata(inlineable="false"):
+        return (_relu_derivative(y, cotangent),)
 
 
-fenced_relu.defvjp(_forward, _backward)
+uninlined_relu.defvjp(_forward, _backward)
 
 
 @jax.jit
@@ -41,11 +41,3 @@ def _relu(x: Array) -> Array:
 @jax.jit
 def _relu_derivative(y: Array, cotangent: Array) -> Array:
     return jax.lax.select(y > 0, cotangent, jnp.zeros_like(cotangent))
-
-
-def _apart(function: Callable[..., Array], *arrays: Array) -> Array:
-    def call(*arrays: Array) -> Array:
-        with set_xla_metadata(inlineable="false"):
-            return function(*arrays)
-
-    return jax.lax.platform_dependent(*arrays, cpu=call, default=function)

@@ -1,0 +1,85 @@
+"""How a network computes, apart from what it computes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from radepth_jax.models.init import HeNormal
+from radepth_jax.models.norm import BatchNorm
+from radepth_jax.platforms import PLAIN, Operations, for_backend
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The settings that every part of a network shares. They change no parameter.
+
+    Attributes:
+        dtype: the compute type; parameters and results are float32.
+        axis_name: the mapped axis over which BatchNorm is synchronised; `None`: not at all.
+        remat: keep the results of blocks alone for the derivative, and compute what is inside
+            them once more: less memory, more time.
+        ops: what convolutions, ReLUs and norms compute with. `PLAIN` can be differentiated in
+            every way and exported.
+    """
+
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+    remat: bool = False
+    ops: Operations = PLAIN
+
+    @classmethod
+    def native(cls, **fields: Any) -> "Policy":
+        """With the operations that are fast on this process's backend; `fields` are the others."""
+        return cls(ops=for_backend(jax.default_backend()), **fields)
+
+    def layers(self, *, train: bool, groups: int = 1) -> "Layers":
+        """The layers of an encoder in a call with these arguments."""
+        return Layers(self, train, groups)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What residual blocks are made of: convolutions without bias, BatchNorm and ReLU.
+
+    Attributes:
+        policy: of the network.
+        train: BatchNorm uses and updates with batch statistics.
+        groups: parts of the batch with statistics of their own; see `BatchNorm`.
+    """
+
+    policy: Policy
+    train: bool
+    groups: int = 1
+
+    def conv(self, features: int, kernel: int, stride: int, *, name: str) -> nn.Conv:
+        """A square convolution with He initialisation, padded with half its size of zeros."""
+        return nn.Conv(
+            features,
+            (kernel, kernel),
+            strides=stride,
+            padding=kernel // 2,
+            use_bias=False,
+            dtype=self.policy.dtype,
+            kernel_init=HeNormal(),
+            conv_general_dilated=self.policy.ops.conv,
+            name=name,
+        )
+
+    def norm(self, *, name: str) -> BatchNorm:
+        """A BatchNorm of this call."""
+        return BatchNorm(
+            use_running_average=not self.train,
+            groups=self.groups,
+            axis_name=self.policy.axis_name,
+            dtype=self.policy.dtype,
+            normalise=self.policy.ops.normalise,
+            name=name,
+        )
+
+    def relu(self, x: Array) -> Array:
+        """max(x, 0)."""
+        return self.policy.ops.relu(x)
