@@ -74,7 +74,8 @@ def load_imagenet(
             for entry in entries(config)
             if "encoder" in entry.part
         ]
-        weights, fixed = _read(source), {}
+        weights = _read(source)
+        fixed: dict[tuple[str, ...], np.ndarray] = {}
         folded = _is_resnet(wanted) and is_folded(weights, wanted)
         if folded:
             wanted, fixed = without_norms(wanted)
@@ -117,7 +118,7 @@ def _replace(
         if entry.path not in values:
             problems.append(f"{entry.key} has shape {value.shape}, expected {entry.shape}")
     known = {entry.key for entry in wanted}
-    unused = _CLASSIFIER
+    unused: tuple[str, ...] = _CLASSIFIER
     if _is_resnet(wanted) and not any(key.startswith(_FOURTH_STAGE) for key in known):
         unused += (_FOURTH_STAGE,)
     for key in weights:
