@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -24,6 +25,7 @@ class Operations:
     normalise: Callable[..., tuple[Array, Array, Array]]
 
 
+@partial(jax.custom_jvp, nondiff_argnums=(4, 5))
 def normalise(
     x: Float[Array, "G N *space C"],
     scale: Float[Array, "C"],
@@ -46,16 +48,53 @@ def normalise(
     Returns:
         The normalised batch, the means, and the biased variances, all float32.
     """
+    standard, mean, var = _standardise(x, near, epsilon, axis_name)
     axes = tuple(range(1, x.ndim - 1))
     scale, bias = (v.reshape(*(1,) * (x.ndim - 1), -1) for v in (scale, bias))
+    return standard * scale + bias, mean.squeeze(axes), var.squeeze(axes)
+
+
+def _standardise(x, near, epsilon, axis_name):
+    """The batch with mean 0 and variance 1, and its statistics [G, 1, ..., C]."""
+    axes = tuple(range(1, x.ndim - 1))
     wide = x.astype(jnp.float32)
     mean = wide.mean(axes, keepdims=True)
     # In two passes: the mean of the squares less the square of the mean would cancel.
     var = jnp.square(wide - mean).mean(axes, keepdims=True)
     if axis_name is not None:
         mean, var = over_devices(mean, var, near, axis_name)
-    normal = (wide - mean) * (jax.lax.rsqrt(var + epsilon) * scale) + bias
-    return normal, mean.squeeze(axes), var.squeeze(axes)
+    return (wide - mean) * jax.lax.rsqrt(var + epsilon), mean, var
+
+
+# Left to itself, JAX transposes the statistics to five sums over the batch, and the training step
+# has a fifth more kernels on a GPU. In this order its transpose has two (Ioffe and Szegedy, ICML
+# 2015, section 3). It is linear in the tangents and made of plain operations, so every kind of
+# derivative can be had.
+@normalise.defjvp
+def _normalise_jvp(epsilon, axis_name, primals, tangents):
+    x, scale, _, near = primals
+    d_x, d_scale, d_bias, _ = tangents
+    axes = tuple(range(1, x.ndim - 1))
+
+    def spread(v):
+        # Not by broadcasting: XLA would take the sum over the groups from the whole batch again.
+        return jnp.stack([v] * len(x)).reshape(len(x), *(1,) * (x.ndim - 2), -1)
+
+    def mean_of(v):
+        v = v.mean(axes, keepdims=True)
+        return v if axis_name is None else jax.lax.pmean(v, axis_name)
+
+    standard, _, var = _standardise(x, near, epsilon, axis_name)
+    inverse = jax.lax.rsqrt(var + epsilon)
+    gain = inverse * spread(scale)
+    d_x = d_x.astype(jnp.float32)
+    d_mean, along = mean_of(d_x), mean_of(standard * d_x)
+    d_normal = (
+        gain * d_x + (spread(d_bias) - gain * d_mean) + standard * (spread(d_scale) - gain * along)
+    )
+    d_var = 2.0 * along / inverse
+    primals_out = normalise(*primals, epsilon, axis_name)
+    return primals_out, (d_normal, d_mean.squeeze(axes), d_var.squeeze(axes))
 
 
 def over_devices(

@@ -35,15 +35,16 @@ def batch(number: int, seed: int = 1) -> jax.Array:
 FORMS = {"plain": platforms.PLAIN, "cpu": platforms.for_backend("cpu")}
 
 
-def train(variables, x, form="cpu", **options):
+def train(variables, x, form, **options):
     norm = BatchNorm(use_running_average=False, normalise=FORMS[form].normalise, **options)
     y, updated = norm.apply(variables, x, mutable=["batch_stats"])
     return y, updated["batch_stats"]
 
 
-def test_training_as_pytorch_defines_it():
+@pytest.mark.parametrize("form", FORMS)
+def test_training_as_pytorch_defines_it(form):
     given_variables, x = variables(), batch(2)
-    y, stats = train(given_variables, x)
+    y, stats = train(given_variables, x, form)
     flat = np.asarray(x, np.float64).reshape(-1, CHANNELS)
     params, old = jax.tree.map(
         np.asarray, (given_variables["params"], given_variables["batch_stats"])
@@ -68,13 +69,14 @@ def test_evaluation_uses_the_running_statistics():
     np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @given(groups=st.integers(1, 4), size=st.integers(1, 2), seed=st.integers(0, 9))
-def test_groups_are_successive_calls(groups, size, seed):
+def test_groups_are_successive_calls(form, groups, size, seed):
     given_variables, x = variables(seed), batch(groups * size, seed)
-    together, stats = train(given_variables, x, groups=groups)
+    together, stats = train(given_variables, x, form, groups=groups)
     separate = []
     for part in jnp.split(x, groups):
-        y, updated = train(given_variables, part)
+        y, updated = train(given_variables, part, form)
         separate.append(y)
         given_variables = {**given_variables, "batch_stats": updated}
     np.testing.assert_allclose(together, jnp.concatenate(separate), atol=1e-5)
@@ -85,9 +87,10 @@ def test_groups_are_successive_calls(groups, size, seed):
     )
 
 
-def test_statistics_do_not_cancel_far_from_zero():
+@pytest.mark.parametrize("form", FORMS)
+def test_statistics_do_not_cancel_far_from_zero(form):
     x = batch(2) + 1e4
-    y, stats = train(variables(), x)
+    y, stats = train(variables(), x, form)
     exact = np.asarray(x, np.float64).reshape(-1, CHANNELS)
     old = variables()["batch_stats"]["var"]
     np.testing.assert_allclose(stats["var"], 0.9 * old + 0.1 * exact.var(0, ddof=1), rtol=1e-3)
@@ -103,13 +106,14 @@ def reference_normalise(x, scale, bias, groups):
     return normal.reshape(x.shape)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("groups", [1, 3])
-def test_derivative_is_that_of_the_definition(groups):
+def test_derivative_is_that_of_the_definition(form, groups):
     given_variables, x = variables(), batch(3)
     weights = batch(3, seed=5)
 
     def loss(params, x):
-        y, _ = train({**given_variables, "params": params}, x, groups=groups)
+        y, _ = train({**given_variables, "params": params}, x, form, groups=groups)
         return jnp.sum(weights * y)
 
     def expected_loss(params, x):
@@ -144,8 +148,9 @@ def over_devices(step, devices: int, how: str):
     )
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("how", ["pmap", "shard_map"])
-def test_devices_together_are_one_batch(how):
+def test_devices_together_are_one_batch(form, how):
     devices, groups, number = 2, 2, 4
     given_variables, weights = variables(), batch(number, seed=5)
     # Batches far apart: a mean over per-device variances alone would be far off.
@@ -157,7 +162,11 @@ def test_devices_together_are_one_batch(how):
 
             def loss(params, x):
                 y, stats = train(
-                    {**given_variables, "params": params}, x, groups=groups, axis_name=axis_name
+                    {**given_variables, "params": params},
+                    x,
+                    form,
+                    groups=groups,
+                    axis_name=axis_name,
                 )
                 return jnp.sum(weights * y), stats
 
@@ -186,10 +195,36 @@ def test_devices_together_are_one_batch(how):
     )
 
 
-def test_bfloat16_keeps_float32_statistics():
+@pytest.mark.parametrize("form", FORMS)
+def test_bfloat16_keeps_float32_statistics(form):
     x = batch(2).astype(jnp.bfloat16)
-    y, stats = train(variables(), x, dtype=jnp.bfloat16)
+    y, stats = train(variables(), x, form, dtype=jnp.bfloat16)
     assert y.dtype == jnp.bfloat16
     assert {leaf.dtype for leaf in jax.tree.leaves(stats)} == {jnp.dtype("float32")}
-    _, expected = train(variables(), x.astype(jnp.float32))
+    _, expected = train(variables(), x.astype(jnp.float32), form)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), stats, expected)
+
+
+def test_every_kind_of_derivative_is_that_of_the_definition():
+    given_variables, x = variables(), batch(3)
+    weights, tangent = batch(3, seed=5), batch(3, seed=6)
+
+    def loss(x):
+        return jnp.sum(weights * jnp.sin(train(given_variables, x, "plain", groups=3)[0]))
+
+    def expected_loss(x):
+        params = given_variables["params"]
+        return jnp.sum(weights * jnp.sin(reference_normalise(x, *params.values(), 3)))
+
+    def derivatives(loss):
+        gradient = jax.grad(loss)
+        forward = jax.jvp(loss, (x,), (tangent,))
+        hessian = jax.jvp(gradient, (x,), (tangent,))
+        twice = jax.grad(lambda x: jnp.sum(gradient(x) * tangent))(x)
+        return forward, hessian, twice
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3),
+        derivatives(loss),
+        derivatives(expected_loss),
+    )

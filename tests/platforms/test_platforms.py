@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from published_networks import FAST_COMPILE
 
 from radepth_jax import models, platforms
 from radepth_jax.models import presets
@@ -34,6 +37,40 @@ def test_only_a_cpu_gets_other_forms(backend):
     program = step_program(backend)
     assert ("inlineable" in program) == (backend == "cpu")
     assert "stablehlo.case" not in program  # no choice is left to the program
+
+
+def test_they_give_the_same_gradients():
+    images = jax.random.uniform(jax.random.key(1), (4, 32, 64, 3))
+    variables = models.init_variables(models.build(presets.tiny()), jax.random.key(0), (64, 32))[
+        "depth"
+    ]
+
+    def gradient(ops):
+        depth = models.build(presets.tiny(), models.Policy(ops=ops)).depth
+
+        @partial(jax.jit, compiler_options=FAST_COMPILE)
+        @jax.value_and_grad
+        def loss(params):
+            (disparity,), _ = depth.apply(
+                variables | {"params": params},
+                images,
+                train=True,
+                groups=2,
+                mutable=["batch_stats"],
+            )
+            return jnp.mean(jnp.sin(10 * disparity))
+
+        return loss(variables["params"])
+
+    (value, expected), (cpu_value, found) = map(
+        gradient, (platforms.PLAIN, platforms.for_backend("cpu"))
+    )
+    np.testing.assert_allclose(cpu_value, value, rtol=1e-5)
+    norm, difference = (
+        np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(tree)))
+        for tree in (expected, jax.tree.map(jnp.subtract, found, expected))
+    )
+    assert difference < 1e-4 * norm
 
 
 SETTINGS = """
