@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from published_networks import FAST_COMPILE
 
-from radepth_jax import models, platforms
 from radepth_jax.data import TrainingSource, make_loader, open_dataset, prepare
-from radepth_jax.losses import ssim
+from radepth_jax.runs.recipe import make_recipe
+from radepth_jax.runs.state import init_state
 from radepth_jax.train.forward import compute_loss
-from radepth_jax.train.state import init_state
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def problem(reference_config):
         batch = {k: jnp.asarray(v) for k, v in next(loader).items() if k != "skipped"}
     state = init_state(config, 4)
 
-    networks = models.build(config.model, models.Policy(ops=platforms.PLAIN))
+    recipe = make_recipe(config, 4, plain=True)
 
     def loss(params):
         return compute_loss(
@@ -36,8 +35,7 @@ def problem(reference_config):
             batch,
             jnp.int32(0),
             0,
-            networks=networks,
-            config=config,
+            recipe=recipe,
             index=jnp.arange(2),
         )[0]
 
@@ -54,13 +52,6 @@ def direction(params, seed: int):
 
 def dot(a, b):
     return sum(jnp.vdot(x, y) for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True))
-
-
-@pytest.fixture(autouse=True)
-def plain_window_sums(monkeypatch):
-    """SSIM's window sums have a transpose of their own, which forward mode does not take."""
-    plain = getattr(ssim._neighbour_sum, "fun", ssim._neighbour_sum)
-    monkeypatch.setattr(ssim, "_neighbour_sum", plain)
 
 
 def test_a_directional_derivative_is_that_of_reverse_mode(problem):
