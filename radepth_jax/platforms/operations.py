@@ -86,7 +86,7 @@ def _normalise_jvp(epsilon, axis_name, primals, tangents):
 
     standard, _, var = _standardise(x, near, epsilon, axis_name)
     inverse = jax.lax.rsqrt(var + epsilon)
-    gain = inverse * spread(scale)
+    gain = inverse * scale.reshape(*(1,) * (x.ndim - 1), -1)
     d_x = d_x.astype(jnp.float32)
     d_mean, along = mean_of(d_x), mean_of(standard * d_x)
     d_normal = (
