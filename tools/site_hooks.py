@@ -32,13 +32,16 @@ RESULTS = "experiments/results"
 PACKAGES = (
     "data",
     "views",
+    "platforms",
     "models",
     "geometry",
     "losses",
-    "train",
-    "predict",
-    "evaluate",
+    "runs",
+    "inference",
     "interop",
+    "evaluate",
+    "predict",
+    "train",
 )
 _LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 _FENCE = re.compile(r"(^```.*?^```\s*?$)", re.MULTILINE | re.DOTALL)
