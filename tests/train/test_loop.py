@@ -295,7 +295,12 @@ def test_a_run_starts_from_folded_weights(micro_config, tmp_path):
     seen = []
     with pytest.MonkeyPatch.context() as patch:
         real = loop.create_state
-        patch.setattr(loop, "create_state", lambda *a: seen.append(a[0]) or real(*a))
+
+        def create_state(variables, optimizer):
+            seen.append(jax.tree.map(np.array, variables))  # the step gives its own away
+            return real(variables, optimizer)
+
+        patch.setattr(loop, "create_state", create_state)
         state = train(micro_config, tmp_path / "run")
     assert int(state.step) == 1
     assert int(state.nonfinite) == 0
