@@ -96,12 +96,14 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _follow(options: argparse.Namespace) -> None:
     use_compilation_cache()
+    from radepth_jax import platforms
     from radepth_jax.data import open_dataset
     from radepth_jax.data.recordings import find_recordings, read_poses
     from radepth_jax.evaluate import odometry, trajectory_files, trajectory_report
     from radepth_jax.inference.motion import check_pose_network, motions_along
     from radepth_jax.runs.saved_model import load_model
 
+    platforms.keep_freed_memory()
     model = load_model(options.checkpoint)
     check_pose_network(model, options.checkpoint)
     dataset = open_dataset(

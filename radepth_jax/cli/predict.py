@@ -44,6 +44,7 @@ def main(argv: list[str]) -> None:
     use_compilation_cache()
     import rich.console
 
+    from radepth_jax import platforms
     from radepth_jax.data.prepare import progress_bars
     from radepth_jax.files import atomic_write
     from radepth_jax.names import counted, shown
@@ -53,6 +54,7 @@ def main(argv: list[str]) -> None:
     from radepth_jax.predict.request import SAVE, Request
     from radepth_jax.predict.run import predict_files
 
+    platforms.keep_freed_memory()
     if options.save is None:
         save = SAVE if options.intrinsics is None and options.fov is None else (*SAVE, "ply")
     else:
