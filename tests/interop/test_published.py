@@ -96,7 +96,7 @@ def test_training_starts_from_a_converted_checkpoint(small_parts, converted, tmp
     config.model = ConfigDict(small())
     config.pretrained.checkpoint = str(converted)
     with Checkpoints(tmp_path / "new") as checkpoints:
-        state = _first_state(config, 10, checkpoints)
+        state = _first_state(config, 10, checkpoints, source=None)  # of no use here
     expected = variables_from_torch(small_parts, small())
     jax.tree.map(np.testing.assert_array_equal, variables_of(state), expected)
 

@@ -155,5 +155,5 @@ def test_variables_that_do_not_fit_are_named():
 
 
 def test_a_pose_network_without_a_torch_form_is_refused():
-    with pytest.raises(UserError, match=r"model.pose.name is 'convs'.*'resnet18'"):
+    with pytest.raises(UserError, match=r"model.pose.name is 'correlation'.*'resnet18'"):
         variables_from_torch({}, presets.tiny())
