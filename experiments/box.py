@@ -3,7 +3,7 @@
     python experiments/box.py --output runs/box
 
 The network that `radepth predict` uses where no checkpoint is named must be right on footage that
-never saw. So it learns from what only a rendered street has, and every camera there differs: the
+it never saw. So it learns from what only a rendered street has, and every camera there differs: the
 depth of every pixel, up to one factor an image, and the motion of the camera. It sees random
 windows of the frames, resized to one of several canvases, so that it works at any resolution, in
 changed colours, blurred and with noise. On a GPU it takes minutes (`--steps 24000`).
@@ -82,7 +82,7 @@ def main() -> None:
     state = optimizer.init(params)
 
     @partial(jax.jit, static_argnames=("canvas", "batch"), donate_argnums=(0, 1, 2, 3))
-    def train_step(params, stats, state, average, key, rate, *, canvas, batch):
+    def train_step(params, stats, state, average, worlds, key, rate, *, canvas, batch):
         sample_key, key = jax.random.split(key)
         index = jax.random.randint(sample_key, (batch,), 0, len(worlds["pairs"]))
         chosen = {"pair": worlds["pairs"][index], "second_T_first": worlds["motion"][index]}
@@ -99,7 +99,7 @@ def main() -> None:
 
     average = jax.tree.map(jnp.copy, params)
     shapes = jax.eval_shape(
-        lambda: (params, stats, state, average, jax.random.key(0), jnp.float32(0))
+        lambda: (params, stats, state, average, worlds, jax.random.key(0), jnp.float32(0))
     )
 
     def compile_for(canvas: tuple[int, int], batch: int) -> Any:
@@ -116,7 +116,7 @@ def main() -> None:
         rate = options.learning_rate * min(step / 500, 1) * 0.5 * (1 + np.cos(np.pi * done))
         key = jax.random.fold_in(jax.random.key(options.seed), step)
         params, stats, state, average, terms = steps[step % len(steps)](
-            params, stats, state, average, key, np.float32(rate)
+            params, stats, state, average, worlds, key, np.float32(rate)
         )
         if step % 50 == 0:  # The clock is to be the device's.
             jax.block_until_ready(terms)

@@ -25,8 +25,6 @@ from typing import Any
 import compare_torch
 from jobs import Jobs, Report
 
-HERE = Path(__file__).parent
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
