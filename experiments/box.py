@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--learning_rate", type=float, default=1e-3)
     parser.add_argument("--seconds", type=float, default=1e9, help="decay to zero by then, and end")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", help="go on from this run's weights, or from `default`'s")
     parser.add_argument("--store", action="store_true", help="pack what --output holds, and end")
     options = parser.parse_args()
     if options.store:
@@ -66,7 +67,10 @@ def main() -> None:
 
     config = box_config()
     networks = models.build(config.model, models.Policy.native())
-    variables = models.init_variables(networks, jax.random.key(options.seed), CANVASES[0][0])
+    if options.start:
+        variables = load_model(options.start).variables
+    else:
+        variables = models.init_variables(networks, jax.random.key(options.seed), CANVASES[0][0])
     params = {name: value["params"] for name, value in variables.items()}
     stats = {name: value["batch_stats"] for name, value in variables.items()}
     optimizer = optax.inject_hyperparams(

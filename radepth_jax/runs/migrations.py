@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from radepth_jax.losses import LossOptions
 from radepth_jax.models import presets
+from radepth_jax.models.build import POSES
 from radepth_jax.runs.config import default_config
 
 
@@ -22,8 +23,9 @@ def from_json(values: dict) -> ConfigDict:
     start = depth["decoder"]["initial_disparity"] or 0.0  # None, once
     depth = depth | {"decoder": depth["decoder"] | {"initial_disparity": start}}
     pose = values["model"]["pose"]
-    if pose["name"] == presets.RESNET_POSE["name"]:
-        pose = presets.RESNET_POSE | pose
+    if pose["name"] in POSES:
+        # Fields that came later: a pose network's defaults are what it was without them.
+        pose = presets.settings(POSES, pose["name"]) | pose
     values = values | {"model": values["model"] | {"depth": depth, "pose": pose}}
     given = dict(values["evaluate"])
     if not given.pop("median_scaling", True):  # what `scaling` once was
