@@ -29,7 +29,6 @@ class CorrelationPose(nn.Module):
     Attributes:
         features: channels of the two stride-2 convolutions on each frame.
         reach: (rows, columns) that the window reaches in each direction, in pixels of 1/4 size.
-        stride: only every so many-th pixel of the first frame, along both axes, is compared.
         widths: channels of the convolutions on the similarities; all but the first have stride 2.
         scale: the motion is this times the last convolution's output.
         policy: how it computes; it is too small for `remat`, and the similarities are float32.
@@ -40,7 +39,6 @@ class CorrelationPose(nn.Module):
 
     features: tuple[int, ...] = (16, 32)
     reach: tuple[int, ...] = (3, 4)
-    stride: int = 1
     widths: tuple[int, ...] = (64, 64, 96, 96)
     scale: float = POSE_SCALE
     policy: Policy = Policy()
@@ -51,8 +49,6 @@ class CorrelationPose(nn.Module):
             values = tuple(getattr(self, field))
             if len(values) != 2 or min(values) < 1:
                 raise UserError(f"{field} is {values}: expected 2 numbers of 1 or more")
-        if self.stride < 1:
-            raise UserError(f"stride is {self.stride}: expected 1 or more")
         check_channels(self.widths)
         check_scale(self.scale)
         super().__post_init__()
@@ -71,8 +67,7 @@ class CorrelationPose(nn.Module):
         x = TorchConv(self.features[1], policy=self.policy, name="frame2")(x)
         first, second = jnp.split(x, 2)
 
-        similar = similarities(first, second, (self.reach[0], self.reach[1]), self.stride)
-        first = first[:, :: self.stride, :: self.stride]
+        similar = similarities(first, second, (self.reach[0], self.reach[1]))
         dtype = self.policy.dtype
         share = nn.softmax(_SHARPNESS * similar).astype(dtype)
         x = jnp.concatenate([share, _unit(first).astype(dtype), _position(first)], axis=-1)
@@ -84,18 +79,14 @@ class CorrelationPose(nn.Module):
 
 
 def similarities(
-    first: Float[Array, "N h w C"],
-    second: Float[Array, "N h w C"],
-    reach: tuple[int, int],
-    stride: int = 1,
-) -> Float[Array, "N h2 w2 D"]:
-    """Cosine similarity of pixels' features with those in a window of the other frame.
+    first: Float[Array, "N h w C"], second: Float[Array, "N h w C"], reach: tuple[int, int]
+) -> Float[Array, "N h w D"]:
+    """Cosine similarity of every pixel's features with those in a window of the other frame.
 
     Args:
         first: features of one frame.
         second: features of the other.
         reach: (rows, columns) in each direction; D = (2 rows + 1)(2 columns + 1).
-        stride: every so many-th pixel of the first frame is compared, from (0, 0) on.
 
     Returns:
         In [-1, 1], float32, row by row of the window: entry (dy + rows)(2 columns + 1) + dx +
@@ -103,24 +94,24 @@ def similarities(
         border the other frame is like nothing: 0.
     """
     rows, columns = reach
-    asked, second = _unit(first[:, ::stride, ::stride]), _unit(second)
+    first, second = _unit(first), _unit(second)
     height = first.shape[1]
     padded = jnp.pad(second, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
-    window_rows = (padded[:, dy : dy + height : stride] for dy in range(2 * rows + 1))
-    products = (jnp.einsum("nyxc,nyuc->nyxu", asked, row) for row in window_rows)
-    return jnp.concatenate([_band(p, 2 * columns + 1, stride) for p in products], axis=-1)
+    window_rows = (padded[:, dy : dy + height] for dy in range(2 * rows + 1))
+    products = (jnp.einsum("nyxc,nyuc->nyxu", first, row) for row in window_rows)
+    return jnp.concatenate([_band(p, 2 * columns + 1) for p in products], axis=-1)
 
 
-def _band(products: Float[Array, "N h w U"], wanted: int, stride: int) -> Float[Array, "N h w D"]:
-    """Every row's entries beside the diagonal: entry d of row x is the product at (x stride + d).
+def _band(products: Float[Array, "N h w U"], wanted: int) -> Float[Array, "N h w D"]:
+    """Every row's entries from the diagonal on: entry d of row x is the product at (x, x + d).
 
     Products of whole rows are matrix products, which every backend does well; a sum for each shift
-    takes twice as long on a CPU. In rows longer by `stride` the entries are one below the other.
+    takes twice as long on a CPU. In rows longer by one the entries are one below the other.
     """
     number, height, width, long = products.shape
     flat = products.reshape(number, height, width * long)
-    flat = jnp.pad(flat, ((0, 0), (0, 0), (0, width * stride)))
-    return flat.reshape(number, height, width, long + stride)[..., :wanted]
+    flat = jnp.pad(flat, ((0, 0), (0, 0), (0, width)))
+    return flat.reshape(number, height, width, long + 1)[..., :wanted]
 
 
 def _unit(features: Float[Array, "N h w C"]) -> Float[Array, "N h w C"]:
