@@ -112,12 +112,12 @@ def say(start: float, message: str) -> None:
     print(f"[{time.perf_counter() - start:5.0f} s] {message}", flush=True)
 
 
-def load_config(path: Path, variant: str) -> ConfigDict:
-    """The `get_config(variant)` of a config file."""
+def load_config(path: Path, *variant: str) -> ConfigDict:
+    """The `get_config()` or `get_config(variant)` of a config file."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.get_config(variant)
+    return module.get_config(*variant)
 
 
 def draw_curves(workdir: Path) -> Path:

@@ -29,6 +29,7 @@ from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.processes import check_same, gather
 from radepth_jax.runs.checkpoint import Checkpoints
 from radepth_jax.runs.config import check_batch_size, check_config, to_json
+from radepth_jax.runs.flat import ELEMENTWISE, flat_state, to_trees
 from radepth_jax.runs.optimizer import make_optimizer
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.recipe import Recipe, make_recipe
@@ -160,7 +161,7 @@ class Run:
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint in the background."""
-        self.checkpoints.save(state, self.config, self.total_steps)
+        self.checkpoints.save(replicate(_trees(state)), self.config, self.total_steps)
 
 
 def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainState:
@@ -169,7 +170,8 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
     middle_step = pmap_step(make_train_step(run.recipe.with_views("middle")))
     full_step = pmap_step(make_train_step(run.recipe))
     preview = make_preview(run.recipe)
-    state = replicate(state)
+    flat = config.optimizer.name in ELEMENTWISE
+    state = replicate(flat_state(jax.device_get(state)) if flat else state)
     first_step = int(state.step) + 1
     every = config.train
     main = jax.process_index() == 0
@@ -195,7 +197,9 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
             monitor.skipped_samples += int(np.sum(batch.pop("skipped")))
             if due(step, every.picture_every) and main:
                 first = {name: values[0] for name, values in batch.items()}
-                log.picture(step, "training", training_picture(preview, state, first, config.seed))
+                log.picture(
+                    step, "training", training_picture(preview, _trees(state), first, config.seed)
+                )
             step_fn = middle_step if step <= every.middle_view_steps else full_step
             state, metrics = step_fn(state, batch, config.seed)
             # Read one step late, so that the device never waits for this process.
@@ -218,7 +222,12 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
                 run.save(state)
             platforms.reserve_heap_fragments()
         checkpoints.wait()
-    return state
+    return replicate(_trees(state))
+
+
+def _trees(state: TrainState) -> TrainState:
+    """The state with trees in place of vectors, copied to the host."""
+    return to_trees(jax.tree.map(np.array, jax.device_get(state)))
 
 
 def _open_data(config: ConfigDict, workdir: str | Path) -> Dataset:
@@ -303,7 +312,7 @@ def _validation_source(config: ConfigDict, dataset: Dataset) -> EvaluationSource
 def _validate(run: Run, state: TrainState, source: EvaluationSource) -> list[Row]:
     config = run.config
     rows = evaluate(
-        Model("validation", run.recipe.networks, variables_of(state), config),
+        Model("validation", run.recipe.networks, variables_of(_trees(state)), config),
         source,
         config.evaluate.resolutions,
         protocol=protocol_of(config),

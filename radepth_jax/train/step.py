@@ -11,6 +11,7 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 
 from radepth_jax.devices import AXIS
+from radepth_jax.runs.flat import flatten_like, to_trees
 from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.state import TrainState
 from radepth_jax.train.forward import compute_loss
@@ -26,7 +27,7 @@ def make_train_step(recipe: Recipe) -> Callable[..., tuple[TrainState, dict]]:
     averages and metrics are averaged. With `recipe.accumulate` the batch is computed in that many
     parts, as consecutive in the global batch whatever the devices. A step whose loss or gradient is
     not finite changes nothing but the step number and the counters. `seed` is an argument, so that
-    runs that differ in nothing else share one compilation.
+    runs that differ in nothing else share one compilation. The state may be one of `flat_state`.
 
     Args:
         recipe: of `make_recipe`.
@@ -44,14 +45,15 @@ def make_train_step(recipe: Recipe) -> Callable[..., tuple[TrainState, dict]]:
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         here = recipe.over_devices() if axis_name else recipe
         grad_fn = jax.grad(partial(compute_loss, recipe=here), has_aux=True)
+        networks = to_trees(state.params)
 
         def compute_part(
             batch_stats: Any, part: dict[str, jax.Array], index: jax.Array
         ) -> tuple[Any, Any, dict[str, jax.Array]]:
-            grads, (terms, batch_stats, _) = grad_fn(
-                state.params, batch_stats, part, state.step, seed, index=index
+            grads, (terms, new_stats, _) = grad_fn(
+                networks, to_trees(batch_stats), part, state.step, seed, index=index
             )
-            return batch_stats, grads, terms
+            return flatten_like(new_stats, batch_stats), flatten_like(grads, state.params), terms
 
         parts = recipe.accumulate
         split = {k: v.reshape(parts, -1, *v.shape[1:]) for k, v in batch.items()}

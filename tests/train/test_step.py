@@ -6,6 +6,7 @@ import pytest
 
 from radepth_jax.data import TrainingSource, make_loader, open_dataset
 from radepth_jax.devices import place_batch, replicate
+from radepth_jax.runs.flat import flat_state, to_trees
 from radepth_jax.runs.optimizer import make_schedule
 from radepth_jax.runs.recipe import make_recipe
 from radepth_jax.runs.state import init_state
@@ -65,6 +66,26 @@ def test_eight_devices_equal_one_under_pmap_and_shard_map(sgd_config, batches):
     sharded = jax.device_get(state)
     assert largest_difference(one.params, sharded.params) < 1e-5
     assert largest_difference(one.batch_stats, sharded.batch_stats) < 1e-5
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_state_of_vectors_takes_the_same_steps(sgd_config, batches, accumulate):
+    sgd_config.train.accumulate = accumulate
+    step = pmap_step(make_train_step(make_recipe(sgd_config, 10)), jax.devices()[:1])
+    start = jax.device_get(init_state(sgd_config, 10))
+    ends = []
+    for state in (start, flat_state(start)):
+        state = replicate(state, jax.devices()[:1])
+        for batch in batches:
+            placed = place_batch(batch, jax.devices()[:1], accumulate)
+            state, metrics = step(state, placed, sgd_config.seed)
+        ends.append((to_trees(jax.device_get(state)), jax.device_get(metrics)))
+    (tree, tree_metrics), (flat, flat_metrics) = ends
+    assert largest_difference(tree.params, start.params) > 1e-3
+    assert jax.tree.structure(tree) == jax.tree.structure(flat)
+    assert largest_difference(tree.params, flat.params) < 1e-5
+    assert largest_difference(tree.batch_stats, flat.batch_stats) < 1e-5
+    assert tree_metrics["total"] == pytest.approx(flat_metrics["total"], rel=1e-5)
 
 
 def test_two_parts_on_two_devices_equal_four_devices(sgd_config, batches):

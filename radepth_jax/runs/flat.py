@@ -1,0 +1,111 @@
+"""A network's parameters, statistics or moments as one vector.
+
+RA-Depth has two thousand of them, most with a few numbers. A GPU starts a kernel for each, several
+times a step, and starting one takes longer than running it; on a CPU, XLA compiles code for each.
+So a training step holds vectors, and only the networks see trees. Convolution kernels lie in them
+with the output channels first, as cuDNN takes them.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from radepth_jax.runs.state import TrainState
+
+# Optimisers that treat every number alone: to those a vector is as good as a tree.
+ELEMENTWISE = ("adam", "adamw", "amsgrad", "lion", "nadam", "nadamw", "rmsprop", "sgd")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the leaves of a tree lie in its vector.
+
+    Attributes:
+        structure: of the tree.
+        shapes: of the leaves as they lie there, in order.
+        kernels: which leaves are kernels of convolutions.
+    """
+
+    structure: Any
+    shapes: tuple[tuple[int, ...], ...]
+    kernels: tuple[bool, ...]
+
+
+@flax.struct.dataclass
+class Flat:
+    """A tree of float32 arrays as one vector.
+
+    Attributes:
+        vector: float32 [numbers].
+        layout: where the leaves are.
+    """
+
+    vector: jax.Array
+    layout: Layout = flax.struct.field(pytree_node=False)
+
+    def tree(self) -> Any:
+        """The tree; of a NumPy vector NumPy's arrays, views of it."""
+        leaves, start = [], 0
+        for shape, kernel in zip(self.layout.shapes, self.layout.kernels, strict=True):
+            end = start + math.prod(shape)
+            leaf = self.vector[start:end].reshape(shape)
+            leaves.append(leaf.transpose(1, 2, 3, 0) if kernel else leaf)
+            start = end
+        return jax.tree.unflatten(self.layout.structure, leaves)
+
+
+def flatten(tree: Any) -> Flat:
+    """The inverse of `Flat.tree`; of NumPy's arrays a NumPy vector, without compiling anything."""
+    paths, structure = jax.tree_util.tree_flatten_with_path(tree)
+    kernels = tuple(leaf.ndim == 4 and path[-1].key == "kernel" for path, leaf in paths)
+    leaves = [
+        leaf.transpose(3, 0, 1, 2) if kernel else leaf
+        for (_, leaf), kernel in zip(paths, kernels, strict=True)
+    ]
+    of = np if all(isinstance(leaf, np.ndarray) for leaf in leaves) else jnp
+    vector = of.concatenate([leaf.reshape(-1) for leaf in leaves])
+    return Flat(vector, Layout(structure, tuple(leaf.shape for leaf in leaves), kernels))
+
+
+def _is_flat(value: Any) -> bool:
+    return isinstance(value, Flat)
+
+
+def to_trees(values: Any) -> Any:
+    """The same with trees in place of all vectors in it."""
+    return jax.tree.map(lambda v: v.tree() if _is_flat(v) else v, values, is_leaf=_is_flat)
+
+
+def flatten_like(trees: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Each network's tree, as a vector where `other` has one."""
+    return {name: flatten(tree) if _is_flat(other[name]) else tree for name, tree in trees.items()}
+
+
+def flat_state(state: TrainState) -> TrainState:
+    """The state with one vector for each network's parameters, statistics and moments.
+
+    `to_trees` is its inverse. The optimiser must be an `ELEMENTWISE` one.
+    """
+    networks = {jax.tree.structure(tree) for tree in state.params.values()}
+
+    def is_network(value: Any) -> bool:
+        return isinstance(value, dict) and jax.tree.structure(value) in networks
+
+    def flatten_networks(values: Any) -> Any:
+        return jax.tree.map(
+            lambda v: flatten(v) if is_network(v) else v, values, is_leaf=is_network
+        )
+
+    return state.replace(
+        params=flatten_networks(state.params),
+        batch_stats={
+            name: flatten(tree) if jax.tree.leaves(tree) else tree
+            for name, tree in state.batch_stats.items()
+        },
+        opt_state=flatten_networks(state.opt_state),
+    )
