@@ -7,7 +7,7 @@ with the output channels first, as cuDNN takes them.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import flax.struct
@@ -101,7 +101,8 @@ def flat_state(state: TrainState) -> TrainState:
             lambda v: flatten(v) if is_network(v) else v, values, is_leaf=is_network
         )
 
-    return state.replace(
+    return replace(
+        state,
         params=flatten_networks(state.params),
         batch_stats={
             name: flatten(tree) if jax.tree.leaves(tree) else tree
