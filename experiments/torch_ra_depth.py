@@ -373,7 +373,7 @@ def consistency(disparities, views, mask):
         else:
             first, length, seen = torch.zeros_like(size), canvas.expand_as(size), size
         rows, columns = (
-            torch.arange(canvas[i], device=middle.device)[None] - first[:, i : i + 1]
+            torch.arange((height, width)[i], device=middle.device)[None] - first[:, i : i + 1]
             for i in (0, 1)
         )
         # Half-pixel bilinear resizing of the seen part to the region, where it lies in the canvas.

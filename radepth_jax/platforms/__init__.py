@@ -5,7 +5,7 @@ import importlib.util
 
 import jax
 
-from radepth_jax.platforms import accelerator, cpu
+from radepth_jax.platforms import cpu
 from radepth_jax.platforms.cpu import malloc
 from radepth_jax.platforms.operations import PLAIN, Operations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 def for_backend(backend: str) -> Operations:
     """The operations that are fast on a backend of `jax.default_backend()`."""
-    return cpu.OPERATIONS if backend == "cpu" else accelerator.OPERATIONS
+    return cpu.OPERATIONS if backend == "cpu" else PLAIN
 
 
 def keep_freed_memory() -> None:

@@ -32,7 +32,7 @@ def batch(number: int, seed: int = 1) -> jax.Array:
     return jnp.asarray(rng.normal(2.0, 3.0, (number, 2, 5, CHANNELS)), jnp.float32)
 
 
-FORMS = {"plain": platforms.PLAIN} | {b: platforms.for_backend(b) for b in ("cpu", "gpu")}
+FORMS = {"plain": platforms.PLAIN, "cpu": platforms.for_backend("cpu")}
 
 
 def train(variables, x, form, **options):
