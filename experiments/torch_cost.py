@@ -3,9 +3,9 @@
     python experiments/torch_cost.py --resolution 640x192 --batch 12    # extra: torch
 
 The counterpart of accelerator.py, for torch_ra_depth.py. Tensors have shapes and no values
-(PyTorch's `FakeTensorMode`), so no device is needed and nothing is computed. Every operation that makes
-or changes a tensor counts as one kernel, though some are several on a GPU, and moves what it is
-given and what it makes. Adam is the fused one: one kernel for a list of tensors, all of which it moves.
+(PyTorch's `FakeTensorMode`), so no device is needed and nothing is computed. Every operation that
+makes or changes a tensor counts as one kernel, though some are several on a GPU, and moves what it
+is given and what it makes. Adam is the fused one: one kernel moves a list of tensors.
 """
 
 import argparse
