@@ -1,4 +1,4 @@
-"""Settings shared by all tests: eight virtual CPU devices, a compilation cache, strict ranks."""
+"""Settings shared by all tests: eight virtual CPU devices, a compilation cache, strict shapes."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,13 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 import hypothesis
 import jax
+import jaxtyping
 import pytest
+
+# The shapes and types that signatures state are checked at every call, in the packages whose
+# functions are of arrays.
+CHECKED = ("geometry", "views", "platforms", "models", "losses", "runs", "inference", "train")
+jaxtyping.install_import_hook([f"radepth_jax.{name}" for name in CHECKED], "beartype.beartype")
 
 ROOT = Path(__file__).parent.parent
 
