@@ -8,8 +8,7 @@ field's name. Every module has a field `policy`; an encoder also has a `stride`.
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -25,7 +24,7 @@ from radepth_jax.models.nested_decoder import NestedDecoder
 from radepth_jax.models.policy import Policy
 from radepth_jax.models.pose import ConvPose, ResNetPose
 from radepth_jax.models.resnet import ResNet
-from radepth_jax.models.settings import check_fields, choice, fields, make, within
+from radepth_jax.models.settings import Config, check_fields, choice, fields, make, within
 from radepth_jax.models.skip_decoder import SkipDecoder
 
 Table = dict[str, type[nn.Module]]
@@ -49,7 +48,7 @@ class Networks(NamedTuple):
     pose: nn.Module
 
 
-def build(config: Mapping[str, Any], policy: Policy | None = None) -> Networks:
+def build(config: Config, policy: Policy | None = None) -> Networks:
     """Build the networks that `config.model` describes.
 
     Args:

@@ -5,13 +5,17 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from radepth_jax.errors import UserError
+
+Config = Mapping[str, Any] | ConfigDict
 
 FOR_DECODERS = {"for_decoders": True}
 """Metadata of a field that a decoder turns on when it `needs` it, and no configuration sets."""
 
 
-def make(where: str, table: Mapping[str, type], config: Mapping[str, Any], **given: Any) -> Any:
+def make(where: str, table: Mapping[str, type], config: Config, **given: Any) -> Any:
     """The module of a table that `config` names and sets; `given` are fields besides.
 
     Raises:
@@ -49,7 +53,7 @@ def choice(field: str, value: str, choices: Iterable[str]) -> str:
     return value
 
 
-def check_fields(where: str, config: Mapping[str, Any], expected: list[str]) -> None:
+def check_fields(where: str, config: Config, expected: list[str]) -> None:
     """Raise a `UserError` unless `config` has exactly the `expected` fields."""
     unknown = [field for field in config if field not in expected]
     missing = [field for field in expected if field not in config]

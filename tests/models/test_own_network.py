@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from radepth_jax.models import build, presets
-from radepth_jax.models.build import DECODERS
+from radepth_jax.models import presets
+from radepth_jax.models.build import DECODERS, ENCODERS, build
+from radepth_jax.models.hrnet import HRNet
 from radepth_jax.runs.saved_model import load_model
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +50,7 @@ def test_the_documents_example_trains_and_is_loaded(example, radepth, street_dir
     assert decoder["last"]["conv"]["conv"]["kernel"].shape == (3, 3, 4, 4)
 
 
-class Mean(build.HRNet):
+class Mean(HRNet):
     """An encoder that takes grey images; nothing of it is in the package."""
 
     def __call__(self, images, train=False, groups=1):
@@ -58,10 +59,10 @@ class Mean(build.HRNet):
 
 
 def test_an_encoder_from_outside(monkeypatch):
-    monkeypatch.setitem(build.ENCODERS, "grey", Mean)
+    monkeypatch.setitem(ENCODERS, "grey", Mean)
     config = presets.tiny("diffnet")  # its decoder needs a field of the encoder
     config["depth"]["encoder"] |= {"name": "grey", "width": 4}
-    networks = build.build(config)
+    networks = build(config)
     images = jnp.zeros((1, 32, 64, 3)).at[..., 0].set(0.6)
     variables = jax.jit(networks.depth.init)(jax.random.key(0), images)
     first, second = (networks.depth.apply(variables, x)[0] for x in (images, images[..., ::-1]))
