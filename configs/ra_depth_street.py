@@ -3,7 +3,7 @@
 Command:
     radepth prepare street/full --data_dir data
     radepth train --config configs/ra_depth_street.py --workdir runs/street
-    radepth evaluate --checkpoint runs/street --row-prior \
+    radepth evaluate --checkpoint runs/street --row_prior \
         --resolutions 128x48,160x48,192x64,256x80,304x96 --output runs/street
 Cost: 78 CPU minutes on one core, with the plain pose network; a third more with this one.
 Result (experiments/RESULTS.md), measured with the plain pose network (`model.pose.name = "convs"`):
@@ -15,27 +15,16 @@ from ml_collections import ConfigDict
 
 from radepth_jax.models import presets
 from radepth_jax.runs.config import default_config
+from radepth_jax.runs.small import use_small_recipe
 
 
 def get_config(variant: str = "full") -> ConfigDict:
     """`full`, or `demo` (`--config configs/ra_depth_street.py:demo`): fewer worlds and steps."""
     config = default_config()
-    config.model = ConfigDict(presets.tiny())
-    config.pretrained.depth_encoder = ""
-    config.pretrained.pose_encoder = ""
+    use_small_recipe(config, presets.tiny())
     config.data.name = "street/full"
-    config.data.batch_size = 4
-    config.data.workers = 0
-    # Small batches: each image is normalised in training by what it is normalised by in a test.
-    config.batch_norm = "joint"
     config.views.resolution = (192, 64)
-    config.optimizer.learning_rate = 1e-3
-    config.optimizer.schedule = "cosine"
-    config.optimizer.warmup_steps = 100
-    # From random weights: first an idea of depth, then the other views, then their agreement, with
-    # a small weight. At full weight it flattens depth (experiments/RESULTS.md).
-    config.loss.weights.consistency = 0.05
-    config.loss.mask_low_filler = True
+    # From random weights: first an idea of depth, then the other views, then their agreement.
     config.loss.ramps.consistency = (3500, 4500)
     config.train.middle_view_steps = 3000
     config.train.steps = 9000

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from radepth_jax.models import presets
 from radepth_jax.runs.config import default_config
+from radepth_jax.runs.small import use_small_recipe
 
 
 def get_config(variant: str = "full") -> ConfigDict:
@@ -27,17 +28,10 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.train.steps = 20_000
     config.train.picture_every = 500
     if variant == "small":
-        config.model = ConfigDict(presets.box())
+        use_small_recipe(config, presets.box())
         config.pretrained.checkpoint = "default"
-        config.data.batch_size = 4
-        config.data.workers = 0
-        config.batch_norm = "joint"
         config.views.resolution = (224, 128)
         config.optimizer.learning_rate = 3e-4
-        config.optimizer.schedule = "cosine"
-        config.optimizer.warmup_steps = 100
-        config.loss.weights.consistency = 0.05
-        config.loss.mask_low_filler = True
         config.train.steps = 1500
     config.evaluate.resolutions = (config.views.resolution,)
     return config

@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 from radepth_jax.errors import UserError
 from radepth_jax.models import presets
 from radepth_jax.runs.config import default_config
+from radepth_jax.runs.small import use_small_recipe
 
 VIEWS = ("high", "middle", "low")
 
@@ -63,7 +64,7 @@ def configure(
     Args:
         name: of `VARIANTS`.
         size: `full`: the published networks and recipe, from ImageNet; `small`: the networks of
-            `presets.tiny` and the recipe of configs/ra_depth_street.py, from random weights;
+            `presets.tiny` and the recipe of `runs/small.py`, from random weights;
             `resnet`: every decoder on a ResNet-18 of three stages, at 320x96, from `weights`.
         dataset: a prepared data set.
         data_dir: where it is.
@@ -89,20 +90,13 @@ def configure(
     if size == "resnet":
         use_resnet(config, weights)
     if size == "small":
-        config.model = ConfigDict(presets.tiny(variant.model))
-        config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
-        config.data.batch_size, config.data.workers = 4, 0
-        config.batch_norm = "joint"
-        config.optimizer.learning_rate = 1e-3
-        config.optimizer.schedule = "cosine"
-        config.optimizer.warmup_steps = 100
+        use_small_recipe(config, presets.tiny(variant.model))
         # From random weights, all variants begin with the middle view alone, and those of one model
         # part at that checkpoint.
         config.train.middle_view_steps = max(3 * steps // 8, 1)
         config.train.checkpoint_every = max(steps // 8, 1)
         config.train.keep_checkpoints = 9
-        config.loss.mask_low_filler = True
-        config.loss.weights.consistency = 0.05 * variant.consistency
+        config.loss.weights.consistency *= variant.consistency
         config.loss.ramps.consistency = (int(0.4 * steps), int(0.55 * steps))
     return config
 

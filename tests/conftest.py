@@ -1,4 +1,4 @@
-"""Settings shared by all tests: eight virtual CPU devices, a compilation cache, strict ranks."""
+"""Settings shared by all tests: eight virtual CPU devices, a compilation cache, strict shapes."""
 
 import os
 from pathlib import Path
@@ -11,9 +11,26 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 import hypothesis
 import jax
+import jaxtyping
+import numpy
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+# The shapes and types that signatures state are checked at every call, in the packages whose
+# functions are of arrays. The options are left out: they turn settings into their types, and say
+# themselves what is wrong. JAX takes NumPy's arrays for its own, so they count as such.
+CHECKED = ("geometry", "views", "platforms", "models", "losses")
+jaxtyping.Array = jax.Array | numpy.ndarray
+jaxtyping.install_import_hook(
+    [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for package in CHECKED
+        for path in (ROOT / "radepth_jax" / package).rglob("*.py")
+        if path.stem not in ("__init__", "options")
+    ],
+    "beartype.beartype",
+)
 
 jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
         raise UserError("expected --checkpoint DIR, or --predictions DIR with --dataset NAME")
     models = [load_named(text) for texts in checkpoints for text in texts.split(",")]
     if not models and (options.store_scale or options.row_prior or options.resolutions):
-        raise UserError("--store_scale, --row-prior and --resolutions need a --checkpoint")
+        raise UserError("--store_scale, --row_prior and --resolutions need a --checkpoint")
     config = models[0][1].config if models else default_config()
     if options.store_scale:
         options.scaling = "median"

@@ -50,7 +50,8 @@ def make_parser(description: str = "") -> Parser:
     add("--max_depth", type=float, help="metres; the cap; default as --crop")
     add("--batch_size", type=int, help="images a step, over all devices")
     add("--confidence", type=float, default=0.95, help="of the bootstrap intervals; 0: none")
-    add("--row-prior", action="store_true", help="add the constant-per-row prior")
+    # The second spelling is an older one, which still works.
+    add("--row_prior", "--row-prior", action="store_true", help="add the constant-per-row prior")
     add(
         "--pictures",
         type=int,

@@ -173,6 +173,9 @@ class _ReadBatch:
 class DevicePrefetch(Iterator[T], Generic[T]):
     """See `device_prefetch`.
 
+    Grain's `device_put` would do the placing, but neither measures the wait nor keeps signals from
+    the workers that it starts.
+
     Attributes:
         seconds_waited: how long the consumer has waited for batches, all in all.
     """

@@ -79,7 +79,7 @@ def chain(later_T_earlier: np.ndarray) -> np.ndarray:
 
 
 def invert(transforms: np.ndarray) -> np.ndarray:
-    """`src_T_dst` of rigid `dst_T_src` [..., 4, 4], in float64."""
+    """`src_T_dst` of rigid `dst_T_src` [..., 4, 4], in float64, which `se3.invert` would round."""
     rotation = np.swapaxes(transforms[..., :3, :3], -1, -2)
     inverse = np.zeros_like(transforms, float)
     inverse[..., :3, :3] = rotation

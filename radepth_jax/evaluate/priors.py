@@ -31,7 +31,7 @@ def row_prior(train: EvaluationSource, protocol: Protocol) -> np.ndarray:
     if not valid.any():
         raise UserError(
             "the row prior needs depth in the training split, and this one has none; leave out "
-            "--row-prior, or prepare the data set with depth"
+            "--row_prior, or prepare the data set with depth"
         )
     rows = np.array(
         [np.median(depths[:, y][valid[:, y]]) if valid[:, y].any() else np.nan

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from radepth_jax.evaluate.bootstrap import bootstrap_intervals
+from radepth_jax.evaluate.console import add_folded_column, print_whole
 from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.evaluate.row import Row
 
@@ -36,15 +37,14 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
     Below each metric is half the width of its bootstrap interval at `confidence`. A confidence of
     0 leaves it out.
     """
-    console = Console(width=140)
-    sign = "±" if console.encoding.lower().startswith("utf") else "+-"
+    sign = "±" if Console().encoding.lower().startswith("utf") else "+-"
     table = Table(title=title, box=box.SIMPLE, pad_edge=False)
     if confidence:
         table.caption = (
             f"{sign}: half of the {confidence:.0%} bootstrap interval over images; scale: metres "
             "per unit of predicted depth (median), its spread over images"
         )
-    table.add_column("model", overflow="fold")
+    add_folded_column(table, "model")
     table.add_column("resolution")
     table.add_column("scaling")
     for name in (*METRICS, "scale", "spread", "images", "images/s"):
@@ -68,7 +68,7 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
             str(row.images),
             _number(row.images_per_second, ".1f"),
         )
-    console.print(table)
+    print_whole(table)
 
 
 def _number(value: float, form: str) -> str:

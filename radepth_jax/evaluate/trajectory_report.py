@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from radepth_jax.evaluate.console import add_folded_column, print_whole
 from radepth_jax.evaluate.odometry import SNIPPET, Score
 
 COLUMNS = (
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Row:
+class TrajectoryRow:
     """One line of the table; lengths and errors in metres, None where there is no such number.
 
     Attributes:
@@ -74,7 +74,9 @@ class Row:
     rpe_rotation: float | None
 
 
-def make_rows(model: str, scores: Mapping[str, Score], alignment: str = "7dof") -> list[Row]:
+def make_rows(
+    model: str, scores: Mapping[str, Score], alignment: str = "7dof"
+) -> list[TrajectoryRow]:
     """A row per recording, and "all" where there are several.
 
     Args:
@@ -86,14 +88,14 @@ def make_rows(model: str, scores: Mapping[str, Score], alignment: str = "7dof") 
     return rows + ([_row(model, "all", list(scores.values()), alignment)] if len(rows) > 1 else [])
 
 
-def _row(model: str, sequence: str, scores: list[Score], alignment: str) -> Row:
+def _row(model: str, sequence: str, scores: list[Score], alignment: str) -> TrajectoryRow:
     ate = np.concatenate([score.snippet_ate for score in scores])
     rmse = np.concatenate([score.snippet_rmse for score in scores])
     errors = [score.aligned[alignment] for score in scores]
     aligned = [own.ate for own in errors if np.isfinite(own.ate)]
     single = len(scores) == 1 and bool(aligned)
     segments = np.concatenate([own.segment_translation for own in errors])
-    return Row(
+    return TrajectoryRow(
         model=model,
         sequence=sequence,
         frames=sum(score.frames for score in scores),
@@ -118,23 +120,22 @@ def _mean(parts: list[np.ndarray]) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def print_tables(rows: list[Row], title: str) -> None:
+def print_tables(rows: list[TrajectoryRow], title: str) -> None:
     """Print the rows as the field prints them.
 
     The first table has the errors of snippets, which have an alignment each, the second those of
     whole trajectories.
     """
-    console = Console(width=120)
-    seen: dict[tuple[str, str], Row] = {}
+    seen: dict[tuple[str, str], TrajectoryRow] = {}
     for row in rows:
         seen.setdefault((row.model, row.sequence), row)
-    console.print(_snippet_table(list(seen.values()), title))
-    console.print(_trajectory_table(rows))
+    print_whole(_snippet_table(list(seen.values()), title))
+    print_whole(_trajectory_table(rows))
     if any(row.t_rel is None for row in rows):
         print("t_rel and r_rel are not available where no more than 100 m can be judged")
 
 
-def _snippet_table(rows: list[Row], title: str) -> Table:
+def _snippet_table(rows: list[TrajectoryRow], title: str) -> Table:
     table = _table(title, "frames", "length", f"{SNIPPET}-frame ATE", "snippet RMSE")
     for row in rows:
         snippet = "-"
@@ -152,7 +153,7 @@ def _snippet_table(rows: list[Row], title: str) -> Table:
     return table
 
 
-def _trajectory_table(rows: list[Row]) -> Table:
+def _trajectory_table(rows: list[TrajectoryRow]) -> Table:
     table = _table(
         "whole trajectories, aligned", "align", "scale", "t_rel\n(%)", "r_rel\n(°/100 m)",
         "ATE\n(m)", "RPE\n(m)", "RPE\n(°)",
@@ -176,7 +177,7 @@ def _trajectory_table(rows: list[Row]) -> Table:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title)
     for name in ("model", "sequence"):
-        table.add_column(name, overflow="fold")
+        add_folded_column(table, name)
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -186,7 +187,7 @@ def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def write_rows(rows: list[Row], folder: Path) -> list[Path]:
+def write_rows(rows: list[TrajectoryRow], folder: Path) -> list[Path]:
     """Write `odometry.csv` and `odometry.json`; returns their paths."""
     records = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
     paths = [folder / "odometry.csv", folder / "odometry.json"]

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 Kernel = Literal["lanczos3", "linear"]
 
 
 def resize_weights(
-    output_coordinates: Float[Array, "n"],
+    output_coordinates: Real[Array, "n"],
     input_size: Any,
     output_size: Any,
     n_input: int,

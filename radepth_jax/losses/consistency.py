@@ -49,7 +49,6 @@ def consistency(
     shared: Overlap,
     *,
     ssim_weight: float = 0.85,
-    plain: bool = False,
 ) -> Float[Array, ""]:
     """Disagreement of the middle view's disparity with another view's, in the part that both show.
 
@@ -61,7 +60,6 @@ def consistency(
       mask: [H, W] the middle view's pixels that count.
       shared: by the two views, see `overlap`.
       ssim_weight: see `photometric.photometric_error`.
-      plain: see `ssim.window_mean`.
 
     Returns:
       The loss, a scalar; 0 where no pixel counts.
@@ -73,9 +71,7 @@ def consistency(
         _linear_weights(jnp.arange(height) - region.top, rows, region.height, height),
         _linear_weights(jnp.arange(width) - region.left, columns, region.width, width),
     )
-    error = photometric_error(
-        middle, resampled, ssim_weight=ssim_weight, region=region, plain=plain
-    )
+    error = photometric_error(middle, resampled, ssim_weight=ssim_weight, region=region)
     return masked_mean(error, mask & region.mask((height, width)))
 
 

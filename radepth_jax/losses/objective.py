@@ -22,7 +22,6 @@ def objective(
     *,
     options: LossOptions,
     weights: Mapping[str, Any] | None = None,
-    plain: bool = False,
 ) -> tuple[Float[Array, ""], dict[str, Array], dict[str, Array]]:
     """The training loss of one sample (RA-Depth, section 3.4).
 
@@ -38,8 +37,6 @@ def objective(
       options: see `LossOptions`.
       weights: scalars by term, may be traced, in place of the numbers of `options.weights` (which
         leaves out the terms whose number is 0).
-      plain: differentiate by JAX's own rules alone, so that forward mode (`jax.jvp`, and `jax.jvp`
-        of `jax.grad`) works; without it, a CPU's gradient is faster.
 
     Returns:
       total: scalar.
@@ -53,7 +50,7 @@ def objective(
       UserError: `options.weights` names an unknown term.
     """
     check_weights(options)
-    scene = make_scene(views, disparities, source_T_target, key, options=options, plain=plain)
+    scene = make_scene(views, disparities, source_T_target, key, options=options)
     weights = options.weights if weights is None else weights
     total = jnp.zeros(())
     terms: dict[str, Array] = {}

@@ -17,7 +17,6 @@ def photometric_error(
     *,
     ssim_weight: float = 0.85,
     region: Region | None = None,
-    plain: bool = False,
 ) -> Float[Array, "... H W"]:
     """`w mean_c((1 - SSIM) / 2) + (1 - w) mean_c|a - b|` of every pixel.
 
@@ -26,14 +25,13 @@ def photometric_error(
       b: [..., H, W, C].
       ssim_weight: w; 0 leaves SSIM out.
       region: at whose borders SSIM's windows reflect; the whole canvas by default.
-      plain: see `ssim.window_mean`.
 
     Returns:
       [..., H, W] in [0, 1].
     """
     error = (1 - ssim_weight) * jnp.mean(jnp.abs(a - b), axis=-1)
     if ssim_weight:
-        dissimilarity = jnp.clip((1 - ssim(a, b, region=region, plain=plain)) / 2, 0, 1)
+        dissimilarity = jnp.clip((1 - ssim(a, b, region=region)) / 2, 0, 1)
         error += ssim_weight * jnp.mean(dissimilarity, axis=-1)
     return error
 
@@ -62,7 +60,6 @@ def minimum_reprojection(
     noise: float = 1e-5,
     ssim_weight: float = 0.85,
     region: Region | None = None,
-    plain: bool = False,
 ) -> Reprojection:
     """Per pixel, the smallest photometric error over sources (Godard et al., sections 3.3, 3.4).
 
@@ -78,12 +75,11 @@ def minimum_reprojection(
       noise: standard deviation of the noise on unwarped errors, which breaks ties.
       ssim_weight: see `photometric_error`.
       region: see `photometric_error`.
-      plain: see `ssim.window_mean`.
 
     Returns:
       Reprojection.
     """
-    compare = partial(photometric_error, ssim_weight=ssim_weight, region=region, plain=plain)
+    compare = partial(photometric_error, ssim_weight=ssim_weight, region=region)
     errors = compare(warped, target[None])
     best, source = jnp.min(errors, axis=0), jnp.argmin(errors, axis=0)
     if not automask:

@@ -32,7 +32,6 @@ class Scene:
       reprojection: [K, V, H, W] the smallest error over the sources, and which source won.
       region: [V] the part of each view that counts; None is all of it.
       key: PRNG key. A term that draws numbers folds something of its own into it.
-      plain: see `ssim.window_mean`; static.
     """
 
     views: Views
@@ -43,7 +42,6 @@ class Scene:
     reprojection: Reprojection
     region: Region | None
     key: Array
-    plain: bool = flax.struct.field(pytree_node=False, default=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -64,7 +62,6 @@ def make_scene(
     key: Array,
     *,
     options: LossOptions,
-    plain: bool = False,
 ) -> Scene:
     """The scene of one sample.
 
@@ -74,13 +71,12 @@ def make_scene(
       source_T_target: [S, 4, 4].
       key: PRNG key of the noise that breaks ties, and of the terms.
       options: see `LossOptions`.
-      plain: see `ssim.window_mean`.
     """
     size = views.images.shape[-3:-1]
     region = _region(views) if options.mask_low_filler else None
     keys = jax.random.split(key, len(views.names))
 
-    judge = partial(_reproject, source_T_target=source_T_target, options=options, plain=plain)
+    judge = partial(_reproject, source_T_target=source_T_target, options=options)
 
     def reproject(disparity: Float[Array, "V H W 1"]) -> tuple[Array, Array, Reprojection]:
         return jax.vmap(judge)(views.images, views.intrinsics, disparity, keys, region)
@@ -90,9 +86,7 @@ def make_scene(
         depth, warped, reprojection = jax.tree.map(lambda x: x[None], reproject(full[0]))
     else:
         depth, warped, reprojection = jax.vmap(reproject)(jnp.stack(full))
-    return Scene(
-        views, disparities, source_T_target, depth, warped, reprojection, region, key, plain
-    )
+    return Scene(views, disparities, source_T_target, depth, warped, reprojection, region, key)
 
 
 def _reproject(
@@ -104,7 +98,6 @@ def _reproject(
     *,
     source_T_target: Float[Array, "S 4 4"],
     options: LossOptions,
-    plain: bool,
 ) -> tuple[Float[Array, "H W 1"], Float[Array, "S H W 3"], Reprojection]:
     """One view's depth, its target as rebuilt from each source, and which source fits best."""
     target, sources = images[0], images[1:]
@@ -124,7 +117,6 @@ def _reproject(
         noise=options.noise,
         ssim_weight=options.ssim,
         region=region,
-        plain=plain,
     )
     return depth, warped, best
 

@@ -59,7 +59,6 @@ def consistency_term(scene: Scene, options: LossOptions) -> dict[str, Float[Arra
             mask,
             shared,
             ssim_weight=options.ssim,
-            plain=scene.plain,
         )
 
     values = jax.vmap(judge)(

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from radepth_jax.geometry.resize import resample
 from radepth_jax.models.init import Constant, UniformFanIn
 from radepth_jax.models.policy import Layers, Policy
 
@@ -180,16 +181,20 @@ def upsample_bilinear(
     """Bilinear interpolation to `size` (h, w) where corner pixels keep their centres.
 
     PyTorch's `interpolate(..., mode="bilinear", align_corners=True)`, as one small matrix per
-    axis: matrix products compile and differentiate far more cheaply than gathers.
+    axis: matrix products compile and differentiate far more cheaply than gathers. In full
+    precision, since published weights were trained with an exact interpolation.
     """
-    rows = jnp.asarray(_interpolation_matrix(size[0], x.shape[1]), x.dtype)
-    columns = jnp.asarray(_interpolation_matrix(size[1], x.shape[2]), x.dtype)
-    highest = jax.lax.Precision.HIGHEST
-    x = jnp.einsum("Hh,nhwc->nHwc", rows, x, precision=highest)
-    return jnp.einsum("Ww,nHwc->nHWc", columns, x, precision=highest)
+    rows, columns = (
+        jnp.asarray(_aligned_weights(new, old), x.dtype)
+        for new, old in zip(size, x.shape[1:3], strict=True)
+    )
+    return resample(x, rows, columns)
 
 
-def _interpolation_matrix(out_size: int, in_size: int) -> np.ndarray:
-    """[out, in] weights of linear interpolation between aligned end points."""
+def _aligned_weights(out_size: int, in_size: int) -> np.ndarray:
+    """[out, in] weights of linear interpolation between aligned end points.
+
+    `geometry.resize_weights` aligns the edges of the outermost pixels instead of their centres.
+    """
     position = np.linspace(0.0, in_size - 1.0, out_size)
     return np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(in_size)))

@@ -6,11 +6,9 @@ of the module, which checks their ranges in `__post_init__` with a `UserError` t
 field's name. Every module has a field `policy`; an encoder also has a `stride`.
 """
 
-import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -26,6 +24,7 @@ from radepth_jax.models.nested_decoder import NestedDecoder
 from radepth_jax.models.policy import Policy
 from radepth_jax.models.pose import ConvPose, ResNetPose
 from radepth_jax.models.resnet import ResNet
+from radepth_jax.models.settings import Config, check_fields, choice, fields, make, within
 from radepth_jax.models.skip_decoder import SkipDecoder
 
 Table = dict[str, type[nn.Module]]
@@ -49,7 +48,7 @@ class Networks(NamedTuple):
     pose: nn.Module
 
 
-def build(config: Mapping[str, Any], policy: Policy | None = None) -> Networks:
+def build(config: Config, policy: Policy | None = None) -> Networks:
     """Build the networks that `config.model` describes.
 
     Args:
@@ -62,73 +61,22 @@ def build(config: Mapping[str, Any], policy: Policy | None = None) -> Networks:
     Raises:
         UserError: an unknown name or field, or a value that does not fit.
     """
-    _check_fields("model", config, ["dtype", "depth", "pose"])
-    dtype = DTYPES[_choice("model.dtype", config["dtype"], DTYPES)]
+    check_fields("model", config, ["dtype", "depth", "pose"])
+    dtype = DTYPES[choice("model.dtype", config["dtype"], DTYPES)]
     policy = dataclasses.replace(policy or Policy(), dtype=dtype)
     depth = config["depth"]
-    _check_fields("model.depth", depth, ["encoder", "decoder"])
+    check_fields("model.depth", depth, ["encoder", "decoder"])
     decoder = make("model.depth.decoder", DECODERS, depth["decoder"], policy=policy)
-    given = {decoder.needs: True} if decoder.needs else {}
-    name = _choice("model.depth.encoder.name", depth["encoder"]["name"], ENCODERS)
-    having = [name for name, cls in ENCODERS.items() if given.keys() <= _fields(cls).keys()]
-    if name not in having:
+    name = choice("model.depth.encoder.name", depth["encoder"]["name"], ENCODERS)
+    fitting = [key for key, cls in ENCODERS.items() if decoder.needs in ("", *fields(cls))]
+    if name not in fitting:
         raise UserError(
             f"model.depth.decoder.name is {depth['decoder']['name']!r} and model.depth.encoder.name"
-            f" {name!r}: that decoder needs {' or '.join(map(repr, having))}"
+            f" {name!r}: that decoder needs {' or '.join(map(repr, fitting))}"
         )
+    given = {decoder.needs: True} if decoder.needs else {}
     encoder = make("model.depth.encoder", ENCODERS, depth["encoder"], policy=policy, **given)
-    with _within("model.depth.decoder"):
+    with within("model.depth.decoder"):
         decoder.check_features(int(math.log2(encoder.stride)))
     pose = make("model.pose", POSES, config["pose"], policy=policy)
     return Networks(DepthNetwork(encoder, decoder, policy), pose)
-
-
-def make(where: str, table: Mapping[str, type], config: Mapping[str, Any], **given: Any) -> Any:
-    """The module of a table that `config` names and sets; `given` are fields besides.
-
-    Raises:
-        UserError: naming `where`, for an unknown name or field, or a value that does not fit.
-    """
-    cls = table[_choice(f"{where}.name", config["name"], table)]
-    _check_fields(where, config, ["name", *defaults(cls)])
-    fields = {
-        field: tuple(value) if isinstance(value, list | tuple) else value
-        for field, value in config.items()
-        if field != "name"
-    }
-    with _within(where):
-        return cls(**fields, **given)
-
-
-def defaults(cls: type) -> dict[str, Any]:
-    """The fields of a module that a configuration sets, and their defaults."""
-    set_here = {"policy", "parent", "name", *(decoder.needs for decoder in DECODERS.values())}
-    return {name: value for name, value in _fields(cls).items() if name not in set_here}
-
-
-def _fields(cls: type) -> dict[str, Any]:
-    return {field.name: field.default for field in dataclasses.fields(cls)}
-
-
-@contextlib.contextmanager
-def _within(where: str) -> Iterator[None]:
-    """A field that a `UserError` starts with is a field of `where`."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{where}.{error}") from None
-
-
-def _choice(field: str, value: str, choices: Mapping[str, Any]) -> str:
-    if value not in choices:
-        raise UserError(f"{field} is {value!r}: expected one of {', '.join(choices)}")
-    return value
-
-
-def _check_fields(where: str, config: Mapping[str, Any], expected: list[str]) -> None:
-    """Raise a `UserError` unless `config` has exactly the `expected` fields."""
-    unknown = [field for field in config if field not in expected]
-    missing = [field for field in expected if field not in config]
-    if unknown or missing:
-        problem = f"unknown {', '.join(unknown)}" if unknown else f"missing {', '.join(missing)}"
-        raise UserError(f"{where}: {problem}; its fields are {', '.join(expected)}")

@@ -22,7 +22,8 @@ class Decoder(nn.Module, kw_only=True):
         initial_disparity: the disparity in (0, 1) about which an untrained network starts; 0 leaves
             the bias to PyTorch's default, which starts near 0.5.
         policy: of the network.
-        needs: the field of an encoder that must be on, and that the encoder must have.
+        needs: the field of an encoder that must be on, and that the encoder must have with the
+            metadata `settings.FOR_DECODERS`.
 
     Raises:
         UserError: a value out of range.

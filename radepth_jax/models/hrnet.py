@@ -3,6 +3,7 @@
 Wang et al., Deep High-Resolution Representation Learning for Visual Recognition, TPAMI 2020.
 """
 
+import dataclasses
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from jaxtyping import Array, Float
 from radepth_jax.errors import UserError
 from radepth_jax.models.blocks import BasicBlock, Bottleneck, ConvNorm, upsample_bilinear
 from radepth_jax.models.policy import Layers, Policy
+from radepth_jax.models.settings import FOR_DECODERS
 
 
 class HRNet(nn.Module):
@@ -38,7 +40,7 @@ class HRNet(nn.Module):
     blocks: int = 4
     stem_width: int = 64
     bottlenecks: int = 4
-    every_stage: bool = False
+    every_stage: bool = dataclasses.field(default=False, metadata=FOR_DECODERS)
     policy: Policy = Policy()
 
     def __post_init__(self) -> None:

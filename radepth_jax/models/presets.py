@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from radepth_jax.models.build import DECODERS, ENCODERS, POSES, defaults
+from radepth_jax.models.build import DECODERS, ENCODERS, POSES
+from radepth_jax.models.settings import defaults
 
 
 def settings(table: Mapping[str, type], name: str, **changes: Any) -> dict[str, Any]:

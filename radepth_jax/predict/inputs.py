@@ -155,7 +155,7 @@ def _is_array(path: Path) -> bool:
         return False
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def input_size(path: Path) -> tuple[int, int]:
     """The (h, w) of an image, upright, from its header alone.
 
     Raises:

@@ -18,7 +18,7 @@ from radepth_jax.names import counted, shown
 from radepth_jax.pictures import colorize
 from radepth_jax.predict import outputs
 from radepth_jax.predict.film import Film, RunningLimits, filming, side_by_side
-from radepth_jax.predict.inputs import Input, image_size, read_image
+from radepth_jax.predict.inputs import Input, input_size, read_image
 from radepth_jax.predict.predictor import Predictor
 from radepth_jax.predict.request import Request, Summary
 
@@ -89,7 +89,7 @@ class _Run:
         sized: list[tuple[Input, tuple[int, int]]] = []
         for file in files:
             try:
-                sized.append((file, image_size(file.path)))
+                sized.append((file, input_size(file.path)))
             except ValueError as error:
                 self._failed(str(file.path), error)
         groups = self.predictor.group([size for _, size in sized])

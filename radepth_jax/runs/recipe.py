@@ -10,7 +10,7 @@ from radepth_jax import models
 from radepth_jax.devices import AXIS
 from radepth_jax.losses import LossOptions
 from radepth_jax.models import Networks
-from radepth_jax.platforms import PLAIN, Operations, for_backend
+from radepth_jax.platforms import Operations, for_backend
 from radepth_jax.runs.optimizer import make_optimizer, make_schedule
 from radepth_jax.views import ViewOptions
 
@@ -32,7 +32,6 @@ class Recipe:
         accumulate: the number of consecutive parts in which a step's batch is computed.
         optimizer: of the parameters.
         schedule: the learning rate by step, for the log.
-        plain: whether the loss is differentiated by JAX's own rules alone; see `objective`.
     """
 
     networks: Networks
@@ -45,7 +44,6 @@ class Recipe:
     accumulate: int
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
-    plain: bool = False
 
     def over_devices(self) -> "Recipe":
         """The recipe with the networks for a step over the device axis."""
@@ -60,8 +58,6 @@ def make_recipe(
     config: ConfigDict,
     total_steps: int,
     ops: Operations | None = None,
-    *,
-    plain: bool = False,
 ) -> Recipe:
     """Build the networks, the options and the optimiser that a config describes.
 
@@ -69,9 +65,7 @@ def make_recipe(
         config: as `default_config`.
         total_steps: the length of the run, for the learning rate's schedule.
         ops: the networks' operations, by default those for this process's backend. Give them to
-            compile for another one.
-        plain: with `platforms.PLAIN` operations and JAX's own rules for the loss, so that all of it
-            can be differentiated in every mode.
+            compile for another one, or `platforms.PLAIN` to differentiate the loss in every mode.
 
     Raises:
         UserError: for a setting that cannot be used.
@@ -81,7 +75,7 @@ def make_recipe(
         policy = models.Policy(
             axis_name=axis_name,
             remat=config.train.rematerialise,
-            ops=PLAIN if plain else ops or for_backend(jax.default_backend()),
+            ops=ops or for_backend(jax.default_backend()),
         )
         return models.build(config.model, policy)
 
@@ -96,5 +90,4 @@ def make_recipe(
         accumulate=config.train.accumulate,
         optimizer=make_optimizer(config.optimizer, total_steps),
         schedule=make_schedule(config.optimizer, total_steps),
-        plain=plain,
     )

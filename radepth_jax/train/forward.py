@@ -130,9 +130,7 @@ def compute_loss(
         source_T_target, pose_stats = predict_poses(apply_pose, images, offsets, stereo)
     weights = recipe.loss.weights_at(step)
     total, terms, pictures = jax.vmap(
-        lambda v, d, T, k: objective(
-            v, d, T, k, options=recipe.loss, weights=weights, plain=recipe.plain
-        ),
+        lambda v, d, T, k: objective(v, d, T, k, options=recipe.loss, weights=weights),
         in_axes=(0, 1, 0, 0),
     )(views, disparities, source_T_target, noise_key)
     terms = jax.tree.map(jnp.mean, terms)

@@ -67,6 +67,8 @@ def make_train_step(recipe: Recipe) -> Callable[..., tuple[TrainState, dict]]:
         if axis_name:
             grads, terms, batch_stats = jax.lax.pmean((grads, terms, batch_stats), axis_name)
 
+        # Not by `optax.apply_if_finite`: it would let in BatchNorm statistics that are not finite,
+        # and after some in a row such updates too.
         grad_norm = global_norm(grads)
         finite = jnp.isfinite(grad_norm) & jnp.isfinite(terms["total"])
         updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)

@@ -83,23 +83,29 @@ def adjust(
     return images
 
 
-def adjust_brightness(images: Float[Array, "... 3"], factor: Array) -> Float[Array, "... 3"]:
+def adjust_brightness(
+    images: Float[Array, "... 3"], factor: Array | float
+) -> Float[Array, "... 3"]:
     """`factor` times the images, clipped to [0, 1]."""
     return jnp.clip(images * factor, 0, 1)
 
 
-def adjust_contrast(images: Float[Array, "... H W 3"], factor: Array) -> Float[Array, "... H W 3"]:
+def adjust_contrast(
+    images: Float[Array, "... H W 3"], factor: Array | float
+) -> Float[Array, "... H W 3"]:
     """Blend with each image's mean grey: 0 gives uniform grey, 1 the image."""
     mean = jnp.mean(grey(images), axis=(-3, -2, -1), keepdims=True)
     return jnp.clip(factor * images + (1 - factor) * mean, 0, 1)
 
 
-def adjust_saturation(images: Float[Array, "... 3"], factor: Array) -> Float[Array, "... 3"]:
+def adjust_saturation(
+    images: Float[Array, "... 3"], factor: Array | float
+) -> Float[Array, "... 3"]:
     """Blend with each pixel's grey: 0 gives a grey image, 1 the image."""
     return jnp.clip(factor * images + (1 - factor) * grey(images), 0, 1)
 
 
-def adjust_hue(images: Float[Array, "... 3"], shift: Array) -> Float[Array, "... 3"]:
+def adjust_hue(images: Float[Array, "... 3"], shift: Array | float) -> Float[Array, "... 3"]:
     """Turn every colour's hue by `shift` turns, keeping HSV's saturation and value."""
     value = jnp.max(images, axis=-1)
     chroma = value - jnp.min(images, axis=-1)

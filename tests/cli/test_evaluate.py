@@ -36,7 +36,7 @@ def test_two_checkpoints_make_one_table_and_every_file(radepth, runs, tmp_path):
     out = tmp_path / "out"
     code, text, err = radepth(
         "evaluate", f"--checkpoint={runs / 'one'},second={runs / 'two'}",
-        "--resolutions=64x32,native", "--row-prior", "--flip", f"--output={out}",
+        "--resolutions=64x32,native", "--row_prior", "--flip", f"--output={out}",
     )  # fmt: skip
     assert code == 0, err
     assert all(word in text for word in ("one", "second", "native", "row prior", "±"))
@@ -66,7 +66,7 @@ def test_two_checkpoints_make_one_table_and_every_file(radepth, runs, tmp_path):
     assert str(out / "resolutions.png") in text
     page = (out / "report.html").read_text("utf-8")
     assert 1_000_000 < len(page) < 5_000_000
-    assert f"second={runs / 'two'} --resolutions=64x32,native --row-prior --flip" in page
+    assert f"second={runs / 'two'} --resolutions=64x32,native --row_prior --flip" in page
     for alt in ("Depth of test_000/2/", "by second at native"):
         assert alt in page
     assert str(out / "report.html") in text

@@ -53,17 +53,21 @@ def jitted(a, b, region):
 
 @given(top=st.integers(0, 6), left=st.integers(0, 9), h=st.integers(2, 9), w=st.integers(2, 12))
 def test_the_derivative_is_the_transpose(top, left, h, w):
-    """The window's mean is linear: <mean(a), b> = <a, derivative(b)>."""
+    """The window's mean is linear: <mean(a), b> = <a, transposed(b)>, and `jvp` gives mean(b)."""
     region = Region(top, left, min(h, 9 - top), min(w, 12 - left))
     a, b = A[..., 0], B[..., 0]
-    mean, transposed = jitted_window(a, b, region)
+    mean, transposed, tangent, expected = jitted_window(a, b, region)
     np.testing.assert_allclose(jnp.sum(mean * b), jnp.sum(a * transposed), rtol=1e-5)
+    np.testing.assert_allclose(tangent, expected, atol=1e-6)
 
 
 @jax.jit
 def jitted_window(a, b, region):
-    mean, derivative = jax.vjp(lambda x: window_mean(x, region=region), a)
-    return mean, derivative(b)[0]
+    def of(x):
+        return window_mean(x, region=region)
+
+    mean, derivative = jax.vjp(of, a)
+    return mean, derivative(b)[0], jax.jvp(of, (a,), (b,))[1], of(b)
 
 
 def test_leading_axes_broadcast():

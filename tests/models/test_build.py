@@ -120,6 +120,27 @@ def test_four_branches_reach_one_thirty_second():
     ]
 
 
+def test_equal_blocks_are_traced_once(monkeypatch):
+    """`nn.jit` holds blocks apart by their fields alone, so more of them trace nothing more."""
+
+    def activations(width: int, blocks: int) -> int:
+        encoder = models.build(mini(width=width, blocks=blocks)).depth.encoder
+        variables = jax.eval_shape(encoder.init, jax.random.key(0), jnp.zeros((1, 32, 64, 3)))
+        names = variables["params"]["stage2_module0"]
+        assert sum(name.startswith("branch0_block") for name in names) == blocks
+        calls.clear()
+        jax.eval_shape(encoder.apply, variables, jnp.zeros((1, 32, 64, 3)))
+        return len(calls)
+
+    calls: list[None] = []
+    relu = models.policy.Layers.relu
+    counting = lambda layers, x: calls.append(None) or relu(layers, x)  # noqa: E731
+    monkeypatch.setattr(models.policy.Layers, "relu", counting)
+    # Other widths, since a trace is kept for as long as the process runs.
+    one, many = activations(5, blocks=1), activations(7, blocks=4)
+    assert one == many > 0
+
+
 def test_groups_are_separate_calls():
     networks = models.build(mini())
     variables = models.init_variables(networks, jax.random.key(0), (64, 32))["depth"]

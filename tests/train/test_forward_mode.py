@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from published_networks import FAST_COMPILE
 
+from radepth_jax import platforms
 from radepth_jax.data import TrainingSource, make_loader, open_dataset, prepare
 from radepth_jax.runs.recipe import make_recipe
 from radepth_jax.runs.state import init_state
@@ -26,7 +27,7 @@ def problem(reference_config):
         batch = {k: jnp.asarray(v) for k, v in next(loader).items() if k != "skipped"}
     state = init_state(config, 4)
 
-    recipe = make_recipe(config, 4, plain=True)
+    recipe = make_recipe(config, 4, platforms.PLAIN)
 
     def loss(params):
         return compute_loss(

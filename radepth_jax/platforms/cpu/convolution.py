@@ -1,5 +1,6 @@
 """Convolutions in forms that XLA's CPU backend compiles and differentiates fast."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-Padding = tuple[tuple[int, int], ...]
+Padding = Sequence[tuple[int, int]]
 
 # That backend differentiates by the kernel slowly from a batch that is no multiple of four, for
 # more than 16 channels, if they are no multiple of 64. For the 18, 32 and 72 channels of RA-Depth

@@ -1,0 +1,71 @@
+"""From the settings of a network in a configuration to its module, through a table of modules."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from radepth_jax.errors import UserError
+
+Config = Mapping[str, Any] | ConfigDict
+
+FOR_DECODERS = {"for_decoders": True}
+"""Metadata of a field that a decoder turns on when it `needs` it, and no configuration sets."""
+
+
+def make(where: str, table: Mapping[str, type], config: Config, **given: Any) -> Any:
+    """The module of a table that `config` names and sets; `given` are fields besides.
+
+    Raises:
+        UserError: naming `where`, for an unknown name or field, or a value that does not fit.
+    """
+    cls = table[choice(f"{where}.name", config["name"], table)]
+    check_fields(where, config, ["name", *defaults(cls)])
+    values = {
+        field: tuple(value) if isinstance(value, list | tuple) else value
+        for field, value in config.items()
+        if field != "name"
+    }
+    with within(where):
+        return cls(**values, **given)
+
+
+def defaults(cls: type) -> dict[str, Any]:
+    """The fields of a module that a configuration sets, and their defaults."""
+    return {
+        name: field.default
+        for name, field in fields(cls).items()
+        if name not in ("policy", "parent", "name") and not field.metadata.get("for_decoders")
+    }
+
+
+def fields(cls: type) -> dict[str, Any]:
+    """All fields of a module by name, as `dataclasses.fields` has them."""
+    return {field.name: field for field in dataclasses.fields(cls)}
+
+
+def choice(field: str, value: str, choices: Iterable[str]) -> str:
+    """The value of a field that has a few choices; a `UserError` for any other."""
+    if value not in choices:
+        raise UserError(f"{field} is {value!r}: expected one of {', '.join(choices)}")
+    return value
+
+
+def check_fields(where: str, config: Config, expected: list[str]) -> None:
+    """Raise a `UserError` unless `config` has exactly the `expected` fields."""
+    unknown = [field for field in config if field not in expected]
+    missing = [field for field in expected if field not in config]
+    if unknown or missing:
+        problem = f"unknown {', '.join(unknown)}" if unknown else f"missing {', '.join(missing)}"
+        raise UserError(f"{where}: {problem}; its fields are {', '.join(expected)}")
+
+
+@contextlib.contextmanager
+def within(where: str) -> Iterator[None]:
+    """A field that a `UserError` starts with is a field of `where`."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}.{error}") from None

@@ -1,0 +1,27 @@
+"""The recipe of small networks, for images of about 192x64 and a CPU."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+
+def use_small_recipe(config: ConfigDict, model: Mapping[str, Any]) -> None:
+    """Change a config to a small model and to what it learns with, from random weights.
+
+    Args:
+        config: as `default_config`; the data set, the resolution and the numbers of steps are left
+            as they are.
+        model: such as `presets.tiny()`.
+    """
+    config.model = ConfigDict(model)
+    config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
+    config.data.batch_size, config.data.workers = 4, 0
+    # Small batches: each image is normalised in training by what it is normalised by in a test.
+    config.batch_norm = "joint"
+    config.optimizer.learning_rate = 1e-3
+    config.optimizer.schedule = "cosine"
+    config.optimizer.warmup_steps = 100
+    # At full weight it flattens depth (experiments/RESULTS.md).
+    config.loss.weights.consistency = 0.05
+    config.loss.mask_low_filler = True
