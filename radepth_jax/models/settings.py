@@ -3,13 +3,13 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from ml_collections import ConfigDict
 
 from radepth_jax.errors import UserError
 
-Config = Mapping[str, Any] | ConfigDict
+Config: TypeAlias = Mapping[str, Any] | ConfigDict
 
 FOR_DECODERS = {"for_decoders": True}
 """Metadata of a field that a decoder turns on when it `needs` it, and no configuration sets."""
