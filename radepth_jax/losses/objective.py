@@ -16,7 +16,7 @@ from radepth_jax.views.view import Views
 
 def objective(
     views: Views,
-    disparities: tuple[Float[Array, "V h w 1"], ...],
+    disparities: tuple[Float[Array, "V _ _ 1"], ...],
     source_T_target: Float[Array, "S 4 4"],
     key: Array,
     *,

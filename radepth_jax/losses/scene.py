@@ -35,7 +35,7 @@ class Scene:
     """
 
     views: Views
-    disparities: tuple[Float[Array, "V h w 1"], ...]
+    disparities: tuple[Float[Array, "V _ _ 1"], ...]
     source_T_target: Float[Array, "S 4 4"]  # noqa: N815
     depth: Float[Array, "K V H W 1"]
     warped: Float[Array, "K V S H W 3"]
@@ -57,7 +57,7 @@ class Scene:
 
 def make_scene(
     views: Views,
-    disparities: tuple[Float[Array, "V h w 1"], ...],
+    disparities: tuple[Float[Array, "V _ _ 1"], ...],
     source_T_target: Float[Array, "S 4 4"],
     key: Array,
     *,

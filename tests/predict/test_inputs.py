@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from radepth_jax.errors import UserError
-from radepth_jax.predict.inputs import find_inputs, image_size, read_image
+from radepth_jax.predict.inputs import find_inputs, input_size, read_image
 
 
 def names(paths, output="out"):
@@ -61,7 +61,7 @@ def test_exif_orientation_turns_the_image_upright(tmp_path, colours):
         path = tmp_path / f"{orientation}.png"
         Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif)
         np.testing.assert_array_equal(read_image(path), colours)
-        assert image_size(path) == (6, 9)
+        assert input_size(path) == (6, 9)
 
 
 def test_grey_transparency_and_palettes_become_rgb(tmp_path, colours):
@@ -80,7 +80,7 @@ def test_grey_transparency_and_palettes_become_rgb(tmp_path, colours):
         path = tmp_path / f"{name}.png"
         image.save(path)
         np.testing.assert_array_equal(read_image(path), expected, err_msg=name)
-        assert image_size(path) == (6, 9)
+        assert input_size(path) == (6, 9)
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("16.png", np.uint16), ("32.tif", np.int32)])
@@ -91,7 +91,7 @@ def test_grey_of_16_bits_keeps_them(tmp_path, name, dtype):
     image = read_image(tmp_path / name)
     assert image.dtype == np.float32
     np.testing.assert_allclose(image, np.stack([levels / 65535] * 3, axis=-1), rtol=1e-6)
-    assert image_size(tmp_path / name) == (6, 9)
+    assert input_size(tmp_path / name) == (6, 9)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64, ">f4"])
@@ -103,7 +103,7 @@ def test_an_npy_file_holds_the_picture(tmp_path, colours, dtype):
         image = read_image(tmp_path / "1.npy")
         assert image.dtype == (np.float32 if floats else np.uint8)
         np.testing.assert_array_equal(image, array.astype(image.dtype))
-        assert image_size(tmp_path / "1.npy") == (6, 9)
+        assert input_size(tmp_path / "1.npy") == (6, 9)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_an_npy_file_holds_the_picture(tmp_path, colours, dtype):
 )
 def test_an_npy_file_of_something_else_is_known_by_its_header(tmp_path, array, expected):
     np.save(tmp_path / "1.npy", array)
-    for function in (image_size, read_image):
+    for function in (input_size, read_image):
         with pytest.raises(ValueError, match=expected):
             function(tmp_path / "1.npy")
 
@@ -136,7 +136,7 @@ def test_an_npy_files_values_are_checked(tmp_path, value, expected):
     array = np.zeros((6, 9, 3), np.float32)
     array[2, 3, 1] = value
     np.save(tmp_path / "1.npy", array)
-    assert image_size(tmp_path / "1.npy") == (6, 9)
+    assert input_size(tmp_path / "1.npy") == (6, 9)
     with pytest.raises(ValueError, match=expected):
         read_image(tmp_path / "1.npy")
 
@@ -155,12 +155,12 @@ def test_a_damaged_npy_file_says_so(tmp_path, colours):
     (tmp_path / "many.npz").rename(tmp_path / "many.npy")
     for path in sorted(tmp_path.glob("*.npy")):
         if path.stem != "whole":
-            for function in (image_size, read_image):
+            for function in (input_size, read_image):
                 with pytest.raises(ValueError, match=r"^(not an NPY file|uint8)") as error:
                     function(path)
                 assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="No such file"):
-        image_size(tmp_path / "nowhere.npy")
+        input_size(tmp_path / "nowhere.npy")
 
 
 def test_what_is_no_picture_says_why(tmp_path, colours):
@@ -171,7 +171,7 @@ def test_what_is_no_picture_says_why(tmp_path, colours):
     (tmp_path / "text.png").write_text("no picture")
     Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "float.tif")
     Image.fromarray(np.full((2, 2), 1 << 20, np.int32)).save(tmp_path / "deep.tif")
-    assert image_size(tmp_path / "cut.png") == (6, 9)
+    assert input_size(tmp_path / "cut.png") == (6, 9)
     for name, reason in {
         "cut.png": "truncated",
         "empty.png": "empty",
@@ -184,4 +184,4 @@ def test_what_is_no_picture_says_why(tmp_path, colours):
             read_image(tmp_path / name)
     for name in ("empty.png", "text.png"):
         with pytest.raises(ValueError, match="not an image"):
-            image_size(tmp_path / name)
+            input_size(tmp_path / name)
