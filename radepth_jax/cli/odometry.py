@@ -1,6 +1,7 @@
 """`radepth odometry --checkpoint DIR [--dataset NAME --data_dir DIR] [--output DIR]`.
 
-Runs the pose network along every recording of a split, chains the motions into trajectories and
+Runs the pose network along every recording of a split, and the direct alignment that the network
+was trained with (`config.pose.align`), chains the motions into trajectories and
 compares them with the true poses. The output folder gets odometry.csv, odometry.json and, for each
 recording, NAME_kitti.txt, NAME_tum.txt and the truth as NAME_truth_kitti.txt, NAME_truth_tum.txt,
 all of them camera to world, for `evo_ape kitti NAME_truth_kitti.txt NAME_kitti.txt -as`. Timestamps
@@ -100,7 +101,7 @@ def _follow(options: argparse.Namespace) -> None:
     from radepth_jax.data import open_dataset
     from radepth_jax.data.recordings import find_recordings, read_poses
     from radepth_jax.evaluate import odometry, trajectory_files, trajectory_report
-    from radepth_jax.inference.motion import check_pose_network, motions_along
+    from radepth_jax.inference.motion import alignment_of, check_pose_network, motions_along
     from radepth_jax.runs.saved_model import load_model
 
     platforms.keep_freed_memory()
@@ -126,6 +127,7 @@ def _follow(options: argparse.Namespace) -> None:
     model_name = f"{model.name}, step {model.step}"
     scores: dict[str, dict[str, odometry.Score]] = {model_name: {}}
     for recording, (truth, times) in zip(recordings, truths, strict=True):
+        _, intrinsics = dataset.image(recording.positions[0])
         axisangle, translation = motions_along(
             model.variables,
             (dataset.image(position)[0] for position in recording.positions),
@@ -133,6 +135,7 @@ def _follow(options: argparse.Namespace) -> None:
             resolution=tuple(model.config.views.resolution),
             canvas=dataset.canvas,
             batch_size=model.config.evaluate.batch_size,
+            alignment=alignment_of(model, intrinsics),
         )
         predicted = odometry.chain(odometry.motions(axisangle, translation))
         scores[model_name][recording.name] = odometry.score(predicted, truth)

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from radepth_jax import models
 from radepth_jax.data.dataset import pad_to_canvas
 from radepth_jax.errors import UserError
+from radepth_jax.geometry import se3
+from radepth_jax.geometry.alignment import align
+from radepth_jax.geometry.camera import depth_from_disparity, resize_intrinsics
 from radepth_jax.inference.disparity import Resolution, network_input
 from radepth_jax.models import Networks
 from radepth_jax.models.pose import Pose
@@ -46,6 +50,34 @@ def check_pose_network(model: Model, where: str) -> None:
         )
 
 
+class Alignment(NamedTuple):
+    """Direct alignment of what the pose network answers, as in training (`config.pose.align`).
+
+    Attributes:
+        intrinsics: [3, 3] of the recording, in native pixels.
+        factors: of each step, by how much it shrinks the images.
+        depths: the smallest and the largest that disparities stand for.
+    """
+
+    intrinsics: np.ndarray
+    factors: tuple[int, ...]
+    depths: tuple[float, float]
+
+
+def alignment_of(model: Model, intrinsics: np.ndarray) -> Alignment | None:
+    """What a run's config asks for; None if that is nothing, or if nobody knows the camera.
+
+    Args:
+        model: of `load_model`.
+        intrinsics: [3, 3] of the recording, in native pixels; not finite where unknown.
+    """
+    factors = tuple(model.config.pose.align)
+    if not factors or not np.isfinite(intrinsics).all():
+        return None
+    loss = model.config.loss
+    return Alignment(intrinsics, factors, (loss.min_depth, loss.max_depth))
+
+
 @partial(jax.jit, static_argnames=("networks", "resolution"))
 def predict_motions(
     variables: Any,
@@ -73,6 +105,45 @@ def predict_motions(
     return motion
 
 
+@partial(jax.jit, static_argnames=("networks", "resolution", "factors", "depths"))
+def align_motions(
+    variables: Any,
+    frames: jax.Array,
+    sizes: jax.Array,
+    motions: Pose,
+    intrinsics: jax.Array,
+    *,
+    networks: Networks,
+    resolution: Resolution,
+    factors: tuple[int, ...],
+    depths: tuple[float, float],
+) -> jax.Array:
+    """Motions after direct alignment of each frame to the next, on the depth of the earlier one.
+
+    Args:
+        variables: {"depth": {"params", "batch_stats"}, ...}.
+        frames: as in `predict_motions`.
+        sizes: likewise.
+        motions: of `predict_motions`.
+        intrinsics: as in `Alignment`, and so the next ones.
+        networks: of `models.build`.
+        resolution: (width, height) that the network was trained at.
+        factors: of `Alignment`.
+        depths: of `Alignment`.
+
+    Returns:
+        `later_T_earlier` [B, 4, 4].
+    """
+    images = jax.vmap(lambda frame, size: network_input(frame, size, resolution))(frames, sizes)
+    disparity = networks.depth.apply(variables["depth"], images[:-1], train=False)[0]
+    depth = depth_from_disparity(disparity, min_depth=depths[0], max_depth=depths[1])
+    resized = jax.vmap(resize_intrinsics, (None, 0, None))(
+        intrinsics, sizes[:-1], (resolution[1], resolution[0])
+    )
+    start = jax.vmap(se3.transform_from_pose)(*motions)
+    return jax.vmap(partial(align, factors=factors))(images[:-1], images[1:], depth, resized, start)
+
+
 def motions_along(
     variables: Any,
     images: Iterable[np.ndarray],
@@ -81,6 +152,7 @@ def motions_along(
     resolution: Resolution,
     canvas: tuple[int, int],
     batch_size: int = 8,
+    alignment: Alignment | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Motion between all consecutive images: one compilation per canvas and batch size.
 
@@ -91,6 +163,7 @@ def motions_along(
         resolution: (width, height) that the network was trained at.
         canvas: (H0, W0), at least as large as every image.
         batch_size: pairs a step.
+        alignment: direct alignment after the network; none by default.
 
     Returns:
         Axis-angle float32 [N - 1, 3] in radians and translation [N - 1, 3] of `later_T_earlier`.
@@ -98,9 +171,25 @@ def motions_along(
     axisangles = [np.empty((0, 3), np.float32)]
     translations = [np.empty((0, 3), np.float32)]
     for frames, sizes, pairs in _overlapping(images, canvas, batch_size):
-        axisangle, translation = predict_motions(
+        motions = predict_motions(
             variables, frames, sizes, networks=networks, resolution=resolution
         )
+        axisangle, translation = motions
+        if alignment is not None:
+            aligned = align_motions(
+                variables,
+                frames,
+                sizes,
+                motions,
+                alignment.intrinsics,
+                networks=networks,
+                resolution=resolution,
+                factors=alignment.factors,
+                depths=alignment.depths,
+            )
+            transforms = np.asarray(aligned)
+            axisangle = Rotation.from_matrix(transforms[:, :3, :3]).as_rotvec().astype(np.float32)
+            translation = transforms[:, :3, 3]
         axisangles.append(np.asarray(axisangle)[:pairs])
         translations.append(np.asarray(translation)[:pairs])
     return np.concatenate(axisangles), np.concatenate(translations)

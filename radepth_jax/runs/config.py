@@ -86,6 +86,10 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # data set's own poses, their metres times this, in place of the pose network's.
     config.pose = ConfigDict()
     config.pose.true_scale = 0.0
+    # Steps of direct image alignment on the predicted depth after the pose network, each as the
+    # factor by which it shrinks the images, such as (4, 4, 2, 2, 1, 1); () is none. The depth
+    # network then learns with the aligned poses, and the pose network learns those.
+    config.pose.align = ()
 
     config.optimizer = ConfigDict()
     # "adam", "sgd" or another function of optax that takes a learning rate: "adamw", "lion", ...
@@ -155,6 +159,12 @@ def check_config(config: ConfigDict) -> None:
     stride = models.build(config.model).depth.stride
     for resolution in (config.views.resolution, *config.evaluate.resolutions):
         check_resolution(tuple(resolution), stride)
+    for factor in config.pose.align:
+        if factor < 1 or any(side % factor for side in config.views.resolution):
+            raise UserError(
+                f"config.pose.align: {tuple(config.pose.align)}: expected numbers that divide both "
+                f"sides of config.views.resolution, {tuple(config.views.resolution)}"
+            )
     _check_choice("config.batch_norm", config.batch_norm, ("per_view", "joint"))
     _check_choice("config.optimizer.schedule", config.optimizer.schedule, ("step", "cosine"))
     _check_choice("config.evaluate.crop", config.evaluate.crop, CROPS)

@@ -29,6 +29,8 @@ class Recipe:
         loss: the objective's options.
         true_scale: where positive, the data set's own poses replace the pose network's, their
             metres times this.
+        align: of each step of direct image alignment after the pose network, by how much it shrinks
+            the images; none where empty.
         accumulate: the number of consecutive parts in which a step's batch is computed.
         optimizer: of the parameters.
         schedule: the learning rate by step, for the log.
@@ -41,6 +43,7 @@ class Recipe:
     views: ViewOptions
     loss: LossOptions
     true_scale: float
+    align: tuple[int, ...]
     accumulate: int
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
@@ -87,6 +90,7 @@ def make_recipe(
         views=ViewOptions(**config.views),
         loss=LossOptions(**config.loss),
         true_scale=config.pose.true_scale,
+        align=tuple(config.pose.align),
         accumulate=config.train.accumulate,
         optimizer=make_optimizer(config.optimizer, total_steps),
         schedule=make_schedule(config.optimizer, total_steps),

@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from radepth_jax.geometry import se3
+from radepth_jax.geometry.alignment import align
+from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.losses import objective
 from radepth_jax.runs.recipe import Recipe
-from radepth_jax.views import make_views, network_images
+from radepth_jax.views import Views, make_views, network_images
 
 
 def sample_keys(seed: jax.Array | int, step: jax.Array, index: jax.Array) -> jax.Array:
@@ -128,12 +130,19 @@ def compute_loss(
             stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], flipped)
         images = views["middle"].images
         source_T_target, pose_stats = predict_poses(apply_pose, images, offsets, stereo)
+    predicted, aligns = source_T_target, bool(recipe.align) and not recipe.true_scale
+    if aligns:
+        source_T_target = align_poses(views, disparities[0], predicted, recipe)
     weights = recipe.loss.weights_at(step)
     total, terms, pictures = jax.vmap(
         lambda v, d, T, k: objective(v, d, T, k, options=recipe.loss, weights=weights),
         in_axes=(0, 1, 0, 0),
     )(views, disparities, source_T_target, noise_key)
     terms = jax.tree.map(jnp.mean, terms)
+    total = jnp.mean(total)
+    if aligns:  # The pose network learns what alignment makes of its answers.
+        terms["alignment"] = jnp.mean(jnp.abs(predicted - source_T_target))
+        total += terms["alignment"]
     new_stats = {
         "depth": depth_stats.get("batch_stats", {}),
         "pose": pose_stats.get("batch_stats", {}) if pose_stats else batch_stats["pose"],
@@ -141,4 +150,30 @@ def compute_loss(
     targets = {name: views[name].images[:, 0] for name in names}
     finest = {name: disparities[0][i] for i, name in enumerate(names)}
     shown = {"views": targets, "disparities": finest, **pictures}
-    return jnp.mean(total), (terms, new_stats, shown)
+    return total, (terms, new_stats, shown)
+
+
+def align_poses(
+    views: Views, disparities: jax.Array, source_T_target: jax.Array, recipe: Recipe
+) -> jax.Array:
+    """The transforms after direct alignment of the middle view, on the depth that it has now.
+
+    Args:
+        views: of B samples.
+        disparities: [V, B, H, W, 1], the finest.
+        source_T_target: [B, S, 4, 4].
+        recipe: see `Recipe.align`.
+
+    Returns:
+        [B, S, 4, 4], constant.
+    """
+    middle = views["middle"]
+    depth = depth_from_disparity(
+        disparities[views.names.index("middle")],
+        min_depth=recipe.loss.min_depth,
+        max_depth=recipe.loss.max_depth,
+    )
+    over_sources = jax.vmap(partial(align, factors=recipe.align), (None, 0, None, None, 0))
+    return jax.vmap(over_sources)(
+        middle.images[:, 0], middle.images[:, 1:], depth, middle.intrinsics, source_T_target
+    )

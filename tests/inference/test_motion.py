@@ -9,7 +9,15 @@ from radepth_jax import models
 from radepth_jax.data import open_dataset
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate import odometry
-from radepth_jax.inference.motion import check_pose_network, motions_along, predict_motions
+from radepth_jax.geometry import camera, se3
+from radepth_jax.geometry.alignment import align
+from radepth_jax.inference.disparity import network_input
+from radepth_jax.inference.motion import (
+    alignment_of,
+    check_pose_network,
+    motions_along,
+    predict_motions,
+)
 from radepth_jax.runs.saved_model import Model
 from radepth_jax.train.forward import predict_poses
 from radepth_jax.views import ViewOptions, make_views
@@ -97,3 +105,33 @@ def test_a_pose_network_must_be_trained(network, reference_config):
     config.data.frame_offsets = (0, "s")
     with pytest.raises(UserError, match=r"runs/x: .* \(data.frame_offsets is \(0, 's'\)\)"):
         check_pose_network(dataclasses.replace(model, variables=trained), "runs/x")
+
+
+def test_alignment_goes_on_from_the_networks_answer(network, images, reference_config):
+    networks, variables = network
+    intrinsics = np.array([[60.0, 0, 47], [0, 60, 15], [0, 0, 1]], np.float32)
+    config = reference_config.copy_and_resolve_references()
+    model = Model("run", networks, variables, config, step=0)
+    assert alignment_of(model, intrinsics) is None
+    config.pose.align = (2, 1, 1)
+    assert alignment_of(model, np.full((3, 3), np.nan)) is None
+    settings = {"networks": networks, "resolution": RESOLUTION, "canvas": (32, 96)}
+    plain = motions_along(variables, images, **settings)
+    aligned = motions_along(
+        variables, images, alignment=alignment_of(model, intrinsics), **settings
+    )
+    assert np.abs(aligned[1] - plain[1]).max() > 1e-4
+
+    # One pair by hand.
+    height, width = images[1].shape[:2]
+    small = [
+        network_input(jnp.asarray(image), jnp.array([height, width]), RESOLUTION)
+        for image in images[1:3]
+    ]
+    disparity = networks.depth.apply(variables["depth"], small[0][None], train=False)[0][0]
+    depth = camera.depth_from_disparity(disparity, min_depth=0.1, max_depth=100.0)
+    resized = camera.resize_intrinsics(jnp.array(intrinsics), (height, width), RESOLUTION[::-1])
+    start = se3.transform_from_pose(*(jnp.array(part[1]) for part in plain))
+    expected = align(*small, depth, resized, start, factors=(2, 1, 1))
+    got = odometry.motions(*(part[1:2] for part in aligned))[0]
+    np.testing.assert_allclose(got, expected, atol=1e-4)
