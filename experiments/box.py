@@ -32,8 +32,9 @@ from radepth_jax.data.street.varied import make_varied_world
 from radepth_jax.geometry import se3
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models import presets
+from radepth_jax.runs import default_network
 from radepth_jax.runs.config import default_config
-from radepth_jax.runs.default_network import store_default
+from radepth_jax.runs.packed_model import PackedModel, write_packed
 from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.views.augment import colour_jitter
 
@@ -59,7 +60,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.store:
         model = load_model(options.output)
-        store_default(model.variables, model.config, model.step)
+        packed = PackedModel(model.variables, model.config, model.step)
+        write_packed(packed, default_network.FOLDER, np.float16)
         return
     start = time.perf_counter()
     worlds = jax.device_put(film_worlds(options.worlds))

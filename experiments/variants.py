@@ -91,6 +91,8 @@ def configure(
         use_resnet(config, weights)
     if size == "small":
         use_small_recipe(config, presets.tiny(variant.model))
+        if "s" in config.data.frame_offsets:
+            config.pose.align = ()
         # From random weights, all variants begin with the middle view alone, and those of one model
         # part at that checkpoint.
         config.train.middle_view_steps = max(3 * steps // 8, 1)

@@ -13,8 +13,11 @@ COMMANDS = {
     "train": "train from a config file; the same command resumes",
     "evaluate": "depth metrics of a checkpoint at a list of resolutions",
     "predict": "depth of images, folders and videos, as pictures, numbers and point clouds",
+    "app": "depth of your pictures and videos in a browser",
     "odometry": "how well a pose network, or any trajectory file, follows the camera",
     "convert": "published PyTorch weights to a checkpoint, and back",
+    "push": "give a network away on the Hugging Face hub",
+    "doctor": "versions, devices, cache and disk, for a bug report",
     "export": "the depth network as one StableHLO or ONNX file",
 }
 

@@ -23,13 +23,16 @@ def main(argv: list[str]) -> None:
         "--resolution", help="WxH of the network's input, or native; by default as in training"
     )
     parser.add_argument(
-        "--save", help="comma-separated: color,png,npy,ply; by default all that can be"
+        "--save", help="comma-separated: color,png,npy,ply,glb; by default all but glb that can be"
     )
     parser.add_argument(
         "--colors", default="magma", help="a colour map of Matplotlib, or grey; NAME_r is backwards"
     )
     parser.add_argument("--frames", action="store_true", help="save every frame of a video, too")
-    parser.add_argument("--intrinsics", help="fx,fy,cx,cy in pixels of the pictures: for ply")
+    parser.add_argument(
+        "--intrinsics",
+        help="for ply and glb: fx,fy,cx,cy in pixels of the pictures, or a camera's file",
+    )
     parser.add_argument("--fov", type=float, help="or the horizontal field of view in degrees")
     parser.add_argument(
         "--scale", type=float, help="metres per unit of depth; by default what the checkpoint has"

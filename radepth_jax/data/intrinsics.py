@@ -2,9 +2,11 @@
 
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
+from radepth_jax.data.camera_files import SUFFIXES, read_camera
 from radepth_jax.errors import UserError
 
 NARROWEST, WIDEST = 5.0, 170.0  # fields of view, degrees
@@ -18,10 +20,10 @@ def parse_intrinsics(
     size: tuple[int, int],
     aspect: Fraction | float = 1.0,
 ) -> np.ndarray:
-    """[3, 3] in pixels from `fx,fy,cx,cy`, or from a horizontal field of view.
+    """[3, 3] in pixels from `fx,fy,cx,cy`, a camera's file, or a horizontal field of view.
 
     Args:
-        text: the four numbers, or None.
+        text: the four numbers, or a file as of `read_camera`, or None.
         fov: degrees; the image covers [-0.5, w - 0.5], so fx = (w / 2) / tan(fov / 2).
         size: (h, w).
         aspect: a pixel's width over its height, which fy follows when fx is computed.
@@ -34,11 +36,17 @@ def parse_intrinsics(
         focal = w / 2 / math.tan(math.radians(check_fov(fov)) / 2)
         return np.array([[focal, 0, (w - 1) / 2], [0, focal * float(aspect), (h - 1) / 2],
                          [0, 0, 1]])  # fmt: skip
-    try:
-        fx, fy, cx, cy = (float(word) for word in text.split(","))
-    except ValueError:
-        raise UserError(f"intrinsics {text!r}: expected four numbers 'fx,fy,cx,cy'") from None
-    K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+    if text.lower().endswith(SUFFIXES):
+        K = read_camera(Path(text).expanduser(), size)
+    else:
+        try:
+            fx, fy, cx, cy = (float(word) for word in text.split(","))
+        except ValueError:
+            raise UserError(
+                f"intrinsics {text!r}: expected four numbers 'fx,fy,cx,cy', or a file: COLMAP's "
+                "cameras.txt, a transforms.json, or ROS's camera_info in YAML"
+            ) from None
+        K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
     try:
         check_intrinsics(K, size)
     except ValueError as error:

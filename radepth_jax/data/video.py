@@ -31,7 +31,8 @@ class VideoConfig(tfds.core.BuilderConfig):
         source: a video file, or a folder of images whose names sort in time (`2.png` before
             `10.png`); or several of them, the clips. A folder without images stands for the films
             and folders in it.
-        intrinsics: `fx,fy,cx,cy` in pixels of the footage; integer coordinates are pixel centres.
+        intrinsics: `fx,fy,cx,cy` in pixels of the footage, integer coordinates are pixel centres;
+            or a camera's file: COLMAP's cameras.txt, a transforms.json, ROS's camera_info in YAML.
         fov: horizontal field of view in degrees; principal point in the middle, pixels square
             unless a video says otherwise.
         stride: keep every n-th frame.

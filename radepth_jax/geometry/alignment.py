@@ -38,6 +38,7 @@ def align(
     source_T_target: Float[Array, "4 4"],
     *,
     factors: Sequence[int],
+    turns: Bool[Array, ""] | bool = True,
 ) -> Float[Array, "4 4"]:
     """Improve a motion by a few Gauss-Newton steps, from coarse images to fine ones.
 
@@ -48,6 +49,7 @@ def align(
       intrinsics: [3, 3] of both.
       source_T_target: [4, 4] to start from.
       factors: for each step, by how much the images are shrunk; each divides H and W.
+      turns: whether the rotation is improved too, or the translation alone.
 
     Returns:
       [4, 4] the motion after the steps, or the one to start from where that fits better. It is a
@@ -58,7 +60,7 @@ def align(
     levels = {f: _level(target, source, depth, intrinsics, f) for f in dict.fromkeys(factors)}
     moved = start
     for factor in factors:
-        moved = _step(levels[factor], moved)
+        moved = _step(levels[factor], moved, jnp.asarray(turns))
     judge = levels[sorted(levels)[len(levels) // 2]]
     return jnp.where(_misfit(judge, moved) < _misfit(judge, start), moved, start)
 
@@ -82,11 +84,14 @@ def _shrink(image: Float[Array, "H W 1"], factor: int) -> Float[Array, "h w 1"]:
     return blocks.mean(axis=(1, 3))
 
 
-def _step(level: _Level, source_T_target: Float[Array, "4 4"]) -> Float[Array, "4 4"]:
+def _step(
+    level: _Level, source_T_target: Float[Array, "4 4"], turns: Bool[Array, ""]
+) -> Float[Array, "4 4"]:
     """One Gauss-Newton step."""
     difference, inside = _compare(level, source_T_target)
     weight = inside / (1 + jnp.square(difference / _TOLERANCE))
-    slopes = _slopes(level)
+    free = jnp.concatenate([jnp.full(3, turns), jnp.ones(3, bool)])
+    slopes = _slopes(level) * free[None, None]
     weighted = weight[..., None] * slopes
     normal = jnp.einsum("yxi,yxj->ij", weighted, slopes, precision=se3.HIGHEST)
     right = jnp.einsum("yxi,yx->i", weighted, difference, precision=se3.HIGHEST)

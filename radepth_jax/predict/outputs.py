@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
+from radepth_jax.errors import UserError
 from radepth_jax.files import atomic_write
 from radepth_jax.pictures import colorize, to_uint8
 
@@ -13,9 +14,15 @@ SUFFIXES = {
     "png": "_depth.png",
     "npy": "_depth.npy",
     "ply": "_points.ply",
+    "glb": "_surface.glb",
 }
+IN_SPACE = ("ply", "glb")
+"""The kinds that need a camera."""
+INSTALL = "pip install 'radepth-jax[viewers]'"
 PNG_LEVELS = 256  # a metre (or unit) in the 16-bit PNG, as in KITTI's depth maps
 PNG_LARGEST = 65535 / PNG_LEVELS
+_SURFACE_POINTS = 60_000
+_JUMP = 1.15  # a triangle's farthest corner over its nearest: beyond it is another object
 
 
 def write_color(
@@ -83,6 +90,44 @@ def write_ply(path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.n
     with atomic_write(path) as part, part.open("wb") as file:
         file.write(header.encode())
         file.write(vertices.tobytes())
+
+
+def write_glb(path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.ndarray) -> None:
+    """A coloured surface as glTF binary, which browsers and most 3D programs show.
+
+    Args:
+        path: of the GLB.
+        depth: [H, W]. Larger maps are thinned to about `_SURFACE_POINTS`; there is no surface
+            across a jump of depth.
+        image: [H, W, 3], uint8 or floats in [0, 1].
+        intrinsics: [3, 3] in the image's pixels.
+
+    Raises:
+        UserError: trimesh is not installed.
+    """
+    try:
+        import trimesh
+    except ImportError:
+        raise UserError(f"--save glb needs trimesh: {INSTALL}") from None
+    every = int(np.ceil(np.sqrt(depth.size / _SURFACE_POINTS)))
+    # glTF has y up and looks along -z.
+    points = points_of(depth, intrinsics)[::every, ::every] * np.array([1, -1, -1])
+    colours = (image if image.dtype == np.uint8 else to_uint8(image))[::every, ::every]
+    height, width = points.shape[:2]
+    index = np.arange(height * width).reshape(height, width)
+    a, b, c, d = (
+        index[rows, columns].ravel()
+        for rows in (slice(None, -1), slice(1, None))
+        for columns in (slice(None, -1), slice(1, None))
+    )
+    faces = np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
+    distance = -points[..., 2].ravel()[faces]
+    whole = faces[distance.max(1) < _JUMP * distance.min(1)]
+    surface = trimesh.Trimesh(
+        points.reshape(-1, 3), whole, vertex_colors=colours.reshape(-1, 3), process=False
+    )
+    with atomic_write(path) as part:
+        part.write_bytes(surface.export(file_type="glb"))
 
 
 def points_of(depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ class Request:
     Attributes:
         output: the folder.
         save: of `outputs.SUFFIXES`.
-        intrinsics: "fx,fy,cx,cy" in pixels of every picture, for point clouds.
+        intrinsics: "fx,fy,cx,cy" in pixels of every picture, or a camera's file: for `ply`, `glb`.
         fov: or the horizontal field of view in degrees.
         frames: write the files of every video frame, too.
         colors: of `pictures.color_names`: what depth is shown in.
@@ -46,8 +46,11 @@ class Request:
             raise UserError("give either --intrinsics or --fov, not both")
         if self.fov is not None:
             check_fov(self.fov)
-        if "ply" in self.save and self.intrinsics is None and self.fov is None:
-            raise UserError("--save ply: a point cloud needs --intrinsics fx,fy,cx,cy or --fov")
+        in_space = [kind for kind in self.save if kind in outputs.IN_SPACE]
+        if in_space and self.intrinsics is None and self.fov is None:
+            raise UserError(
+                f"--save {in_space[0]}: points in space need --intrinsics fx,fy,cx,cy or --fov"
+            )
 
 
 @dataclass

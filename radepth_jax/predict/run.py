@@ -219,7 +219,7 @@ class _Run:
         request = self.request
         path = {kind: request.output / f"{name}{outputs.SUFFIXES[kind]}" for kind in request.save}
         intrinsics = None
-        if "ply" in path:
+        if any(kind in path for kind in outputs.IN_SPACE):
             intrinsics = parse_intrinsics(request.intrinsics, request.fov, depth.shape[:2], aspect)
         pixels, clipped = 0, 0.0
         if "color" in path:
@@ -228,8 +228,10 @@ class _Run:
             pixels, clipped = depth.size, depth.size * outputs.write_png(path["png"], depth)
         if "npy" in path:
             outputs.write_npy(path["npy"], depth)
-        if intrinsics is not None:
+        if intrinsics is not None and "ply" in path:
             outputs.write_ply(path["ply"], depth, image, intrinsics)
+        if intrinsics is not None and "glb" in path:
+            outputs.write_glb(path["glb"], depth, image, intrinsics)
         return pixels, clipped
 
     def _count_clipped(self, pixels: int, clipped: float) -> None:

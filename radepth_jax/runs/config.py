@@ -26,6 +26,7 @@ _RANGES = {
     "data.cache": _NATURAL,
     "data.max_corrupt": _NATURAL,
     "pose.true_scale": _NATURAL,
+    "pose.turns_from": _NATURAL,
     "optimizer.learning_rate": _NATURAL,
     "optimizer.pose_factor": _NATURAL,
     "optimizer.warmup_steps": _NATURAL,
@@ -90,6 +91,10 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # factor by which it shrinks the images, such as (4, 4, 2, 2, 1, 1); () is none. The depth
     # network then learns with the aligned poses, and the pose network learns those.
     config.pose.align = ()
+    # Until this step alignment starts from no motion and finds translations alone. While the depth
+    # is still flat, a rotation explains most of what a translation does, and the depth may come out
+    # inside out: far where it is near.
+    config.pose.turns_from = 0
 
     config.optimizer = ConfigDict()
     # "adam", "sgd" or another function of optax that takes a learning rate: "adamw", "lion", ...
@@ -118,6 +123,9 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # Parts that a step's batch is computed in, one after the other, for a batch that does not fit.
     # Gradients are averaged over them; each has its own BatchNorm statistics.
     config.train.accumulate = 1
+    # How the step runs over the devices, with the same results: "pmap", or "shard_map" (under jit;
+    # of one process).
+    config.train.mapping = "pmap"
     # Compute activations once more for the derivative instead of keeping them: a third of their
     # memory, for 1.3 times the operations. On a CPU it does nothing (docs/performance.md).
     config.train.rematerialise = False
@@ -165,10 +173,16 @@ def check_config(config: ConfigDict) -> None:
                 f"config.pose.align: {tuple(config.pose.align)}: expected numbers that divide both "
                 f"sides of config.views.resolution, {tuple(config.views.resolution)}"
             )
+    if config.pose.align and "s" in config.data.frame_offsets:
+        raise UserError(
+            f"config.pose.align: {tuple(config.pose.align)}: not with the opposite camera, whose "
+            "known distance gives the scale; set it to ()"
+        )
     _check_choice("config.batch_norm", config.batch_norm, ("per_view", "joint"))
     _check_choice("config.optimizer.schedule", config.optimizer.schedule, ("step", "cosine"))
     _check_choice("config.evaluate.crop", config.evaluate.crop, CROPS)
     _check_choice("config.evaluate.scaling", config.evaluate.scaling, ("median", "ground", "none"))
+    _check_choice("config.train.mapping", config.train.mapping, ("pmap", "shard_map"))
     if len(config.data.frame_offsets) < 2:
         raise UserError(
             "config.data.frame_offsets: expected the target 0 and at least one source, such as "

@@ -31,6 +31,7 @@ class Recipe:
             metres times this.
         align: of each step of direct image alignment after the pose network, by how much it shrinks
             the images; none where empty.
+        turns_from: the step from which alignment finds rotations too.
         accumulate: the number of consecutive parts in which a step's batch is computed.
         optimizer: of the parameters.
         schedule: the learning rate by step, for the log.
@@ -44,6 +45,7 @@ class Recipe:
     loss: LossOptions
     true_scale: float
     align: tuple[int, ...]
+    turns_from: int
     accumulate: int
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
@@ -91,6 +93,7 @@ def make_recipe(
         loss=LossOptions(**config.loss),
         true_scale=config.pose.true_scale,
         align=tuple(config.pose.align),
+        turns_from=config.pose.turns_from,
         accumulate=config.train.accumulate,
         optimizer=make_optimizer(config.optimizer, total_steps),
         schedule=make_schedule(config.optimizer, total_steps),

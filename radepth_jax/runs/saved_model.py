@@ -11,9 +11,10 @@ from radepth_jax import models
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.files import atomic_write
 from radepth_jax.models import Networks
-from radepth_jax.runs import default_network
+from radepth_jax.runs import default_network, hub
 from radepth_jax.runs.checkpoint import FOLDER, Checkpoints, load_checkpoint
 from radepth_jax.runs.optimizer import make_optimizer
+from radepth_jax.runs.packed_model import is_packed, read_packed
 from radepth_jax.runs.state import create_state, variables_of
 
 SCALE_FILE = "metric_scale.json"
@@ -49,15 +50,20 @@ def load_model(workdir: str | Path) -> Model:
     """The newest checkpoint of a run's (or a converted model's) folder.
 
     Args:
-        workdir: the folder, or "default" for the network in the box ("./default" is a folder).
+        workdir: the folder, or one that `radepth push` wrote; "hf:OWNER/NAME" or
+            "hf:OWNER/NAME@REVISION" on the Hugging Face hub; or "default" for the network in the
+            box ("./default" is a folder).
 
     Raises:
         UserError: if there is none, or it cannot be read.
     """
-    if str(workdir) == default_network.NAME:
-        variables, config, step = default_network.load_default()
-        networks = models.build(config.model, models.Policy.native())
-        return Model(default_network.NAME, networks, variables, config, step)
+    given = str(workdir)
+    if given == default_network.NAME:
+        return _unpack(default_network.NAME, default_network.FOLDER)
+    if given.startswith(hub.PREFIX):
+        return _unpack(given, hub.download(given))
+    if is_packed(Path(workdir)):
+        return _unpack(Path(workdir).resolve().name, Path(workdir))
     state, config = load_checkpoint(workdir)
     step = int(state.step)
     path = Path(workdir) / FOLDER / str(step) / SCALE_FILE
@@ -73,6 +79,12 @@ def load_model(workdir: str | Path) -> Model:
         step=step,
         metric_scale=scale,
     )
+
+
+def _unpack(name: str, folder: Path) -> Model:
+    packed = read_packed(folder)
+    networks = models.build(packed.config.model, models.Policy.native())
+    return Model(name, networks, *packed)
 
 
 def save_model(variables: dict[str, Any], config: ConfigDict, workdir: str | Path) -> None:

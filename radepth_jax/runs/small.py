@@ -20,7 +20,7 @@ def use_small_recipe(config: ConfigDict, model: Mapping[str, Any]) -> None:
     # Small batches: each image is normalised in training by what it is normalised by in a test.
     config.batch_norm = "joint"
     # From random weights a pose network takes thousands of steps to what alignment finds at once.
-    config.pose.align = (4, 4, 2, 2, 1, 1)
+    config.pose.align, config.pose.turns_from = (4, 4, 2, 2, 1, 1), 200
     config.optimizer.learning_rate = 1e-3
     config.optimizer.schedule = "cosine"
     config.optimizer.warmup_steps = 100

@@ -132,7 +132,8 @@ def compute_loss(
         source_T_target, pose_stats = predict_poses(apply_pose, images, offsets, stereo)
     predicted, aligns = source_T_target, bool(recipe.align) and not recipe.true_scale
     if aligns:
-        source_T_target = align_poses(views, disparities[0], predicted, recipe)
+        disparities = without_scale(disparities, names.index("middle"))
+        source_T_target = align_poses(views, disparities[0], predicted, step, recipe)
     weights = recipe.loss.weights_at(step)
     total, terms, pictures = jax.vmap(
         lambda v, d, T, k: objective(v, d, T, k, options=recipe.loss, weights=weights),
@@ -153,8 +154,31 @@ def compute_loss(
     return total, (terms, new_stats, shown)
 
 
+def without_scale(disparities: tuple[jax.Array, ...], middle: int) -> tuple[jax.Array, ...]:
+    """The same disparities, whose common factor no gradient changes.
+
+    Depth and aligned motion share a scale that the images do not tell. Left free, it drifts: up
+    where alignment falls a little short, until the sigmoid saturates, and down with the consistency
+    loss, which smaller disparities make smaller.
+
+    Args:
+        disparities: each [V, B, h, w, 1], the finest first.
+        middle: which of the V is the middle view, whose mean stands for a sample's scale.
+
+    Returns:
+        Equal numbers.
+    """
+    scale = jnp.mean(disparities[0][middle], axis=(1, 2, 3), keepdims=True)[None]
+    follow = jax.lax.stop_gradient(scale) / scale
+    return tuple(disparity * follow for disparity in disparities)
+
+
 def align_poses(
-    views: Views, disparities: jax.Array, source_T_target: jax.Array, recipe: Recipe
+    views: Views,
+    disparities: jax.Array,
+    source_T_target: jax.Array,
+    step: jax.Array,
+    recipe: Recipe,
 ) -> jax.Array:
     """The transforms after direct alignment of the middle view, on the depth that it has now.
 
@@ -162,7 +186,8 @@ def align_poses(
         views: of B samples.
         disparities: [V, B, H, W, 1], the finest.
         source_T_target: [B, S, 4, 4].
-        recipe: see `Recipe.align`.
+        step: int32 [].
+        recipe: see `Recipe.align` and `Recipe.turns_from`.
 
     Returns:
         [B, S, 4, 4], constant.
@@ -173,7 +198,11 @@ def align_poses(
         min_depth=recipe.loss.min_depth,
         max_depth=recipe.loss.max_depth,
     )
-    over_sources = jax.vmap(partial(align, factors=recipe.align), (None, 0, None, None, 0))
+    turns = step >= recipe.turns_from
+    start = jnp.where(turns, source_T_target, jnp.eye(4))
+    over_sources = jax.vmap(
+        partial(align, factors=recipe.align, turns=turns), (None, 0, None, None, 0)
+    )
     return jax.vmap(over_sources)(
-        middle.images[:, 0], middle.images[:, 1:], depth, middle.intrinsics, source_T_target
+        middle.images[:, 0], middle.images[:, 1:], depth, middle.intrinsics, start
     )

@@ -46,7 +46,7 @@ from radepth_jax.train.monitor import Monitor
 from radepth_jax.train.preemption import Preemption
 from radepth_jax.train.preview import make_preview, training_picture
 from radepth_jax.train.progress import Progress
-from radepth_jax.train.step import make_train_step, pmap_step
+from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
 
 _OF_THE_HOST = ("data.data_dir", "data.workers")
 
@@ -76,6 +76,8 @@ def train(
     platforms.keep_freed_memory()
     check_config(config)
     check_batch_size(config, jax.device_count())
+    if config.train.mapping == "shard_map" and jax.process_count() > 1:
+        raise UserError("config.train.mapping: shard_map is for one process; use pmap for several")
     dataset = _open_data(config, workdir)
     workers = config.data.workers
     if workers < 0:
@@ -167,8 +169,9 @@ class Run:
 def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainState:
     """The steps from `state` to the last one, with everything that happens between them."""
     config, total_steps, checkpoints = run.config, run.total_steps, run.checkpoints
-    middle_step = pmap_step(make_train_step(run.recipe.with_views("middle")))
-    full_step = pmap_step(make_train_step(run.recipe))
+    over_devices = shard_map_step if config.train.mapping == "shard_map" else pmap_step
+    middle_step = over_devices(make_train_step(run.recipe.with_views("middle")))
+    full_step = over_devices(make_train_step(run.recipe))
     preview = make_preview(run.recipe)
     flat = config.optimizer.name in ELEMENTWISE
     state = replicate(flat_state(jax.device_get(state)) if flat else state)

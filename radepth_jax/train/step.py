@@ -155,15 +155,20 @@ def pmap_step(train_step: Callable[..., Any], devices: list | None = None) -> St
 
 
 def shard_map_step(train_step: Callable[..., Any], devices: list | None = None) -> StepFn:
-    """The same step under `jit(shard_map)`, which JAX recommends for new code; batch [B, ...].
+    """The same step under `jit(shard_map)`, which JAX recommends for new code; of one process.
 
-    `check_vma=False`, because with the default the gradient of replicated parameters is summed over
-    the devices before `pmean` sees it.
+    It takes the same batch as `pmap_step`, [devices, B, ...]. `check_vma=False`, because with the
+    default the gradient of replicated parameters is summed over the devices before `pmean` sees it.
     """
+
+    def on_device(state: TrainState, batch: dict[str, jax.Array], seed: jax.Array | int) -> Any:
+        own = {name: values[0] for name, values in batch.items()}
+        return train_step(state, own, seed, axis_name=AXIS)
+
     mesh = Mesh(np.asarray(devices or jax.devices()), (AXIS,))
     return jax.jit(
         jax.shard_map(
-            partial(train_step, axis_name=AXIS),
+            on_device,
             mesh=mesh,
             in_specs=(PartitionSpec(), PartitionSpec(AXIS), PartitionSpec()),
             out_specs=(PartitionSpec(), PartitionSpec()),

@@ -103,3 +103,34 @@ def test_no_gradient_flows_back():
 
     for gradient in jax.grad(total, argnums=(0, 1))(depth, jnp.eye(4)):
         np.testing.assert_array_equal(gradient, 0)
+
+
+def test_without_turns_the_translation_alone_changes():
+    source, depth = smooth_noise(1), road_depth()
+    truth = se3.transform_from_pose(jnp.array([0.0, 0.01, 0.0]), jnp.array([0.0, 0.0, 0.1]))
+    target = warped(source, depth, K, truth)
+
+    @jax.jit
+    def move(start, turns):
+        scene = (target, source, depth, K, start)
+        return alignment.align(*scene, factors=FACTORS, turns=turns)
+
+    turned = truth.at[:3, 3].set(0)
+    found = move(turned, False)
+    np.testing.assert_array_equal(found[:3, :3], turned[:3, :3])
+    np.testing.assert_allclose(found, truth, atol=1e-2)
+    np.testing.assert_array_equal(move(jnp.eye(4), False)[:3, :3], jnp.eye(3))
+    np.testing.assert_allclose(move(jnp.eye(4), True), truth, atol=1e-2)
+
+
+def test_on_flat_depth_translations_alone_know_forwards_from_backwards():
+    """With turns they may not: so alignment begins without them (`config.pose.turns_from`)."""
+    depth = road_depth()
+    for seed in range(5):
+        source = smooth_noise(seed)
+        truth = se3.transform_from_pose(jnp.zeros(3), jnp.array([0.0, 0.0, -0.15]))
+        target = warped(source, depth, K, truth)
+        flat = jnp.full_like(depth, 4.0)
+        start = jnp.eye(4)
+        found = alignment.align(target, source, flat, K, start, factors=FACTORS, turns=False)
+        assert found[2, 3] < -0.02

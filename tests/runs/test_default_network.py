@@ -14,13 +14,14 @@ from radepth_jax.models import presets
 from radepth_jax.predict import load
 from radepth_jax.runs import default_network
 from radepth_jax.runs.config import default_config
+from radepth_jax.runs.packed_model import PackedModel, read_packed, write_packed
 from radepth_jax.runs.saved_model import load_model
 
 
 def test_it_is_small_and_fits_its_config():
     size = sum(path.stat().st_size for path in default_network.FOLDER.iterdir())
     assert size <= 2e6
-    variables, config, step = default_network.load_default()
+    variables, config, step, _ = read_packed(default_network.FOLDER)
     assert step >= 0
     shapes = models.variable_shapes(models.build(config.model), tuple(config.views.resolution))
     assert jax.tree.map(np.shape, variables) == jax.tree.map(lambda leaf: leaf.shape, shapes)
@@ -32,9 +33,9 @@ def test_what_is_stored_is_read_but_for_rounding(tmp_path):
     config.model = ConfigDict(presets.tiny())
     networks = models.build(config.model)
     variables = models.init_variables(networks, jax.random.key(0), (64, 32))
-    default_network.store_default(variables, config, 7, tmp_path / "new")
-    again, same, step = default_network.load_default(tmp_path / "new")
-    assert (same, step) == (config, 7)
+    write_packed(PackedModel(variables, config, 7, 5.4), tmp_path / "new", np.float16)
+    again, same, step, scale = read_packed(tmp_path / "new")
+    assert (same, step, scale) == (config, 7, 5.4)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6), variables, again
     )

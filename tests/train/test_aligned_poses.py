@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from radepth_jax.errors import UserError
+from radepth_jax.geometry import se3
 from radepth_jax.runs.config import check_config
 from radepth_jax.runs.recipe import make_recipe
 from radepth_jax.runs.state import init_state
-from radepth_jax.train.forward import compute_loss
+from radepth_jax.train.forward import align_poses, compute_loss, without_scale
+from radepth_jax.views import make_views
 
 
 @pytest.fixture
@@ -36,6 +38,17 @@ def sequence(rng, config, samples=2):
             (samples, 1, 1),
         ),
     }
+
+
+def scene(recipe, config):
+    """Views of two samples, their disparities, and motions that turn a little."""
+    batch = sequence(np.random.default_rng(1), config)
+    views = jax.vmap(partial(make_views, options=recipe.views))(
+        jax.random.split(jax.random.key(0), 2), *batch.values()
+    )
+    disparities = jax.random.uniform(jax.random.key(1), (1, 2, 32, 64, 1), minval=0.1, maxval=0.3)
+    turned = se3.transform_from_pose(jnp.array([0.0, 0.01, 0.0]), jnp.zeros(3))
+    return views, disparities, jnp.broadcast_to(turned, (2, 2, 4, 4))
 
 
 def test_the_depth_learns_from_the_aligned_poses_and_the_pose_network_learns_them(aligned_config):
@@ -74,7 +87,44 @@ def test_the_depth_learns_from_the_aligned_poses_and_the_pose_network_learns_the
     assert terms["photometric_middle"] < without["photometric_middle"]
 
 
+def test_at_first_alignment_finds_translations_alone(aligned_config):
+    aligned_config.pose.turns_from = 5
+    recipe = make_recipe(aligned_config, 10)
+    views, disparities, turned = scene(recipe, aligned_config)
+    for step, turns in ((4, False), (5, True)):
+        found = align_poses(views, disparities, turned, jnp.array(step), recipe)
+        still = bool(
+            jnp.array_equal(found[..., :3, :3], jnp.broadcast_to(jnp.eye(3), (2, 2, 3, 3)))
+        )
+        assert still is not turns
+
+
+def test_no_gradient_changes_the_common_factor_of_disparities():
+    """Otherwise alignment that falls a little short would push them to their end."""
+    finest = jax.random.uniform(jax.random.key(0), (3, 2, 8, 16, 1))
+    coarser = jax.random.uniform(jax.random.key(1), (3, 2, 4, 8, 1))
+
+    def scaled(factor):
+        return without_scale((factor * finest, factor * coarser), 1)
+
+    same, slopes = jax.jvp(scaled, (1.0,), (1.0,))
+    for given, got, slope in zip((finest, coarser), same, slopes, strict=True):
+        np.testing.assert_allclose(got, given, rtol=1e-6)
+        np.testing.assert_allclose(slope, 0, atol=1e-6)
+    # What differs from pixel to pixel does change.
+    _, slope = jax.jvp(lambda x: without_scale((x,), 1)[0], (finest,), (finest**2,))
+    assert float(jnp.abs(slope).max()) > 1e-2
+
+
 def test_steps_that_do_not_divide_the_image_are_named(aligned_config):
     aligned_config.pose.align = (4, 3)
     with pytest.raises(UserError, match=r"config.pose.align: \(4, 3\): expected numbers that div"):
+        check_config(aligned_config)
+
+
+def test_the_opposite_camera_is_not_aligned(aligned_config):
+    aligned_config.data.frame_offsets = (0, -1, "s")
+    with pytest.raises(
+        UserError, match=r"config\.pose\.align: \(4, 2\): not with the opposite cam"
+    ):
         check_config(aligned_config)

@@ -308,3 +308,12 @@ def test_a_run_starts_from_folded_weights(micro_config, tmp_path):
     norm = variables["depth"]["batch_stats"]["encoder"]["stage3_block1"]["layer2"]["bn"]
     assert np.min(norm["var"]) > 0
     assert np.abs(norm["mean"]).min() > 0
+
+
+def test_shard_map_is_one_setting_away(micro_config, reference, tmp_path):
+    """The same steps, but for the order of sums."""
+    _, expected = reference
+    micro_config.train.mapping = "shard_map"
+    state = train(micro_config, tmp_path / "run")
+    for a, b in zip(jax.tree.leaves(state.params), jax.tree.leaves(expected.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)

@@ -62,7 +62,7 @@ def test_eight_devices_equal_one_under_pmap_and_shard_map(sgd_config, batches):
     step = shard_map_step(make_train_step(make_recipe(sgd_config, 10)))
     state = init_state(sgd_config, 10)
     for batch in batches:
-        state, _ = step(state, batch, sgd_config.seed)
+        state, _ = step(state, place_batch(batch), sgd_config.seed)
     sharded = jax.device_get(state)
     assert largest_difference(one.params, sharded.params) < 1e-5
     assert largest_difference(one.batch_stats, sharded.batch_stats) < 1e-5

@@ -1,0 +1,75 @@
+"""`radepth app [--checkpoint NAME=RUN,...]`: depth of your pictures and videos, in a browser.
+
+Opens with the network in the box. It is served to this machine alone unless `--host` says
+otherwise, and files that are uploaded or made are deleted when it ends.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from radepth_jax.cli.cache import use_compilation_cache
+from radepth_jax.cli.parser import Parser
+from radepth_jax.errors import UserError
+
+
+def main(argv: list[str]) -> None:
+    """Serve the page until it is interrupted."""
+    parser = Parser(
+        "radepth app", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--checkpoint",
+        default="default",
+        help="RUN or NAME=RUN, comma-separated: offered besides the network in the box",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 serves the whole network")
+    parser.add_argument("--port", type=int, default=7860, help="0 takes any that is free")
+    parser.add_argument("--max_upload", default="200mb", help="the largest file that it takes")
+    parser.add_argument("--open", action="store_true", help="open a browser")
+    options = parser.parse_args(argv)
+    if not 0 <= options.port < 2**16:
+        raise UserError(f"--port {options.port}: expected 0 to 65535")
+
+    use_compilation_cache()
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    checkpoints = named(options.checkpoint)
+    with tempfile.TemporaryDirectory(prefix="radepth_app_") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # before Gradio is imported
+
+        from radepth_jax import platforms
+        from radepth_jax.predict.app_answers import Networks
+        from radepth_jax.predict.app_page import build
+
+        platforms.keep_freed_memory()
+        page = build(Networks(checkpoints, Path(folder)))
+        try:
+            _, address, _ = page.launch(
+                server_name=options.host,
+                server_port=options.port or None,
+                max_file_size=options.max_upload,
+                inbrowser=options.open,
+                prevent_thread_lock=True,
+                quiet=True,
+                footer_links=[],
+            )
+        except OSError as error:
+            raise UserError(f"--port {options.port}: {error}; name another --port") from None
+        print(f"depth at any resolution: {address} (Ctrl-C ends it)", flush=True)
+        if options.host not in ("127.0.0.1", "localhost"):
+            print("it has no password: whoever reaches this machine can use it", file=sys.stderr)
+        page.block_thread()
+
+
+def named(text: str) -> dict[str, str]:
+    """`RUN,NAME=RUN` -> checkpoint by the name that is shown; the network in the box is there."""
+    found = {"the network in the box": "default"}
+    for item in text.split(","):
+        name, equals, folder = item.strip().partition("=")
+        if not equals or Path(item).exists():
+            name, folder = Path(item.strip()).name, item.strip()
+        if folder and folder != "default":
+            found[name] = folder
+    return found

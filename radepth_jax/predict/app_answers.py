@@ -1,0 +1,127 @@
+"""What the app shows, as functions from pictures to pictures and files; no browser is needed."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from radepth_jax.data.intrinsics import parse_intrinsics
+from radepth_jax.errors import UserError
+from radepth_jax.pictures import colorize
+from radepth_jax.predict import Predictor, load, outputs
+from radepth_jax.predict.inputs import find_inputs
+from radepth_jax.predict.request import Request
+from radepth_jax.predict.run import FILM_SUFFIX, predict_files
+
+NARROWEST, WIDEST = 128, 1024
+"""Pixels of width that the slider reaches."""
+STEP = 32
+"""What sides of a resolution are multiples of, for every network."""
+FOV = 70.0
+"""Degrees: what the 3D view takes a picture's horizontal field of view for, unless told."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Depth of one picture by one network.
+
+    Attributes:
+        depth: float32 [H, W].
+        colours: uint8 [H, W, 3].
+        caption: the network, the resolution that it saw, and the depth's range.
+    """
+
+    depth: np.ndarray
+    colours: np.ndarray
+    caption: str
+
+
+@dataclass
+class Networks:
+    """The networks that the app offers, loaded when they are first asked for.
+
+    Attributes:
+        checkpoints: by the name that is shown, what `load` takes.
+        folder: where answers are written; a new folder for each.
+    """
+
+    checkpoints: Mapping[str, str]
+    folder: Path
+    loaded: dict[str, Predictor] = field(default_factory=dict)
+
+    def predictor(self, name: str, width: int, size: tuple[int, int]) -> Predictor:
+        """The network of a name, for pictures of (h, w) `size`, at a resolution of that width."""
+        if name not in self.checkpoints:
+            known = ", ".join(self.checkpoints)
+            raise UserError(f"{name}: no such network; expected one of {known}")
+        if name not in self.loaded:
+            self.loaded[name] = load(self.checkpoints[name])
+        return replace(self.loaded[name], resolution=resolution_of(width, size))
+
+    def answer(self, name: str, image: np.ndarray, width: int) -> Answer:
+        """Depth of a picture.
+
+        Args:
+            name: of the network.
+            image: uint8 [H, W, 3].
+            width: of the resolution that the network sees.
+        """
+        predictor = self.predictor(name, width, image.shape[:2])
+        depth = predictor(image)
+        unit = "units" if predictor.metres_per_unit is None else "m"
+        seen = "x".join(str(side) for side in predictor.resolution or ())
+        caption = (
+            f"{name} at {seen}: {depth.min():.2f} to {np.percentile(depth, 95):.2f} {unit} "
+            "(95 % of the pixels)"
+        )
+        return Answer(depth, colorize(1 / depth), caption)
+
+    def sweep(self, name: str, image: np.ndarray, widths: Sequence[int]) -> list[Answer]:
+        """The same picture at several resolutions."""
+        return [self.answer(name, image, width) for width in widths]
+
+    def files(self, depth: np.ndarray, image: np.ndarray, fov: float) -> dict[str, Path]:
+        """What `radepth predict` writes of a picture, and a surface for the 3D view (`glb`)."""
+        folder = self.new_folder()
+        intrinsics = parse_intrinsics(None, fov, depth.shape)
+        paths = {kind: folder / f"depth{end}" for kind, end in outputs.SUFFIXES.items()}
+        outputs.write_color(paths["color"], depth)
+        outputs.write_png(paths["png"], depth)
+        outputs.write_npy(paths["npy"], depth)
+        outputs.write_ply(paths["ply"], depth, image, intrinsics)
+        outputs.write_glb(paths["glb"], depth, image, intrinsics)
+        return paths
+
+    def film(self, name: str, video: Path, width: int) -> Path:
+        """A video beside its depth.
+
+        Raises:
+            UserError: it is no video, or none of its frames can be read.
+        """
+        folder = self.new_folder()
+        found = find_inputs([video], folder)
+        # The height is any film's: the resolution is fixed once for all frames.
+        predictor = self.predictor(name, width, (9, 16))
+        summary = predict_files(predictor, found.inputs, Request(folder, save=("npy",)))
+        if summary.failures or not summary.videos:
+            raise UserError((summary.failures or [f"{video.name}: not a video"])[0])
+        return next(folder.glob(f"*{FILM_SUFFIX}"))
+
+    def new_folder(self) -> Path:
+        """A folder of one answer's own."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
+
+def resolution_of(width: int, size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of about that width and the shape of (h, w) `size`, multiples of `STEP`."""
+    h, w = size
+    wide = min(max(round(width / STEP) * STEP, NARROWEST), WIDEST)
+    return wide, max(round(wide * h / w / STEP), 2) * STEP
+
+
+def depth_at(depth: np.ndarray, column: int, row: int) -> str:
+    """The depth of one pixel, and the share of the picture that is nearer."""
+    value = depth[row, column]
+    return f"({column}, {row}): depth {value:.3f}, farther than {np.mean(depth < value):.0%}"

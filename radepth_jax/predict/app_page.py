@@ -1,0 +1,123 @@
+"""The app's page: what is on it, and which function answers which control."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from radepth_jax.errors import UserError
+from radepth_jax.names import shown
+from radepth_jax.predict.app_answers import FOV, NARROWEST, STEP, WIDEST, Networks, depth_at
+
+INSTALL = "pip install 'radepth-jax[app]'"
+NONE = "none"
+SWEEP = (128, 256, 384, 512, 768)  # widths
+
+
+def require_gradio() -> Any:
+    """Gradio, or UserError saying how to install it."""
+    try:
+        import gradio
+    except ImportError:
+        raise UserError(f"the app needs Gradio: {INSTALL}") from None
+    return gradio
+
+
+def build(networks: Networks) -> Any:
+    """The page as `gradio.Blocks`, not yet served.
+
+    Args:
+        networks: that it offers, the first one chosen at the start.
+    """
+    gr = require_gradio()
+    names = list(networks.checkpoints)
+
+    def told(function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with a user's errors as a message on the page."""
+
+        def answer(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except UserError as error:
+                raise gr.Error(shown(error)) from None
+
+        return answer
+
+    def predict(image: Any, width: int, first: str, second: str) -> tuple:
+        if image is None:
+            return None, None, "", None
+        one = networks.answer(first, image, int(width))
+        if second == NONE:
+            return (image, one.colours), None, one.caption, one.depth
+        other = networks.answer(second, image, int(width))
+        beside = (one.colours, other.colours)
+        return (image, one.colours), beside, f"{one.caption}\n{other.caption}", one.depth
+
+    def sweep(image: Any, first: str) -> list:
+        if image is None:
+            raise UserError("give a picture first")
+        answers = networks.sweep(first, image, SWEEP)
+        return [(answer.colours, answer.caption) for answer in answers]
+
+    def look(image: Any, depth: Any, fov: float) -> tuple:
+        if depth is None:
+            raise UserError("give a picture first")
+        paths = networks.files(depth, image, float(fov))
+        return str(paths["glb"]), [str(path) for path in paths.values()]
+
+    def point(depth: Any, event: gr.SelectData) -> str:
+        if depth is None:
+            return ""
+        column, row = event.index
+        return depth_at(np.asarray(depth), int(column), int(row))
+
+    def film(video: Any, width: int, first: str) -> str | None:
+        return None if video is None else str(networks.film(first, Path(video), int(width)))
+
+    with gr.Blocks(title="radepth: depth at any resolution", analytics_enabled=False) as page:
+        gr.Markdown("# Depth at any resolution\nNear is bright. Nothing leaves this machine.")
+        with gr.Row():
+            first = gr.Dropdown(names, value=names[0], label="Network", elem_id="first")
+            second = gr.Dropdown([NONE, *names], value=NONE, label="Compare with", elem_id="second")
+            width = gr.Slider(
+                NARROWEST, WIDEST, value=320, step=STEP, elem_id="width",
+                label="Width that the network sees, pixels",
+            )  # fmt: skip
+        with gr.Tab("Picture"):
+            depth = gr.State(None)
+            with gr.Row():
+                image = gr.Image(
+                    label="Picture (click it to read the depth there)",
+                    sources=["upload", "webcam", "clipboard"], type="numpy", elem_id="picture",
+                )  # fmt: skip
+                slider = gr.ImageSlider(
+                    label="Picture and depth", interactive=False, elem_id="depth"
+                )
+            caption = gr.Textbox(label="What is shown", elem_id="caption", lines=2)
+            here = gr.Textbox(label="Depth at the click", elem_id="here")
+            beside = gr.ImageSlider(
+                label="Network and the one it is compared with", interactive=False, elem_id="beside"
+            )
+            with gr.Row():
+                all_sizes = gr.Button("Show it at several resolutions", elem_id="sweep")
+                in_space = gr.Button("3D view and files", elem_id="space")
+                fov = gr.Slider(20, 120, value=FOV, label="Horizontal field of view, degrees")
+            gallery = gr.Gallery(label="Resolutions", columns=len(SWEEP), elem_id="gallery")
+            with gr.Row():
+                model = gr.Model3D(label="3D view", elem_id="model")
+                files = gr.File(label="Files", elem_id="files", interactive=False)
+            shows = [slider, beside, caption, depth]
+            for control in (image, width, first, second):
+                control.change(told(predict), [image, width, first, second], shows)
+            image.select(point, depth, here)
+            all_sizes.click(told(sweep), [image, first], gallery)
+            in_space.click(told(look), [image, depth, fov], [model, files])
+        with gr.Tab("Video"):
+            with gr.Row():
+                video = gr.Video(label="Video", sources=["upload", "webcam"], elem_id="video")
+                result = gr.Video(label="Video and depth", interactive=False, elem_id="film")
+            gr.Button("Predict", elem_id="predict_video").click(
+                told(film), [video, width, first], result
+            )
+    return page
