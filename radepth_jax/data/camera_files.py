@@ -85,7 +85,7 @@ def _read(path: Path) -> FileCamera:
     text = read_text(path)
     if path.suffix == ".json":
         return _read_transforms(json.loads(text))
-    return _read_camera_info(next(yaml.safe_load_all(text)))
+    return _read_camera_info(next(yaml.safe_load_all(text), None) or {})
 
 
 def _read_colmap(path: Path) -> FileCamera:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import tempfile
 from pathlib import Path
 
 import huggingface_hub
@@ -79,7 +80,7 @@ def push(
     name = to.removeprefix(PREFIX)
     if not _NAME.fullmatch(name):
         raise UserError(f"--to {to}: expected OWNER/NAME on the hub, or a folder such as ./NAME")
-    with huggingface_hub.utils.SoftTemporaryDirectory() as staging:
+    with tempfile.TemporaryDirectory() as staging:
         _write(model, Path(staging), name, results, license)
         api = huggingface_hub.HfApi()
         try:

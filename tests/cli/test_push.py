@@ -139,7 +139,7 @@ def test_a_network_goes_to_the_hub_and_comes_back(command, hub, trained_run, tmp
     done = command("push", "--checkpoint", trained_run, "--to", NAME, "--private")
     assert done.returncode == 0, done.stderr
     assert f"{hub.address}/{NAME}" in done.stdout
-    assert hub.made["private"] is True
+    assert hub.made["visibility"] == "private"
     assert set(hub.files) == {"README.md", "config.json", "model.safetensors"}
     assert f"radepth predict --checkpoint hf:{NAME}" in hub.files["README.md"].decode()
 
@@ -199,12 +199,14 @@ def test_bad_names_are_one_line(radepth, trained_run, arguments, message):
 
 def test_names_are_checked_and_damage_is_named(tmp_path, radepth, trained_run):
     for name in ("hf:", "hf:one", "hf:a/b/c"):
-        code, _, err = radepth("predict", "--checkpoint", name, "photo.png")
+        code, _, err = radepth("export", "--checkpoint", name, "--format", "onnx", "--output", "x")
         assert code == 2
         assert f"{name}: expected hf:OWNER/NAME" in err
         assert err.count("\n") == 1
     radepth("push", "--checkpoint", trained_run, "--to", tmp_path / "mine")
     (tmp_path / "mine" / "config.json").write_text("{}")
-    code, _, err = radepth("export", "--checkpoint", tmp_path / "mine", "--output", "x.onnx")
+    code, _, err = radepth(
+        "export", "--checkpoint", tmp_path / "mine", "--format", "onnx", "--output", "x"
+    )
     assert code == 2
     assert "mine: model.safetensors and config.json are not a model of radepth" in err
