@@ -36,12 +36,11 @@ def get_config(variant: str = "full") -> ConfigDict:
         config.data.name = "street/demo"
         # The aligned poses need no good start, and this network takes a fifth less time.
         config.model.pose = ConfigDict(presets.CONV_POSE | {"widths": (16, 32, 64, 96)})
-        config.batch_norm = "per_view"
         config.loss.ramps.consistency = (450, 800)
         config.train.middle_view_steps = 400
-        config.train.steps = 2000
+        config.train.steps = 1900
         config.train.checkpoint_every = 400
         config.train.validate_every = 1000
-        config.train.picture_every = 2000
+        config.train.picture_every = 1900
         config.evaluate.resolutions = ((192, 64),)
     return config
