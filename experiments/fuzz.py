@@ -34,8 +34,7 @@ from radepth_jax.evaluate.predictions import read_prediction
 from radepth_jax.evaluate.trajectory_files import read_trajectory
 from radepth_jax.models import presets
 from radepth_jax.predict.inputs import read_image
-from radepth_jax.runs.config import check_config, default_config, parse_resolution, to_json
-from radepth_jax.runs.migrations import from_json
+from radepth_jax.runs.config import default_config, parse_resolution, to_json
 from radepth_jax.runs.packed_model import CONFIG, WEIGHTS, read_packed
 
 SIZE = (480, 640)
@@ -96,17 +95,9 @@ def readers() -> list[Reader]:
     def camera(path: Path) -> object:
         return parse_intrinsics(str(path), None, SIZE)
 
-    def checked_config(path: Path) -> object:
-        try:
-            values = json.loads(path.read_bytes())["config"]
-        except (ValueError, KeyError, TypeError):
-            return None
-        folder = path.parent / "model"
-        folder.mkdir(exist_ok=True)
-        (folder / CONFIG).write_bytes(path.read_bytes())
-        (folder / WEIGHTS).write_bytes(_SAFETENSORS)
-        check_config(read_packed(folder).config)
-        return from_json(values)
+    def packed_model(path: Path) -> object:
+        (path.parent / WEIGHTS).write_bytes(_SAFETENSORS)
+        return read_packed(path.parent)
 
     return [
         Reader("text.txt", (b"720,720,320,240", b"1,2,3"), _as_text),
@@ -127,7 +118,7 @@ def readers() -> list[Reader]:
         Reader("picture.npy", (_npy(colours),), read_image, files),
         Reader("picture.png", (_png(colours),), read_image, files),
         Reader("picture.jpg", (_png(colours, "JPEG"),), read_image, files),
-        Reader("config.json", (packed,), checked_config),
+        Reader(CONFIG, (packed,), packed_model),
     ]
 
 

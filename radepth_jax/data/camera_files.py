@@ -57,7 +57,14 @@ def read_camera(path: Path, size: tuple[int, int]) -> np.ndarray:
     """
     try:
         camera = _read(path)
-    except (KeyError, IndexError, TypeError, ValueError, yaml.YAMLError) as error:
+    except (
+        LookupError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        yaml.YAMLError,
+    ) as error:
         raise UserError(
             f"{path}: not a camera ({type(error).__name__}: {_first_line(error)}); expected "
             "COLMAP's cameras.txt, a transforms.json, or ROS's camera_info in YAML"

@@ -13,6 +13,7 @@ from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.metrics import depth_metrics
 from radepth_jax.evaluate.row import Row, make_row
+from radepth_jax.files import open_npy
 from radepth_jax.names import counted, examples, hidden, natural, shown
 from radepth_jax.runs.protocol import Protocol
 
@@ -95,7 +96,7 @@ def read_prediction(path: Path, *, png_levels: float = PNG_LEVELS) -> np.ndarray
         elif path.suffix.lower() == ".exr":
             values = _read_exr(path)
         else:
-            values = np.load(path, allow_pickle=False)
+            values = open_npy(path)
             values = values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
             values = values[0] if values.ndim == 3 and values.shape[0] == 1 else values
         if values.ndim != 2 or not values.size or values.dtype.kind not in "fiu":

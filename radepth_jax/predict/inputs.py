@@ -11,6 +11,7 @@ from radepth_jax.data import pictures
 from radepth_jax.data.films import VIDEO_SUFFIXES, is_film
 from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
 from radepth_jax.errors import UserError
+from radepth_jax.files import open_npy
 from radepth_jax.names import counted, examples, shortened, shown, visible
 
 ARRAY_SUFFIX = ".npy"
@@ -162,7 +163,7 @@ def input_size(path: Path) -> tuple[int, int]:
         ValueError: if it is not an image, or an array that is none.
     """
     if path.suffix.lower() == ARRAY_SUFFIX or _is_array(path):
-        array = _mapped(path)
+        array = open_npy(path)
         _check_layout(array)
         return array.shape[0], array.shape[1]
     try:
@@ -182,7 +183,7 @@ def read_image(path: Path) -> np.ndarray:
         ValueError: if it does not decode to the end, or has no known white (floating point).
     """
     if path.suffix.lower() == ARRAY_SUFFIX or _is_array(path):
-        return as_picture(np.array(_mapped(path)))
+        return as_picture(np.array(open_npy(path)))
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -221,14 +222,3 @@ def _no_picture(array: np.ndarray, values: str = "") -> ValueError:
         f"{array.dtype} {list(array.shape)}{values}: "
         "expected uint8 [H, W, 3], or floats [H, W, 3] in [0, 1], RGB"
     )
-
-
-def _mapped(path: Path) -> np.ndarray:
-    """The array in an NPY file, its values still on disk; pickled objects are never opened."""
-    try:
-        return np.lib.format.open_memmap(path, mode="r")
-    except OSError as error:
-        raise ValueError(error.strerror) from None
-    except Exception as error:  # damaged headers make the parser raise almost anything
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ValueError(f"not an NPY file of numbers, or not all of it ({reason})") from None

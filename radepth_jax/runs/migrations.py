@@ -14,6 +14,9 @@ def from_json(values: dict) -> ConfigDict:
     """The inverse of `to_json`, of earlier versions too.
 
     Settings that came later have their defaults.
+
+    Raises:
+        KeyError, TypeError, ValueError: they are not of any version up to this one.
     """
     depth = values["model"]["depth"]
     if depth.get("name") == "dual_hrnet":  # one flat dictionary, once
@@ -34,6 +37,10 @@ def from_json(values: dict) -> ConfigDict:
     for section, defaults in default_config().to_dict().items():
         if isinstance(defaults, dict) and section != "model":
             values[section] = defaults | values.get(section, {})
+        if section in ("views", "loss"):  # dataclasses, which take no other field
+            unknown = sorted(set(values[section]) - set(defaults))
+            if unknown:
+                raise ValueError(f"unknown setting config.{section}.{unknown[0]}")
     return ConfigDict(_tuples(values))
 
 

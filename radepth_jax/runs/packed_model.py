@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.files import atomic_write
-from radepth_jax.runs.config import to_json
+from radepth_jax.runs.config import check_config, to_json
 from radepth_jax.runs.migrations import from_json
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -52,13 +52,15 @@ def read_packed(folder: Path) -> PackedModel:
     try:
         flat = load_file(folder / WEIGHTS)
         about = json.loads((folder / CONFIG).read_text())
+        config = from_json(about["config"])
+        check_config(config)
         return PackedModel(
             unflatten_dict({k: v.astype(np.float32) for k, v in flat.items()}, sep="/"),
-            from_json(about["config"]),
+            config,
             int(about["step"]),
             about.get("metres_per_unit"),
         )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(
             f"{folder}: {WEIGHTS} and {CONFIG} are not a model of radepth ({error}); expected what "
             "`radepth push` writes"
