@@ -70,6 +70,6 @@ def named(text: str) -> dict[str, str]:
         name, equals, folder = item.strip().partition("=")
         if not equals or Path(item).exists():
             name, folder = Path(item.strip()).name, item.strip()
-        if folder and folder != "default":
+        if name and folder and item.strip() != "default":
             found[name] = folder
     return found

@@ -40,9 +40,8 @@ def main(argv: list[str]) -> None:
         if name in os.environ:
             _say(name, os.environ[name])
 
-    cache = Path(
-        os.environ.get("JAX_COMPILATION_CACHE_DIR") or jax.config.jax_compilation_cache_dir
-    )
+    # `use_compilation_cache` has set it, if the environment had not.
+    cache = Path(getattr(jax.config, "jax_compilation_cache_dir"))  # noqa: B009
     programs = [path for path in cache.rglob("*-cache")] if cache.is_dir() else []
     size = sum(path.stat().st_size for path in programs) / 2**20
     _say("compiled programs", f"{len(programs)}, {size:.0f} MiB in {cache}")

@@ -92,7 +92,7 @@ def _read(path: Path) -> FileCamera:
     text = read_text(path)
     if path.suffix == ".json":
         return _read_transforms(json.loads(text))
-    return _read_camera_info(next(yaml.safe_load_all(text), None) or {})
+    return _read_camera_info(next(yaml.safe_load_all(text), {}) or {})
 
 
 def _read_colmap(path: Path) -> FileCamera:

@@ -67,11 +67,12 @@ def align(
 
 def _level(target: Array, source: Array, depth: Array, intrinsics: Array, factor: int) -> _Level:
     """The images in grey and the depth, shrunk by a factor; the depth by means of its inverse."""
-    grey = (jnp.mean(image, axis=-1, keepdims=True) for image in (target, source))
+    grey = [jnp.mean(image, axis=-1, keepdims=True) for image in (target, source)]
     size = target.shape[:2]
     small = (size[0] // factor, size[1] // factor)
     return _Level(
-        *(_shrink(image, factor) for image in grey),
+        _shrink(grey[0], factor),
+        _shrink(grey[1], factor),
         1 / _shrink(1 / depth, factor),
         camera.resize_intrinsics(intrinsics, size, small),
     )

@@ -58,7 +58,7 @@ def build(networks: Networks) -> Any:
         if image is None:
             raise UserError("give a picture first")
         answers = networks.sweep(first, image, SWEEP)
-        return [(answer.colours, answer.caption) for answer in answers]
+        return [(answer.colours, answer.caption.partition(": ")[0]) for answer in answers]
 
     def look(image: Any, depth: Any, fov: float) -> tuple:
         if depth is None:
@@ -66,11 +66,13 @@ def build(networks: Networks) -> Any:
         paths = networks.files(depth, image, float(fov))
         return str(paths["glb"]), [str(path) for path in paths.values()]
 
-    def point(depth: Any, event: gr.SelectData) -> str:
+    def point(depth: Any, event: Any) -> str:
         if depth is None:
             return ""
         column, row = event.index
         return depth_at(np.asarray(depth), int(column), int(row))
+
+    point.__annotations__["event"] = gr.SelectData  # by which Gradio gives it the click
 
     def film(video: Any, width: int, first: str) -> str | None:
         return None if video is None else str(networks.film(first, Path(video), int(width)))
@@ -103,7 +105,10 @@ def build(networks: Networks) -> Any:
                 all_sizes = gr.Button("Show it at several resolutions", elem_id="sweep")
                 in_space = gr.Button("3D view and files", elem_id="space")
                 fov = gr.Slider(20, 120, value=FOV, label="Horizontal field of view, degrees")
-            gallery = gr.Gallery(label="Resolutions", columns=len(SWEEP), elem_id="gallery")
+            gallery = gr.Gallery(
+                label="Resolutions", columns=2, object_fit="contain", height="auto",
+                elem_id="gallery",
+            )  # fmt: skip
             with gr.Row():
                 model = gr.Model3D(label="3D view", elem_id="model")
                 files = gr.File(label="Files", elem_id="files", interactive=False)

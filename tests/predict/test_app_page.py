@@ -37,18 +37,18 @@ def app(tmp_path_factory):
     """`radepth app`, started -> its address, the seconds until it served, its own folder."""
     folder = tmp_path_factory.mktemp("app")
     begun = time.perf_counter()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "radepth_jax", "app", "--port", "0", "--max_upload", "1mb",
          "--checkpoint", "again=default"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env=os.environ | {"TMPDIR": str(folder)},
-    )  # fmt: skip
-    line = process.stdout.readline()
-    address = re.search(r"http://127\.0\.0\.1:\d+", line)
-    assert address, line + process.stderr.read()
-    yield address[0], time.perf_counter() - begun, folder
-    process.send_signal(signal.SIGINT)
-    process.wait(30)
+    ) as process:  # fmt: skip
+        line = process.stdout.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert address, line
+        yield address[0], time.perf_counter() - begun, folder
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
     assert list(folder.glob("radepth_app_*")) == []  # it leaves nothing
 
 
