@@ -1,4 +1,4 @@
-# make demo    the whole story on a rendered street, in about a quarter of an hour on two CPU cores
+# make demo    the whole story on a rendered street, in about ten minutes on two CPU cores
 # make test    the tests; `make test-light` only those that compile no network
 # make check   lint, format, types, lines of pages, and the schemas of YAML files
 # make docs    the documentation site, into site/, and a check of its links

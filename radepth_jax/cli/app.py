@@ -6,8 +6,10 @@ otherwise, and files that are uploaded or made are deleted when it ends.
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from radepth_jax.cli.cache import use_compilation_cache
@@ -60,7 +62,17 @@ def main(argv: list[str]) -> None:
         print(f"depth at any resolution: {address} (Ctrl-C ends it)", flush=True)
         if options.host not in ("127.0.0.1", "localhost"):
             print("it has no password: whoever reaches this machine can use it", file=sys.stderr)
-        page.block_thread()
+        # SIGTERM ends it as well; a process that a script started may have SIGINT ignored.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
+        try:
+            while True:
+                time.sleep(1)
+        except KeyboardInterrupt:
+            page.close(verbose=False)
+    # The server's thread waits for every page that is still open in a browser.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def named(text: str) -> dict[str, str]:
