@@ -106,6 +106,7 @@ def command(hub, tmp_path):
     def run(*arguments, token="secret"):
         environment = os.environ | {
             "HF_ENDPOINT": hub.address,
+            "NO_PROXY": "127.0.0.1",
             "HF_HOME": str(tmp_path / "hf"),
             "HF_TOKEN": token,
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
