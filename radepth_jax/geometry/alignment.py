@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from radepth_jax.geometry import camera, se3
+from radepth_jax.geometry.resize import shrink
 from radepth_jax.geometry.sampling import sample
 
 # Grey differences of this size (of 1) count half: moving objects and occlusions have larger ones.
@@ -71,18 +72,11 @@ def _level(target: Array, source: Array, depth: Array, intrinsics: Array, factor
     size = target.shape[:2]
     small = (size[0] // factor, size[1] // factor)
     return _Level(
-        _shrink(grey[0], factor),
-        _shrink(grey[1], factor),
-        1 / _shrink(1 / depth, factor),
+        shrink(grey[0], factor),
+        shrink(grey[1], factor),
+        1 / shrink(1 / depth, factor),
         camera.resize_intrinsics(intrinsics, size, small),
     )
-
-
-def _shrink(image: Float[Array, "H W 1"], factor: int) -> Float[Array, "h w 1"]:
-    """Means of blocks of `factor` by `factor` pixels."""
-    height, width, channels = image.shape
-    blocks = image.reshape(height // factor, factor, width // factor, factor, channels)
-    return blocks.mean(axis=(1, 3))
 
 
 def _step(

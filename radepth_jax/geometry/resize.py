@@ -82,3 +82,12 @@ def _lanczos3(x: Array) -> Array:
     sine = jnp.sin(safe * (jnp.pi / 3))
     value = 3 * sine * (3 * sine - 4 * sine**3) / (jnp.pi * safe) ** 2
     return jnp.where(x == 0, 1.0, jnp.where(abs(x) < 3, value, 0.0))
+
+
+def shrink(image: Float[Array, "H W C"], factor: int) -> Float[Array, "h w C"]:
+    """Means of blocks of `factor` by `factor` pixels; it divides both sides."""
+    if factor == 1:
+        return image
+    height, width, channels = image.shape
+    blocks = image.reshape(height // factor, factor, width // factor, factor, channels)
+    return blocks.mean(axis=(1, 3))

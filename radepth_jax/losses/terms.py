@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from radepth_jax.geometry.resize import shrink
 from radepth_jax.losses.consistency import consistency, overlap
 from radepth_jax.losses.options import LossOptions
 from radepth_jax.losses.region import Region, masked_mean
@@ -33,7 +34,7 @@ def smoothness_term(scene: Scene, options: LossOptions) -> dict[str, Float[Array
     for scale, disparity in enumerate(scene.disparities):
         factor = 2**scale
         part = scene.region and Region(*(side // factor for side in scene.region))
-        images = jax.vmap(lambda image, factor=factor: _shrink(image, factor))(targets)
+        images = jax.vmap(lambda image, factor=factor: shrink(image, factor))(targets)
         smooth = jax.vmap(lambda d, image, region: smoothness(d, image, region=region))
         total += smooth(disparity, images, part) / factor
     return _by_name(scene.views.names, total / len(scene.disparities))
@@ -76,12 +77,3 @@ TERMS: dict[str, Term] = {
 
 def _by_name(names: tuple[str, ...], values: Float[Array, "V"]) -> dict[str, Float[Array, ""]]:
     return {name: values[index] for index, name in enumerate(names)}
-
-
-def _shrink(image: Float[Array, "H W 3"], factor: int) -> Float[Array, "h w 3"]:
-    """Means of blocks of `factor` by `factor` pixels."""
-    if factor == 1:
-        return image
-    height, width, channels = image.shape
-    blocks = image.reshape(height // factor, factor, width // factor, factor, channels)
-    return blocks.mean(axis=(1, 3))
