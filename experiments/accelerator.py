@@ -116,10 +116,12 @@ def lower(options: argparse.Namespace, chip: Gpu | Tpu, batch: int) -> Any:
     import numpy as np
     from demo import load_config
     from jax.experimental import topologies
+    from jax.experimental.layout import Format, Layout
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
     from radepth_jax import models
     from radepth_jax.devices import AXIS
+    from radepth_jax.models.fold import fold_norms
     from radepth_jax.platforms import for_backend
     from radepth_jax.runs.config import parse_resolution
     from radepth_jax.runs.flat import flat_state
@@ -155,10 +157,19 @@ def lower(options: argparse.Namespace, chip: Gpu | Tpu, batch: int) -> Any:
     images = batch * options.chips
     if options.work == "inference":
         networks = models.build(config.model, models.Policy(ops=ops))
-        variables = models.variable_shapes(networks, (width, height))["depth"]
+        shapes = models.variable_shapes(networks, (width, height))["depth"]
+        zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+        network, variables = fold_norms(networks.depth, zeros)
         pictures = jax.ShapeDtypeStruct((images, height, width, 3), jnp.float32)
-        predict = jax.jit(lambda v, x: networks.depth.apply(v, x)[0])
-        return predict.lower(on(variables), on(pictures, AXIS))
+        # As `platforms.place_weights` does where there is a device.
+        whole = NamedSharding(mesh, PartitionSpec())
+        ordered = Format(Layout(major_to_minor=(3, 0, 1, 2)), whole)
+        formats = jax.tree.map(
+            lambda x: ordered if isinstance(chip, Gpu) and x.ndim == 4 else whole, variables
+        )
+        along = NamedSharding(mesh, PartitionSpec(AXIS))
+        predict = jax.jit(lambda v, x: network.apply(v, x)[0], in_shardings=(formats, along))
+        return predict.lower(jax.eval_shape(lambda: variables), pictures)
 
     steps = config.train.steps or 66_350  # of 20 epochs of the published split
     step = make_train_step(make_recipe(config, steps, ops=ops))

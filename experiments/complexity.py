@@ -122,7 +122,7 @@ def images_per_second(
     width, height = resolution
     variables = models.init_network(networks, "depth", jax.random.key(0), resolution)
     images = jnp.zeros((batch, height, width, 3))
-    native = networks.depth.with_operations(for_backend(jax.default_backend()))
+    native = networks.depth.with_policy(ops=for_backend(jax.default_backend()))
     predict = jax.jit(native.apply)
     jax.block_until_ready(predict(variables, images))
     took = []

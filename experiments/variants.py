@@ -45,6 +45,7 @@ RESOLUTIONS = {
     "resnet": ((208, 64), (256, 80), (320, 96), (416, 128), (512, 160)),
     "full": ((416, 128), (512, 160), (640, 192), (832, 256), (1024, 320)),
 }
+RESOLUTIONS["resnet_small"] = RESOLUTIONS["small"]
 TRAINED_AT = 2  # which of them
 
 
@@ -65,7 +66,8 @@ def configure(
         name: of `VARIANTS`.
         size: `full`: the published networks and recipe, from ImageNet; `small`: the networks of
             `presets.tiny` and the recipe of `runs/small.py`, from random weights;
-            `resnet`: every decoder on a ResNet-18 of three stages, at 320x96, from `weights`.
+            `resnet`: every decoder on a ResNet-18 of three stages, at 320x96, from `weights`;
+            `resnet_small`: the same at 192x64.
         dataset: a prepared data set.
         data_dir: where it is.
         steps: training steps.
@@ -87,7 +89,7 @@ def configure(
     config.train.validate_every = config.train.picture_every = 0
     config.evaluate.crop = "garg" if dataset == "kitti_raw" else "none"
     config.evaluate.resolutions = RESOLUTIONS[size]
-    if size == "resnet":
+    if size.startswith("resnet"):
         use_resnet(config, weights)
     if size == "small":
         use_small_recipe(config, presets.tiny(variant.model))
@@ -104,10 +106,10 @@ def configure(
 
 
 def use_resnet(config: ConfigDict, weights: str) -> None:
-    """The recipe of `resnet`, for a few thousand steps: the paper's losses and views.
+    """The recipe of `resnet`, for a thousand steps or more: the paper's losses and views.
 
-    The encoder starts from ImageNet; the pose network is the small one and starts from nothing, so
-    it learns faster.
+    The encoder starts from ImageNet; the pose network is a small one that starts from nothing, so
+    it learns faster, and alignment corrects it.
     """
     decoder = config.model.depth.decoder.to_dict()
     if decoder["name"] == "attention":
@@ -117,10 +119,12 @@ def use_resnet(config: ConfigDict, weights: str) -> None:
     config.model.depth = ConfigDict(
         {"encoder": presets.RESNET18 | {"stages": 3}, "decoder": decoder}
     )
-    config.model.pose = ConfigDict(presets.CORRELATION_POSE)
+    config.model.pose = ConfigDict(presets.CONV_POSE | {"widths": (16, 32, 64, 96)})
+    config.pose.align, config.pose.turns_from = (4, 4, 2, 2, 1, 1), 200
     config.pretrained.depth_encoder, config.pretrained.pose_encoder = weights, ""
-    config.data.batch_size = 8
-    config.optimizer.learning_rate = 1e-4
+    config.data.batch_size, config.data.workers = 4, 0
+    config.optimizer.learning_rate = 2e-4
     config.optimizer.pose_factor = 5.0
+    config.optimizer.schedule = "cosine"
     config.optimizer.warmup_steps = 100
     config.train.checkpoint_every = config.train.steps

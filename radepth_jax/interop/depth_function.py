@@ -12,6 +12,7 @@ from radepth_jax.errors import UserError, writing_to
 from radepth_jax.files import atomic_write
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models.depth import check_resolution
+from radepth_jax.models.fold import fold_norms
 from radepth_jax.platforms import PLAIN
 from radepth_jax.runs.saved_model import Model
 
@@ -19,13 +20,13 @@ Outputs = dict[str, jax.Array]
 
 
 def depth_function(
-    model: Model, resolution: tuple[int, int], *, with_depth: bool = False
+    model: Model, resolution: tuple[int, int] | None, *, with_depth: bool = False
 ) -> tuple[Callable[[jax.Array], Outputs], dict[str, Any]]:
     """The function, and what someone who only has the exported file needs to know about it.
 
     Args:
         model: what `load_model` returned.
-        resolution: (width, height) of the images.
+        resolution: (width, height) of the images; None leaves it open.
         with_depth: whether the depth is returned besides the disparity.
 
     Returns:
@@ -37,12 +38,16 @@ def depth_function(
     Raises:
         UserError: The resolution does not fit the network.
     """
-    check_resolution(resolution, model.networks.depth.stride)
+    stride = model.networks.depth.stride
+    if resolution is not None:
+        check_resolution(resolution, stride)
     low, high = model.depth_range
     scale = model.metric_scale
-    network = model.networks.depth.with_operations(PLAIN)
+    network, variables = fold_norms(
+        model.networks.depth.with_policy(ops=PLAIN), model.variables["depth"]
+    )
     # The weights become constants of the exported program.
-    variables = jax.tree.map(jnp.asarray, model.variables["depth"])
+    variables = jax.tree.map(jnp.asarray, variables)
 
     def depth_of(images: jax.Array) -> Outputs:
         disparity = network.apply(variables, images, train=False)[0]
@@ -56,7 +61,8 @@ def depth_function(
         "producer": f"radepth-jax {radepth_jax.__version__}",
         "model": model.name,
         "step": model.step,
-        "resolution": "{}x{}".format(*resolution),
+        "resolution": "{}x{}".format(*resolution) if resolution else "any",
+        "stride": stride,
         "input": "images: float32 [N, height, width, 3], RGB in [0, 1]",
         "outputs": ["disparity", "depth"] if with_depth else ["disparity"],
         "min_depth": low,

@@ -6,11 +6,13 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from radepth_jax.errors import UserError
 from radepth_jax.interop.depth_function import depth_function, write_whole
+from radepth_jax.interop.onnx_sizes import PREFIX, open_sizes
 from radepth_jax.runs.saved_model import Model
 
 INSTALL = "pip install 'radepth-jax[onnx]'"
@@ -20,7 +22,12 @@ OPSET = 18
 
 
 def export_onnx(
-    model: Model, resolution: tuple[int, int], path: str | Path, *, with_depth: bool = False
+    model: Model,
+    resolution: tuple[int, int] | None,
+    path: str | Path,
+    *,
+    with_depth: bool = False,
+    half: bool = False,
 ) -> None:
     """Write the depth network as an ONNX graph with its weights. Nothing is compiled.
 
@@ -29,9 +36,11 @@ def export_onnx(
 
     Args:
         model: what `load_model` returned.
-        resolution: (width, height) of the images.
+        resolution: (width, height) of the images; None leaves it open: any multiples of the
+            network's stride, twice it at least.
         path: the file.
         with_depth: see `depth_function`.
+        half: weights and what is between the input and the output are float16.
 
     Raises:
         UserError: The resolution does not fit the network, the file cannot be written, or
@@ -44,21 +53,35 @@ def export_onnx(
         values = function(images)
         return tuple(values[name] for name in names)
 
-    width, height = resolution
     with _quiet(), jax.numpy_rank_promotion("allow"):  # jax2onnx needs it
         try:
             import jax2onnx
             import onnx
         except ImportError as error:
             raise UserError(f"{path}: writing ONNX needs jax2onnx: {INSTALL}") from error
-        graph = jax2onnx.to_onnx(
-            outputs,
-            [("batch", height, width, 3)],
-            model_name="radepth",
-            opset=OPSET,
-            input_names=["images"],
-            output_names=names,
-        )
+
+        def graph_for(size: tuple[int, int]) -> Any:
+            return jax2onnx.to_onnx(
+                outputs,
+                [("batch", size[1], size[0], 3)],
+                model_name="radepth",
+                opset=OPSET,
+                input_names=["images"],
+                output_names=names,
+            )
+
+        if resolution is None:
+            graph = open_sizes(graph_for, metadata["stride"])
+        else:
+            graph = graph_for(resolution)
+        if half:
+            from onnxruntime.transformers.float16 import convert_float_to_float16
+            from onnxruntime.transformers.onnx_model import OnnxModel
+
+            # Which positions and sizes there are must be computed exactly.
+            exact = [node.name for node in graph.graph.node if node.name.startswith(PREFIX)]
+            graph = convert_float_to_float16(graph, keep_io_types=True, node_block_list=exact)
+            OnnxModel(graph).topological_sort()
     onnx.helper.set_model_props(
         graph, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
     )

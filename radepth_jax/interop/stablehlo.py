@@ -29,7 +29,7 @@ class ExportedDepth:
     Attributes:
         metadata: the metadata of `depth_function`, and `platforms`.
         call: maps images, float32 [N, height, width, 3] in [0, 1], to {"disparity": [N, height,
-            width, 1], ...}. Under `jax.jit` it compiles once for each N.
+            width, 1], ...}. Under `jax.jit` it compiles once for each shape.
     """
 
     metadata: dict[str, Any]
@@ -38,7 +38,7 @@ class ExportedDepth:
 
 def export_stablehlo(
     model: Model,
-    resolution: tuple[int, int],
+    resolution: tuple[int, int] | None,
     path: str | Path,
     *,
     with_depth: bool = False,
@@ -48,7 +48,8 @@ def export_stablehlo(
 
     Args:
         model: what `load_model` returned.
-        resolution: (width, height) of the images.
+        resolution: (width, height) of the images; None leaves it open: any multiples of the
+            network's stride, twice it at least.
         path: the file.
         with_depth: see `depth_function`.
         platforms: any of cpu, cuda, rocm and tpu.
@@ -61,10 +62,12 @@ def export_stablehlo(
         if platform not in (*PLATFORMS, "rocm"):
             raise UserError(f"platform {platform!r}: expected cpu, cuda, rocm or tpu")
     function, metadata = depth_function(model, resolution, with_depth=with_depth)
-    width, height = resolution
-    images = jax.ShapeDtypeStruct(
-        jax.export.symbolic_shape(f"batch, {height}, {width}, 3"), jnp.float32
+    stride = metadata["stride"]
+    width, height = resolution or (f"{stride}*w", f"{stride}*h")
+    shape = jax.export.symbolic_shape(
+        f"batch, {height}, {width}, 3", constraints=() if resolution else ("h >= 2", "w >= 2")
     )
+    images = jax.ShapeDtypeStruct(shape, jnp.float32)
     exported = jax.export.export(jax.jit(function), platforms=tuple(platforms))(images)
     metadata["platforms"] = list(exported.platforms)
     content = io.BytesIO()

@@ -5,6 +5,7 @@ so that the policy, the training mode and the groups are set once.
 """
 
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -175,26 +176,30 @@ def upsample_nearest(x: Float[Array, "N H W C"], factor: int) -> Float[Array, "N
     return x.reshape(n, h * factor, w * factor, c)
 
 
-def upsample_bilinear(
-    x: Float[Array, "N H W C"], size: tuple[int, int]
-) -> Float[Array, "N {size[0]} {size[1]} C"]:
+def upsample_bilinear(x: Float[Array, "N H W C"], size: tuple[Any, Any]) -> Float[Array, "N h w C"]:
     """Bilinear interpolation to `size` (h, w) where corner pixels keep their centres.
 
     PyTorch's `interpolate(..., mode="bilinear", align_corners=True)`, as one small matrix per
     axis: matrix products compile and differentiate far more cheaply than gathers. In full
-    precision, since published weights were trained with an exact interpolation.
+    precision, since published weights were trained with an exact interpolation. Sizes may be
+    symbolic, for exports that leave them open.
     """
     rows, columns = (
-        jnp.asarray(_aligned_weights(new, old), x.dtype)
+        aligned_weights(new, old).astype(x.dtype)
         for new, old in zip(size, x.shape[1:3], strict=True)
     )
     return resample(x, rows, columns)
 
 
-def _aligned_weights(out_size: int, in_size: int) -> np.ndarray:
+def aligned_weights(out_size: Any, in_size: Any) -> Array:
     """[out, in] weights of linear interpolation between aligned end points.
 
     `geometry.resize_weights` aligns the edges of the outermost pixels instead of their centres.
     """
-    position = np.linspace(0.0, in_size - 1.0, out_size)
-    return np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(in_size)))
+    if isinstance(out_size, int) and isinstance(in_size, int):
+        position = np.linspace(0.0, in_size - 1.0, out_size)
+        return jnp.asarray(np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(in_size))))
+    across = jnp.asarray(in_size - 1, jnp.float32) / jnp.asarray(out_size - 1, jnp.float32)
+    position = jnp.arange(out_size, dtype=jnp.float32) * across
+    index = jnp.arange(in_size, dtype=jnp.float32)
+    return jnp.maximum(0.0, 1.0 - jnp.abs(position[:, None] - index[None, :]))

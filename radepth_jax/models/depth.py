@@ -8,7 +8,6 @@ from jaxtyping import Array, Float
 
 from radepth_jax.errors import UserError
 from radepth_jax.models.policy import Policy
-from radepth_jax.platforms import Operations
 
 
 class DepthNetwork(nn.Module):
@@ -24,9 +23,9 @@ class DepthNetwork(nn.Module):
     decoder: nn.Module
     policy: Policy = Policy()
 
-    def with_operations(self, ops: Operations) -> "DepthNetwork":
-        """The same network in other operations, such as `PLAIN` for exports."""
-        policy = dataclasses.replace(self.policy, ops=ops)
+    def with_policy(self, **changes: Any) -> "DepthNetwork":
+        """The same network computed otherwise, such as with `ops=PLAIN` for exports."""
+        policy = dataclasses.replace(self.policy, **changes)
         return self.clone(
             encoder=self.encoder.clone(policy=policy),
             decoder=self.decoder.clone(policy=policy),

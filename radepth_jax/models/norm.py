@@ -74,3 +74,19 @@ class BatchNorm(nn.Module):
         for part in range(self.groups):
             running = (1.0 - self.momentum) * running + self.momentum * new[part]
         return running
+
+
+class Shift(nn.Module):
+    """What is left of a folded BatchNorm: a bias for each channel.
+
+    Attributes:
+        dtype: of the result.
+    """
+
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N *space C"]) -> Float[Array, "N *space C"]:
+        """Add the bias."""
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
+        return x + bias.astype(self.dtype).reshape(*(1,) * (x.ndim - 1), -1)

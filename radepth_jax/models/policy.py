@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from radepth_jax.models.init import HeNormal
-from radepth_jax.models.norm import BatchNorm
+from radepth_jax.models.norm import BatchNorm, Shift
 from radepth_jax.platforms import PLAIN, Operations, for_backend
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The settings that every part of a network shares. They change no parameter.
+    """The settings that every part of a network shares. All but `folded` change no parameter.
 
     Attributes:
         dtype: the compute type; parameters and results are float32.
@@ -24,12 +24,14 @@ class Policy:
             them once more: less memory, more time.
         ops: what convolutions, ReLUs and norms compute with. `PLAIN` can be differentiated in
             every way and exported.
+        folded: convolutions have the norms in them; see `fold_norms`.
     """
 
     dtype: Any = jnp.float32
     axis_name: str | None = None
     remat: bool = False
     ops: Operations = PLAIN
+    folded: bool = False
 
     @classmethod
     def native(cls, **fields: Any) -> "Policy":
@@ -69,8 +71,10 @@ class Layers:
             name=name,
         )
 
-    def norm(self, *, name: str) -> BatchNorm:
-        """A BatchNorm of this call."""
+    def norm(self, *, name: str) -> nn.Module:
+        """A BatchNorm of this call, or what is left of it."""
+        if self.policy.folded:
+            return Shift(self.policy.dtype, name=name)
         return BatchNorm(
             use_running_average=not self.train,
             groups=self.groups,

@@ -1,6 +1,7 @@
 """ResNet-18 and -50 without their classifier (He et al., Deep Residual Learning, CVPR 2016)."""
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from radepth_jax.errors import UserError
@@ -57,7 +58,10 @@ class ResNet(nn.Module):
         kind, blocks = LAYERS[self.layers]
         kind = nn.remat(kind) if self.policy.remat else kind
         stem = ConvNorm(self.width, layers, kernel=7, stride=2, name="stem")(normalise(images))
-        x = nn.max_pool(stem, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+        # jax2onnx does not know a pooling's own padding; XLA makes one operation of both.
+        around = ((0, 0), (1, 1), (1, 1), (0, 0))
+        padded = jnp.pad(stem, around, constant_values=-jnp.inf)
+        x = nn.max_pool(padded, window_shape=(3, 3), strides=(2, 2))
         features = [stem]
         for stage, number in enumerate(blocks[: self.stages], start=1):
             for block in range(number):

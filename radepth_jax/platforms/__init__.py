@@ -2,8 +2,11 @@
 
 import importlib.metadata
 import importlib.util
+from typing import Any
 
 import jax
+from jax.experimental.layout import Format, Layout
+from jax.sharding import SingleDeviceSharding
 
 from radepth_jax.platforms import cpu
 from radepth_jax.platforms.cpu import malloc
@@ -14,6 +17,7 @@ __all__ = [
     "Operations",
     "for_backend",
     "keep_freed_memory",
+    "place_weights",
     "reserve_heap_fragments",
 ]
 
@@ -21,6 +25,25 @@ __all__ = [
 def for_backend(backend: str) -> Operations:
     """The operations that are fast on a backend of `jax.default_backend()`."""
     return cpu.OPERATIONS if backend == "cpu" else PLAIN
+
+
+def place_weights(tree: Any, device: jax.Device, backend: str | None = None) -> Any:
+    """Put a network's weights on a device, in the order in memory that its library computes with.
+
+    In JAX's own order a GPU's program copies each convolution's kernel at each call.
+
+    Args:
+        tree: of arrays; those with four axes are kernels [h, w, in, out].
+        device: where to.
+        backend: of `jax.default_backend()`, which is the default.
+    """
+    sharding = SingleDeviceSharding(device)
+    # cuDNN's: all of an output channel together, and in it the input channels of each pixel.
+    ordered = Format(Layout(major_to_minor=(3, 0, 1, 2)), sharding)
+    for_gpu = (backend or jax.default_backend()) == "gpu"
+    return jax.tree.map(
+        lambda x: jax.device_put(x, ordered if for_gpu and x.ndim == 4 else sharding), tree
+    )
 
 
 def keep_freed_memory() -> None:

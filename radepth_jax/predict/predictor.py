@@ -15,6 +15,8 @@ from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.inference.disparity import Resolution, predict_disparity
 from radepth_jax.models import Networks
 from radepth_jax.models.depth import check_resolution
+from radepth_jax.models.fold import fold_norms
+from radepth_jax.platforms import place_weights
 from radepth_jax.predict.inputs import as_picture, read_image
 from radepth_jax.runs.config import parse_resolution
 from radepth_jax.runs.saved_model import Model, load_model
@@ -45,7 +47,7 @@ def predict_depth(
     """Depth of a batch of pictures, at their own size.
 
     Args:
-        variables: {"depth": {"params", "batch_stats"}}.
+        variables: {"depth": {"params", ...}}.
         images: uint8, or float32 in [0, 1], [B, H0, W0, 3], edge-padded to one canvas.
         sizes: int32 [B, 2], the true (h, w) of each.
         unit: float32 [], what one unit of the network's depth is.
@@ -69,7 +71,7 @@ class Predictor:
     """`depth = predictor(picture)`: see `__call__`.
 
     Attributes:
-        model: what predicts.
+        model: what predicts; its depth network has its norms folded.
         resolution: (width, height) of the network's input; None: each picture's own size,
             edge-padded to multiples of the network's stride and cropped back.
         flip: average with the mirrored picture's depth (twice the time).
@@ -230,8 +232,10 @@ def load(
             chosen = parse_resolution("resolution", chosen)
         size = (int(chosen[0]), int(chosen[1]))
         check_resolution(size, model.networks.depth.stride)
+    depth, variables = fold_norms(model.networks.depth, model.variables["depth"])
+    placed = place_weights(model.variables | {"depth": variables}, jax.local_devices()[0])
     return Predictor(
-        model=replace(model, variables=jax.device_put(model.variables)),
+        model=replace(model, networks=model.networks._replace(depth=depth), variables=placed),
         resolution=size,
         flip=flip,
         metres_per_unit=model.metric_scale if scale is None else scale,

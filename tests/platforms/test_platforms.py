@@ -96,3 +96,23 @@ def test_malloc_is_left_alone_where_a_gpu_computes(backend, calls):
     command = [sys.executable, "-c", SETTINGS, backend]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) == calls
+
+
+def test_weights_in_another_order_are_the_same_weights():
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 4, 5)).astype(np.float32)
+    tree = {"kernel": kernel, "bias": kernel[0, 0, 0]}
+    device = jax.devices()[0]
+    plain = platforms.place_weights(tree, device, "cpu")
+    ordered = platforms.place_weights(tree, device, "gpu")
+    assert ordered["kernel"].format.layout.major_to_minor == (3, 0, 1, 2)
+    assert ordered["bias"].format.layout == plain["bias"].format.layout
+    image = jnp.asarray(np.random.default_rng(1).random((1, 6, 7, 4), np.float32))
+    convolve = jax.jit(
+        lambda image, kernel: jax.lax.conv_general_dilated(
+            image, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+    )
+    np.testing.assert_array_equal(ordered["kernel"], kernel)
+    np.testing.assert_allclose(
+        convolve(image, ordered["kernel"]), convolve(image, plain["kernel"]), rtol=1e-5, atol=1e-6
+    )
