@@ -1,6 +1,7 @@
 """`radepth evaluate --checkpoint DIR[,DIR...] [--dataset NAME --data_dir DIR] --resolutions ...`.
 
-Or, for depth maps that another program wrote, `--predictions DIR --dataset NAME --data_dir DIR`.
+Or, for depth maps that another program wrote, `--predictions DIR --dataset NAME --data_dir DIR`;
+for anyone's network, `--onnx FILE --dataset NAME --data_dir DIR --resolutions WxH,...`.
 
 One table for all checkpoints and resolutions: printed, and written to --output as CSV, JSON, a plot
 over resolution, per-image figures, depth maps and error maps; `report.html` shows all of it on one
@@ -36,18 +37,23 @@ def main(argv: list[str]) -> None:
     from radepth_jax.runs.config import default_config
 
     checkpoints = options.checkpoint or []
-    if not checkpoints and not (options.predictions and options.dataset):
-        raise UserError("expected --checkpoint DIR, or --predictions DIR with --dataset NAME")
+    others = options.predictions or options.onnx
+    if not checkpoints and not (others and options.dataset):
+        raise UserError(
+            "expected --checkpoint DIR, or --predictions DIR or --onnx FILE with --dataset NAME"
+        )
     models = [load_named(text) for texts in checkpoints for text in texts.split(",")]
-    if not models and (options.store_scale or options.row_prior or options.resolutions):
-        raise UserError("--store_scale, --row_prior and --resolutions need a --checkpoint")
+    if not models and (options.store_scale or options.row_prior):
+        raise UserError("--store_scale and --row_prior need a --checkpoint")
+    if not models and options.resolutions and not options.onnx:
+        raise UserError("--resolutions needs a --checkpoint or --onnx")
     config = models[0][1].config if models else default_config()
     if options.store_scale:
         options.scaling = "median"
     dataset = open_dataset(*dataset_of([model for _, model in models], options))
     source = EvaluationSource(dataset, options.split)
     protocol = protocol_from(config, dataset.metadata.protocol, options)
-    resolutions = resolutions_from(models, options.resolutions) if models else []
+    resolutions = resolutions_from(models, options)
     if options.store_scale:
         store_scales(models, source, protocol, resolutions, options)
         return
@@ -90,6 +96,9 @@ def main(argv: list[str]) -> None:
                 show=list(rows[0].depths) if rows else show,
             )
         )
+    for text in options.onnx:
+        pictured = list(rows[0].depths) if rows else show
+        rows += measure_onnx(text, source, resolutions, protocol, options, pictured)
     rows += prior_rows
     paths: list[Path] = []
     if options.output:
@@ -186,22 +195,50 @@ def protocol_from(
 
 
 def resolutions_from(
-    models: "list[tuple[str, Model]]", text: str | None
+    models: "list[tuple[str, Model]]", options: argparse.Namespace
 ) -> "list[Resolution | None]":
     """The resolutions to evaluate at, checked for every model; None stands for "native"."""
     from radepth_jax.models.depth import check_resolution
     from radepth_jax.runs.config import parse_resolution
 
-    text = text or "{}x{}".format(*models[0][1].config.views.resolution)
+    text = options.resolutions
+    if not text and models:
+        text = "{}x{}".format(*models[0][1].config.views.resolution)
     resolutions = [
         None if part.strip() == "native" else parse_resolution("--resolutions", part)
-        for part in dict.fromkeys(text.split(","))
+        for part in dict.fromkeys((text or "native").split(","))
     ]
     for _, model in models:
         for resolution in resolutions:
             if resolution:
                 check_resolution(resolution, model.networks.depth.stride)
     return resolutions
+
+
+def measure_onnx(
+    text: str,
+    source: "EvaluationSource",
+    resolutions: "list[Resolution | None]",
+    protocol: "Protocol",
+    options: argparse.Namespace,
+    show: list[int],
+) -> "list[Row]":
+    """The rows of `FILE` or `NAME=FILE`, a network in ONNX."""
+    from radepth_jax.evaluate.onnx_network import evaluate_onnx, load_onnx
+
+    if options.flip:
+        raise UserError("--onnx: cannot be combined with --flip")
+    name, equals, path = text.partition("=")
+    if not equals or Path(text).exists():
+        name, path = Path(text).stem, text
+    network = load_onnx(path, kind=options.onnx_gives, normalise=options.onnx_normalise)
+    height, width = network.sides
+    if not options.resolutions and height and width:
+        resolutions = [(width, height)]
+    factor = 1.0 if options.scale_factor is None else options.scale_factor
+    return evaluate_onnx(
+        network, source, resolutions, protocol=protocol, factor=factor, model=name, show=show
+    )
 
 
 def factor_of(

@@ -27,6 +27,26 @@ def make_parser(description: str = "") -> Parser:
         "as the images or in the split's order; NAME=DIR names it in the table",
     )
     add("--predictions_are", choices=("depth", "disparity"), default="depth", help="1 / depth")
+    add(
+        "--onnx",
+        action="append",
+        default=[],
+        help="a network in an ONNX file, evaluated at --resolutions beside the checkpoints; "
+        "NAME=FILE names it in the table",
+    )
+    add(
+        "--onnx_gives",
+        choices=("auto", "depth", "disparity", "relative"),
+        default="auto",
+        help="what --onnx files give: depth, disparity (1 / depth) or relative (inverse depth up "
+        "to a factor and a shift, fitted to each image); auto: as `radepth export` wrote",
+    )
+    add(
+        "--onnx_normalise",
+        choices=("none", "imagenet"),
+        default="none",
+        help="what --onnx files expect: RGB in [0, 1], or that less ImageNet's mean and so on",
+    )
     add("--png_levels", type=float, default=256.0, help="a unit, in --predictions of PNG")
     add("--dataset", help="a prepared data set; by default the one trained on")
     add("--data_dir", help="where it was prepared; by default as trained")

@@ -43,6 +43,7 @@ SCALINGS = {
     "ground": "each prediction is multiplied by the camera's height over its own ground plane",
     "fixed": "predictions are multiplied by the factor stored in the checkpoint",
     "none": "predictions are multiplied by one given factor",
+    "least squares": "the scale and shift of inverse depth that fit each image's ground truth best",
 }
 
 

@@ -184,3 +184,27 @@ def test_no_ground_plane_is_an_error_not_a_number(radepth, runs):
     code, _, err = radepth("evaluate", f"--checkpoint={runs / 'one'}", "--scaling=ground")
     assert code == 2
     assert "no ground plane was found" in err
+
+
+def test_an_exported_network_has_the_checkpoints_figures(radepth, runs, tmp_path):
+    pytest.importorskip("onnxruntime", reason="needs the onnx extra")
+    code, text, err = radepth(
+        "export", f"--checkpoint={runs / 'one'}", "--format=onnx", "--resolution=any",
+        f"--output={tmp_path / 'one.onnx'}",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "any multiple of" in text
+    options = f"--checkpoint={runs / 'one'}", "--resolutions=64x32,96x64"
+    out = tmp_path / "out"
+    code, text, err = radepth(
+        "evaluate", *options, f"--onnx=file={tmp_path / 'one.onnx'}", f"--output={out}"
+    )
+    assert code == 0, err
+    table = json.loads((out / "results.json").read_text())
+    ours, files = table[:2], table[2:]
+    assert [row["model"] for row in files] == ["file", "file"]
+    for mine, other in zip(ours, files, strict=True):
+        assert mine["resolution"] == other["resolution"]
+        for metric in ("abs_rel", "rmse", "d1"):
+            assert other[metric] == pytest.approx(mine[metric], rel=1e-3)
+    assert "file" in (out / "report.html").read_text()
