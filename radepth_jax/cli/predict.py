@@ -3,9 +3,15 @@
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.parser import Parser
+from radepth_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from radepth_jax.predict.predictor import Predictor
+    from radepth_jax.predict.request import Request
 
 
 def main(argv: list[str]) -> None:
@@ -40,7 +46,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--flip", action="store_true", help="average with the mirrored picture")
     parser.add_argument("--batch_size", type=int, default=8, help="pictures at once, at most")
     parser.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="an image or NPY picture, a folder or a video"
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="an image or NPY picture, a folder or a video; or one stream: rtsp://..., /dev/video0 "
+        "or - for a pipe",
     )
     options = parser.parse_args(argv)
 
@@ -56,6 +66,7 @@ def main(argv: list[str]) -> None:
     from radepth_jax.predict.outputs import PNG_LEVELS
     from radepth_jax.predict.request import SAVE, Request
     from radepth_jax.predict.run import predict_files
+    from radepth_jax.predict.stream import is_stream
 
     platforms.keep_freed_memory()
     if options.save is None:
@@ -70,15 +81,21 @@ def main(argv: list[str]) -> None:
         frames=options.frames,
         colors=options.colors,
     )
-    found = find_inputs(options.inputs, request.output)
+    live = [text for text in options.inputs if is_stream(text)]
+    if live and len(options.inputs) > 1:
+        raise UserError(f"{shown(live[0])}: is a stream; give it alone")
+    found = find_inputs([] if live else options.inputs, request.output)
     inputs = found.inputs
     predictor = load(
         options.checkpoint,
         resolution=options.resolution,
         flip=options.flip,
         scale=options.scale,
-        batch_size=options.batch_size,
+        batch_size=1 if live else options.batch_size,
     )
+    if live:
+        follow(predictor, live[0], request)
+        return
     with progress_bars(rich.console.Console(stderr=True)) as progress:
         summary = predict_files(predictor, inputs, request, progress=progress)
 
@@ -117,4 +134,21 @@ def main(argv: list[str]) -> None:
     for failure in summary.failures:
         print(f"radepth predict: failed: {failure}", file=sys.stderr)
     if summary.failures:
+        raise SystemExit(1)
+
+
+def follow(predictor: "Predictor", source: str, request: "Request") -> None:
+    """Predict a stream until it ends, or Ctrl-C; exits with 1 if it broke off."""
+    from radepth_jax.names import counted, shown
+    from radepth_jax.predict.stream import predict_stream, stream_name
+
+    print(f"{shown(source)}: predicting as it comes; Ctrl-C ends it", file=sys.stderr)
+    summary = predict_stream(predictor, source, request)
+    path = request.output / f"{stream_name(source)}_depth.mp4"
+    dropped = f", {summary.dropped} passed over to keep up" if summary.dropped else ""
+    print(f"{counted(summary.frames, 'frame')} predicted{dropped}: {shown(path)}")
+    if summary.latencies:
+        print(summary.line())
+    if summary.failure:
+        print(f"radepth predict: failed: {shown(source)}: {summary.failure}", file=sys.stderr)
         raise SystemExit(1)

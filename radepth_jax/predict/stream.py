@@ -1,0 +1,201 @@
+"""Depth of a stream while it comes: a webcam, a camera on the network, or a pipe.
+
+    ffmpeg ... -f mpegts - | radepth predict -
+    radepth predict rtsp://camera/stream
+    radepth predict /dev/video0
+
+A thread decodes, and the main one predicts. Of a camera only the newest frame is waiting, so the
+picture never falls behind; a pipe is made to wait instead, so no frame of it is lost.
+"""
+
+import contextlib
+import queue
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+
+from radepth_jax.data.films import Clock, Footage, upright
+from radepth_jax.errors import UserError, writing_to
+from radepth_jax.names import shown
+from radepth_jax.pictures import colorize
+from radepth_jax.predict.film import RunningLimits, filming, side_by_side
+from radepth_jax.predict.predictor import Predictor
+from radepth_jax.predict.request import Request
+
+PIPE = "-"
+_DEVICE = "/dev/video"
+_TIME_BASE = Fraction(1, 90_000)  # of MPEG
+# Seconds without a frame after which a stream is taken to be over, and before the first one.
+PATIENCE = 20.0
+
+
+@dataclass
+class StreamSummary:
+    """What was done.
+
+    Attributes:
+        frames: predicted and filmed.
+        dropped: came while an earlier one was predicted.
+        latencies: seconds from a decoded frame to its depth in the film, one a frame after the
+            first, which waits for the compiler.
+        failure: why it ended, if not by its end.
+    """
+
+    frames: int = 0
+    dropped: int = 0
+    latencies: list[float] = field(default_factory=list)
+    failure: str = ""
+
+    def line(self) -> str:
+        """A line about how fast it was."""
+        if not self.latencies:
+            return ""
+        middle, slow = (1000 * np.percentile(self.latencies, q) for q in (50, 95))
+        return f"latency {middle:.0f} ms in the middle, {slow:.0f} ms at the 95th percentile"
+
+
+def is_stream(given: str) -> bool:
+    """Whether an argument is a stream's address, a webcam or `-`, and no file."""
+    return given == PIPE or given.startswith(_DEVICE) or bool(re.match(r"[a-z][a-z0-9+]+://", given))
+
+
+def predict_stream(
+    predictor: Predictor,
+    source: str,
+    request: Request,
+    *,
+    progress: Callable[[StreamSummary], None] = lambda summary: None,
+    most: int | None = None,
+) -> StreamSummary:
+    """Predict a stream until it ends or is interrupted, and film the picture beside its depth.
+
+    Args:
+        predictor: of `load`.
+        source: an address that FFmpeg opens, a device such as /dev/video0, or "-".
+        request: where to write, and in which colours.
+        progress: called after every frame.
+        most: frames after which it ends; None for no such end.
+
+    Raises:
+        UserError: it cannot be opened, or no frame came.
+    """
+    stopped = threading.Event()
+    frames: queue.Queue[Any] = queue.Queue(maxsize=1)
+    summary = StreamSummary()
+    reader = threading.Thread(
+        target=_read, args=(source, frames, stopped, summary), daemon=True, name="stream"
+    )
+    reader.start()
+    target = request.output / f"{stream_name(source)}_depth.mp4"
+    with writing_to(request.output):
+        request.output.mkdir(parents=True, exist_ok=True)
+        try:
+            first = _next(frames)
+            if isinstance(first, str) or first is None:
+                raise UserError(f"{shown(source)}: {first or 'no frame came'}")
+            footage = Footage(Fraction(25), _TIME_BASE, 0)
+            # Within the film, so that the user's Ctrl-C leaves a whole one.
+            with filming(target, footage) as film, contextlib.suppress(KeyboardInterrupt):
+                limits_of = RunningLimits()
+                clock = Clock(Fraction(1, 25))
+                for image, stamp, arrival in _all(first, frames, summary):
+                    depth = predictor(image)
+                    inverse = 1 / depth
+                    colours = colorize(inverse, limits=limits_of(inverse), colors=request.colors)
+                    film.add(side_by_side(image, colours), clock(stamp))
+                    if summary.frames:
+                        summary.latencies.append(time.monotonic() - arrival)
+                    summary.frames += 1
+                    progress(summary)
+                    if summary.frames == most:
+                        break
+        finally:
+            stopped.set()
+    return summary
+
+
+def stream_name(source: str) -> str:
+    """What its film is called, without `_depth.mp4`."""
+    if source == PIPE:
+        return "pipe"
+    words = re.split(r"[^\w.-]+", re.sub(r"^[a-z][a-z0-9+]+://([^/@]*@)?", "", source))
+    return "_".join(word for word in words if word.strip("."))[:100] or "stream"
+
+
+def _all(first: Any, frames: queue.Queue, summary: StreamSummary) -> Iterator[Any]:
+    """The frames of one size, until the stream ends."""
+    size, item = first[0].shape[:2], first
+    while item is not None:
+        if isinstance(item, str):
+            summary.failure = item
+            return
+        if item[0].shape[:2] != size:
+            summary.failure = f"the picture's size changed from {size} to {item[0].shape[:2]}"
+            return
+        yield item
+        item = _next(frames)
+
+
+def _next(frames: queue.Queue) -> Any:
+    try:
+        return frames.get(timeout=PATIENCE)
+    except queue.Empty:
+        return f"no frame for {PATIENCE:.0f} seconds"
+
+
+def _read(
+    source: str, frames: queue.Queue, stopped: threading.Event, summary: StreamSummary
+) -> None:
+    """Put (picture, time stamp, arrival), and at the end None, or why it ended."""
+    wait = source == PIPE
+
+    def put(item: Any, last: bool = False) -> None:
+        while not stopped.is_set():
+            try:
+                frames.put(item, timeout=0.1) if wait or last else frames.put_nowait(item)
+                return
+            except queue.Full:
+                if wait or last:
+                    continue
+                with contextlib.suppress(queue.Empty):
+                    frames.get_nowait()
+                    summary.dropped += 1
+
+    try:
+        with _opened(source) as container:
+            for frame in container.decode(video=0):
+                if stopped.is_set():
+                    return
+                if frame.is_corrupt:
+                    continue
+                base = frame.time_base
+                stamp = None if frame.pts is None or base is None else frame.pts * Fraction(base)
+                put((np.ascontiguousarray(upright(frame)), stamp, time.monotonic()))
+    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        put(f"not a stream that FFmpeg can read ({reason})", last=True)
+    else:
+        put(None, last=True)
+
+
+def _opened(source: str) -> Any:
+    if source == PIPE:
+        return av.open(_Pipe(), "r")
+    kind = "v4l2" if source.startswith(_DEVICE) else None
+    return av.open(source, "r", format=kind, timeout=(PATIENCE, PATIENCE))
+
+
+class _Pipe:
+    """Standard input, as FFmpeg reads what cannot be rewound."""
+
+    def read(self, size: int) -> bytes:
+        """What is there by now, up to `size` bytes."""
+        return sys.stdin.buffer.read1(size)
