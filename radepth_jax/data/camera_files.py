@@ -2,29 +2,32 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 
+from radepth_jax.data.lens import Lens, brown, kannala_brandt
 from radepth_jax.data.text import read_lines, read_text
 from radepth_jax.errors import UserError
 
-# COLMAP's models: which parameters are fx, fy, cx, cy; the others bend the image.
+# COLMAP's models: which parameters are fx, fy, cx, cy, and how many more bend the image, in
+# OpenCV's order. Of the fisheyes the missing ones are zero.
 _COLMAP = {
-    "SIMPLE_PINHOLE": (0, 0, 1, 2),
-    "PINHOLE": (0, 1, 2, 3),
-    "SIMPLE_RADIAL": (0, 0, 1, 2),
-    "RADIAL": (0, 0, 1, 2),
-    "OPENCV": (0, 1, 2, 3),
-    "FULL_OPENCV": (0, 1, 2, 3),
+    "SIMPLE_PINHOLE": ((0, 0, 1, 2), 0),
+    "PINHOLE": ((0, 1, 2, 3), 0),
+    "SIMPLE_RADIAL": ((0, 0, 1, 2), 1),
+    "RADIAL": ((0, 0, 1, 2), 2),
+    "OPENCV": ((0, 1, 2, 3), 4),
+    "FULL_OPENCV": ((0, 1, 2, 3), 8),
+    "SIMPLE_RADIAL_FISHEYE": ((0, 0, 1, 2), 1),
+    "RADIAL_FISHEYE": ((0, 0, 1, 2), 2),
+    "OPENCV_FISHEYE": ((0, 1, 2, 3), 4),
 }
 # COLMAP and nerfstudio put the image's corner at (0, 0); we put the first pixel's centre there.
 _CORNER = 0.5
-# Coefficients below this move no pixel by as much as itself.
-_STRAIGHT = 1e-4
 _SAME_SHAPE = 0.01
 SUFFIXES = (".txt", ".json", ".yaml", ".yml")
 
@@ -35,16 +38,16 @@ class FileCamera(NamedTuple):
     Attributes:
         K: [3, 3], integer coordinates are pixel centres.
         size: (h, w) of the images that it is of; None if the file does not say.
-        distortion: the lens's coefficients.
+        lens: how it bends the image.
     """
 
     K: np.ndarray
     size: tuple[int, int] | None
-    distortion: Sequence[float]
+    lens: Lens
 
 
-def read_camera(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """The intrinsics [3, 3] that a file gives, for images of another size too.
+def read_camera(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, Lens]:
+    """The intrinsics [3, 3] that a file gives, for images of another size too, and the lens.
 
     Args:
         path: COLMAP's `cameras.txt` of one camera, nerfstudio's (instant-ngp's)
@@ -52,8 +55,7 @@ def read_camera(path: Path, size: tuple[int, int]) -> np.ndarray:
         size: (h, w) of the images that the intrinsics are for.
 
     Raises:
-        UserError: the file is none of these, its images have another shape, or its lens bends
-            straight lines, which a pinhole camera does not.
+        UserError: the file is none of these, or its images have another shape.
     """
     try:
         camera = _read(path)
@@ -69,21 +71,14 @@ def read_camera(path: Path, size: tuple[int, int]) -> np.ndarray:
             f"{path}: not a camera ({type(error).__name__}: {_first_line(error)}); expected "
             "COLMAP's cameras.txt, a transforms.json, or ROS's camera_info in YAML"
         ) from None
-    bent = [value for value in camera.distortion if not abs(value) <= _STRAIGHT]
-    if bent:
-        raise UserError(
-            f"{path}: its lens bends the image (coefficients "
-            f"{', '.join(f'{value:g}' for value in camera.distortion)}); undistort the footage "
-            "first, as with `colmap image_undistorter`, and give the new camera"
-        )
     if camera.size is None:
-        return camera.K
+        return camera.K, camera.lens
     (h, w), (own_h, own_w) = size, camera.size
     if abs(h * own_w / (w * own_h) - 1) > _SAME_SHAPE:
         raise UserError(f"{path}: a camera of {own_w}x{own_h} images, but these are {w}x{h}")
     scale = np.array([[w / own_w], [h / own_h], [1]])
     shift = np.array([[0, 0, (w / own_w - 1) / 2], [0, 0, (h / own_h - 1) / 2], [0, 0, 0]])
-    return camera.K * scale + shift
+    return camera.K * scale + shift, camera.lens
 
 
 def _read(path: Path) -> FileCamera:
@@ -102,13 +97,19 @@ def _read_colmap(path: Path) -> FileCamera:
     _, model, width, height, *words = lines[0].text.split()
     if model not in _COLMAP:
         raise UserError(
-            f"{lines[0].where}: a {model} camera; expected one of {', '.join(_COLMAP)}: undistort "
+            f"{lines[0].where}: a {model} camera; expected one of {', '.join(_COLMAP)}; straighten "
             "the footage first, as with `colmap image_undistorter`"
         )
     values = [float(word) for word in words]
-    fx, fy, cx, cy = (values[i] for i in _COLMAP[model])
-    rest = values[max(_COLMAP[model]) + 1 :]
-    return FileCamera(_matrix(fx, fy, cx - _CORNER, cy - _CORNER), _size(height, width), rest)
+    places, bends = _COLMAP[model]
+    fx, fy, cx, cy = (values[i] for i in places)
+    rest = values[max(places) + 1 :]
+    if len(rest) != bends:
+        raise UserError(
+            f"{lines[0].where}: {len(values)} parameters; a {model} has {max(places) + 1 + bends}"
+        )
+    lens = kannala_brandt(rest) if model.endswith("FISHEYE") else brown(rest)
+    return FileCamera(_matrix(fx, fy, cx - _CORNER, cy - _CORNER), _size(height, width), lens)
 
 
 def _read_transforms(values: Mapping[str, Any]) -> FileCamera:
@@ -120,8 +121,16 @@ def _read_transforms(values: Mapping[str, Any]) -> FileCamera:
     fy = float(values.get("fl_y", fx))
     cx = float(values.get("cx", float(width) / 2)) - _CORNER
     cy = float(values.get("cy", float(height) / 2)) - _CORNER
-    bends = [float(values.get(name, 0)) for name in ("k1", "k2", "k3", "k4", "p1", "p2")]
-    return FileCamera(_matrix(fx, fy, cx, cy), _size(height, width), bends)
+    k1, k2, k3, k4, p1, p2 = (
+        float(values.get(name, 0)) for name in ("k1", "k2", "k3", "k4", "p1", "p2")
+    )
+    if "FISHEYE" in str(values.get("camera_model", "")) or values.get("is_fisheye"):
+        lens = kannala_brandt([k1, k2, k3, k4])
+    elif k4:
+        raise ValueError("k4 of a lens that is no fisheye")
+    else:
+        lens = brown([k1, k2, p1, p2, k3])
+    return FileCamera(_matrix(fx, fy, cx, cy), _size(height, width), lens)
 
 
 def _read_camera_info(values: Mapping[str, Any]) -> FileCamera:
@@ -135,7 +144,9 @@ def _read_camera_info(values: Mapping[str, Any]) -> FileCamera:
         bends = values.get("D") or values.get("d") or ()
         size = _size(values["height"], values["width"])
     K = np.array([float(value) for value in matrix]).reshape(3, 3)
-    return FileCamera(K, size, [float(value) for value in bends])
+    bends = [float(value) for value in bends]
+    fisheye = values.get("distortion_model") in ("equidistant", "fisheye")
+    return FileCamera(K, size, kannala_brandt(bends) if fisheye else brown(bends))
 
 
 def _matrix(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:

@@ -114,7 +114,7 @@ def read_film(path: Path) -> Iterator[Picture]:
                             number,
                             f"{path} frame {number}",
                             functools.partial(upright, frame),
-                            functools.partial(encode_jpeg, frame),
+                            functools.partial(_encode_frame, frame),
                             clock(_time_of(frame)),
                             _aspect(stream.sample_aspect_ratio, frame.rotation),
                         )
@@ -220,8 +220,12 @@ def upright(frame: av.VideoFrame) -> np.ndarray:
     return np.rot90(image, round(frame.rotation / 90))  # both count anticlockwise
 
 
-def encode_jpeg(frame: av.VideoFrame) -> bytes:
-    """A frame, upright, as a JPEG file of quality 95."""
+def _encode_frame(frame: av.VideoFrame) -> bytes:
+    return encode_jpeg(upright(frame))
+
+
+def encode_jpeg(image: np.ndarray) -> bytes:
+    """uint8 [h, w, 3] as a JPEG file of quality 95."""
     data = io.BytesIO()
-    PIL.Image.fromarray(upright(frame)).save(data, "JPEG", quality=JPEG_QUALITY)
+    PIL.Image.fromarray(image).save(data, "JPEG", quality=JPEG_QUALITY)
     return data.getvalue()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from radepth_jax.data.camera_files import SUFFIXES, read_camera
+from radepth_jax.data.lens import Lens
 from radepth_jax.errors import UserError
 
 NARROWEST, WIDEST = 5.0, 170.0  # fields of view, degrees
@@ -20,7 +21,29 @@ def parse_intrinsics(
     size: tuple[int, int],
     aspect: Fraction | float = 1.0,
 ) -> np.ndarray:
-    """[3, 3] in pixels from `fx,fy,cx,cy`, a camera's file, or a horizontal field of view.
+    """[3, 3] in pixels of a pinhole camera, given as of `parse_camera`.
+
+    Raises:
+        UserError: for anything that is not a camera of this size, or whose lens bends the image.
+    """
+    K, lens = parse_camera(text, fov, size, aspect)
+    if lens.bends:
+        raise UserError(
+            f"{text}: its lens bends the image (coefficients "
+            f"{', '.join(f'{value:g}' for value in lens.coefficients)}); straighten the pictures "
+            "first, as `radepth prepare video` and `colmap image_undistorter` do, and give the new "
+            "camera"
+        )
+    return K
+
+
+def parse_camera(
+    text: str | None,
+    fov: float | None,
+    size: tuple[int, int],
+    aspect: Fraction | float = 1.0,
+) -> tuple[np.ndarray, Lens]:
+    """[3, 3] in pixels from `fx,fy,cx,cy`, a camera's file, or a field of view; and the lens.
 
     Args:
         text: the four numbers, or a file as of `read_camera`, or None.
@@ -34,10 +57,11 @@ def parse_intrinsics(
     h, w = size
     if text is None:
         focal = w / 2 / math.tan(math.radians(check_fov(fov)) / 2)
-        return np.array([[focal, 0, (w - 1) / 2], [0, focal * float(aspect), (h - 1) / 2],
-                         [0, 0, 1]])  # fmt: skip
+        fy = focal * float(aspect)
+        return np.array([[focal, 0, (w - 1) / 2], [0, fy, (h - 1) / 2], [0, 0, 1]]), Lens()
+    lens = Lens()
     if text.lower().endswith(SUFFIXES):
-        K = read_camera(Path(text).expanduser(), size)
+        K, lens = read_camera(Path(text).expanduser(), size)
     else:
         try:
             fx, fy, cx, cy = (float(word) for word in text.split(","))
@@ -51,7 +75,7 @@ def parse_intrinsics(
         check_intrinsics(K, size)
     except ValueError as error:
         raise UserError(f"intrinsics {text!r}: {error}") from None
-    return K
+    return K, lens
 
 
 def check_fov(fov: float | None) -> float:

@@ -12,9 +12,10 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
-from radepth_jax.data.films import Picture, is_film, read_film
+from radepth_jax.data.films import Picture, encode_jpeg, is_film, read_film
 from radepth_jax.data.folder import list_folder, read_listing
-from radepth_jax.data.intrinsics import parse_intrinsics
+from radepth_jax.data.intrinsics import parse_camera
+from radepth_jax.data.lens import straightener
 from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
 from radepth_jax.data.selection import MIN_FRAMES, choose
 from radepth_jax.errors import UserError
@@ -33,6 +34,7 @@ class VideoConfig(tfds.core.BuilderConfig):
             and folders in it.
         intrinsics: `fx,fy,cx,cy` in pixels of the footage, integer coordinates are pixel centres;
             or a camera's file: COLMAP's cameras.txt, a transforms.json, ROS's camera_info in YAML.
+            Where such a file says that the lens bends the image, the frames are straightened.
         fov: horizontal field of view in degrees; principal point in the middle, pixels square
             unless a video says otherwise.
         stride: keep every n-th frame.
@@ -56,11 +58,12 @@ class Video(FrameDatasetBuilder):
     """Videos and folders of images, one camera (0) each, without depth or poses.
 
     Frames of a video are stored as JPEG of quality 95, turned upright if the file says so; files of
-    a folder are stored as they are, and turned when they are read. Frames that cannot be decoded,
-    or are of another size than most, are left out and listed in `problems.txt`; so is the number of
-    near-static frames. The training and the held-out frames are two sequences, `train` and
-    `validation`, so no neighbour crosses over; a gap of unreadable frames, or in a folder's frame
-    numbers, also parts neighbours. Of several clips these are `CLIP-train` and `CLIP-validation`.
+    a folder are stored as they are, and turned when they are read. Straightened ones are JPEG.
+    Frames that cannot be decoded, or are of another size than most, are left out and listed in
+    `problems.txt`; so is the number of near-static frames. The training and the held-out frames are
+    two sequences, `train` and `validation`, so no neighbour crosses over; a gap of unreadable
+    frames, or in a folder's frame numbers, also parts neighbours. Of several clips these are `CLIP-
+    train` and `CLIP-validation`.
     """
 
     CONFIG_CLASS = VideoConfig
@@ -132,13 +135,19 @@ class Video(FrameDatasetBuilder):
             progress=lambda count: self._progress("choosing", count, None),
         )
         numbers = list(selection.chosen.values())
+        K, lens = parse_camera(intrinsics, fov, selection.size, selection.aspect)
+        straighten = None
+        if lens.bends:
+            straighten, K = straightener(K, lens, selection.size)
+            problems.append(f"{shown(source)}: straightened, its lens bends the image")
         held_out = min(round(config.validation_share * len(numbers)), len(numbers) - MIN_FRAMES)
         return _Clip(
             name=name,
             read=read,
             chosen=selection.chosen,
             first_held_out=numbers[-held_out] if held_out else numbers[-1] + 1,
-            intrinsics=parse_intrinsics(intrinsics, fov, selection.size, selection.aspect),
+            intrinsics=K,
+            straighten=straighten,
         )
 
 
@@ -152,6 +161,7 @@ class _Clip:
         chosen: number in the footage -> number in the data set, ascending.
         first_held_out: number in the data set from which on frames are validated on.
         intrinsics: [3, 3].
+        straighten: undoes the lens in a picture; None where it does not bend.
     """
 
     name: str
@@ -159,6 +169,7 @@ class _Clip:
     chosen: dict[int, int]
     first_held_out: int
     intrinsics: np.ndarray
+    straighten: Callable[[np.ndarray], np.ndarray] | None = None
 
     def sequence(self, number: int) -> str:
         split = "validation" if number >= self.first_held_out else "train"
@@ -173,7 +184,9 @@ class _Clip:
             if picture.number in self.chosen:
                 number = self.chosen[picture.number]
                 yield schema.Frame(
-                    image=picture.encode(),
+                    image=picture.encode()
+                    if self.straighten is None
+                    else encode_jpeg(self.straighten(picture.decode())),
                     sequence=self.sequence(number),
                     camera=0,
                     frame=number,

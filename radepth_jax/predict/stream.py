@@ -64,7 +64,9 @@ class StreamSummary:
 
 def is_stream(given: str) -> bool:
     """Whether an argument is a stream's address, a webcam or `-`, and no file."""
-    return given == PIPE or given.startswith(_DEVICE) or bool(re.match(r"[a-z][a-z0-9+]+://", given))
+    return (
+        given == PIPE or given.startswith(_DEVICE) or bool(re.match(r"[a-z][a-z0-9+]+://", given))
+    )
 
 
 def predict_stream(

@@ -192,7 +192,7 @@ def test_pictures_are_turned_upright(rotation):
     edge = {0: upright[:, -1], 90: upright[0], 180: upright[:, 0], -90: upright[-1]}[rotation]
     assert (edge == 255).all()
     assert upright.shape == ((6, 4, 3) if rotation % 180 else (4, 6, 3))
-    stored = schema.decode_image(films.encode_jpeg(frame))
+    stored = schema.decode_image(films.encode_jpeg(films.upright(frame)))
     assert stored.shape == upright.shape
 
 
