@@ -25,9 +25,11 @@ def get_config(variant: str = "full") -> ConfigDict:
     use_small_recipe(config, presets.tiny())
     config.data.name = "street/full"
     config.views.resolution = (192, 64)
+    # The aligned poses need no good start, and this network takes a fifth less time.
+    config.model.pose = ConfigDict(presets.CONV_POSE | {"widths": (16, 32, 64, 96)})
     # From random weights: first an idea of depth, then the other views, then their agreement.
-    config.loss.ramps.consistency = (3500, 4500)
-    config.train.middle_view_steps = 3000
+    config.loss.ramps.consistency = (1200, 2500)
+    config.train.middle_view_steps = 1000
     config.train.steps = 9000
     config.train.validate_every = 1000
     config.train.checkpoint_every = 500
@@ -35,8 +37,6 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.evaluate.resolutions = ((128, 48), (192, 64), (304, 96))
     if variant == "demo":
         config.data.name = "street/demo"
-        # The aligned poses need no good start, and this network takes a fifth less time.
-        config.model.pose = ConfigDict(presets.CONV_POSE | {"widths": (16, 32, 64, 96)})
         config.loss.ramps.consistency = (450, 800)
         config.train.middle_view_steps = 400
         config.train.steps = 1900

@@ -50,6 +50,7 @@ RANGE = (0.1, 100.0)  # units of depth that disparities stand for
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, default=1200, help="to render, of street/varied")
+    parser.add_argument("--first_world", type=int, default=0, help="its number, to see others")
     parser.add_argument("--output", type=Path, default=Path("runs/box"))
     parser.add_argument("--steps", type=int, default=24_000)
     parser.add_argument("--learning_rate", type=float, default=1e-3)
@@ -64,7 +65,7 @@ def main() -> None:
         write_packed(packed, default_network.FOLDER, np.float16)
         return
     start = time.perf_counter()
-    worlds = jax.device_put(film_worlds(options.worlds))
+    worlds = jax.device_put(film_worlds(options.worlds, options.first_world))
     print(f"[{time.perf_counter() - start:.0f} s] {len(worlds['images'])} frames", flush=True)
 
     config = box_config()
@@ -145,8 +146,8 @@ def box_config() -> ConfigDict:
     return config
 
 
-def film_worlds(number: int) -> dict[str, np.ndarray]:
-    """Render the first worlds of `street/varied`: all of it in memory.
+def film_worlds(number: int, first: int = 0) -> dict[str, np.ndarray]:
+    """Render worlds of `street/varied`, from `first` on: all of it in memory.
 
     Returns:
         `images` uint8 [N, H, W, 3]; `inverse` float16 [N, H, W], 1 / metres, 0 in the sky;
@@ -156,7 +157,7 @@ def film_worlds(number: int) -> dict[str, np.ndarray]:
     config = next(c for c in Street.BUILDER_CONFIGS if c.name == "varied")
 
     def shoot(index: int) -> dict[str, np.ndarray]:
-        world = make_varied_world(world_seed(config, "train", index), config.frames)
+        world = make_varied_world(world_seed(config, "train", first + index), config.frames)
         shot = film(world, FRAMES, size=SIZE, device=jax.devices()[0], chunk=len(FRAMES))
         T = shot.world_T_camera
         inverse = np.where(shot.depth > 0, 1 / np.maximum(shot.depth, 1e-3), 0)

@@ -29,7 +29,9 @@ def main(argv: list[str]) -> None:
         "--resolution", help="WxH of the network's input, or native; by default as in training"
     )
     parser.add_argument(
-        "--save", help="comma-separated: color,png,npy,ply,glb; by default all but glb that can be"
+        "--save",
+        help="comma-separated: color,png,npy,ply,glb,rrd; by default the first three, and ply with "
+        "a camera",
     )
     parser.add_argument(
         "--colors", default="magma", help="a colour map of Matplotlib, or grey; NAME_r is backwards"
@@ -37,7 +39,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--frames", action="store_true", help="save every frame of a video, too")
     parser.add_argument(
         "--intrinsics",
-        help="for ply and glb: fx,fy,cx,cy in pixels of the pictures, or a camera's file",
+        help="for ply, glb and rrd: fx,fy,cx,cy in pixels of the pictures, or a camera's file",
     )
     parser.add_argument("--fov", type=float, help="or the horizontal field of view in degrees")
     parser.add_argument(
@@ -129,8 +131,9 @@ def main(argv: list[str]) -> None:
     if summary.clipped:
         share = summary.clipped / summary.pixels
         print(f"16-bit PNG: {share:.2%} of the pixels are beyond 255.996 and were cut to it")
-    if found.passed_over:
-        print(found.note())
+    for note in (*summary.notes, found.note()):
+        if note:
+            print(note)
     for failure in summary.failures:
         print(f"radepth predict: failed: {failure}", file=sys.stderr)
     if summary.failures:

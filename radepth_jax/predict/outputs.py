@@ -15,8 +15,9 @@ SUFFIXES = {
     "npy": "_depth.npy",
     "ply": "_points.ply",
     "glb": "_surface.glb",
+    "rrd": ".rrd",
 }
-IN_SPACE = ("ply", "glb")
+IN_SPACE = ("ply", "glb", "rrd")
 """The kinds that need a camera."""
 INSTALL = "pip install 'radepth-jax[viewers]'"
 PNG_LEVELS = 256  # a metre (or unit) in the 16-bit PNG, as in KITTI's depth maps

@@ -21,7 +21,7 @@ class Request:
     Attributes:
         output: the folder.
         save: of `outputs.SUFFIXES`.
-        intrinsics: "fx,fy,cx,cy" in pixels of every picture, or a camera's file: for `ply`, `glb`.
+        intrinsics: "fx,fy,cx,cy" in pixels of every picture, or a camera's file: for `IN_SPACE`.
         fov: or the horizontal field of view in degrees.
         frames: write the files of every video frame, too.
         colors: of `pictures.color_names`: what depth is shown in.
@@ -61,6 +61,7 @@ class Summary:
         images: image files predicted.
         videos: video files written.
         frames: frames in them.
+        notes: what else is to be known about them.
         failures: "file: reason" for each file or frame that was not predicted.
         pixels: in 16-bit PNGs; `clipped` of them were too far to say.
         seconds: from the end of the first batch, which compiles, to the end of the last.
@@ -70,6 +71,7 @@ class Summary:
     images: int = 0
     videos: int = 0
     frames: int = 0
+    notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     pixels: int = 0
     clipped: float = 0.0

@@ -1,5 +1,6 @@
 """Predict files: what `radepth predict` does, one broken file stopping none of the others."""
 
+import contextlib
 import errno
 import os
 import time
@@ -16,7 +17,7 @@ from radepth_jax.data.intrinsics import parse_intrinsics
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.names import counted, shown
 from radepth_jax.pictures import colorize
-from radepth_jax.predict import outputs
+from radepth_jax.predict import outputs, viewer
 from radepth_jax.predict.film import Film, RunningLimits, filming, side_by_side
 from radepth_jax.predict.inputs import Input, input_size, read_image
 from radepth_jax.predict.predictor import Predictor
@@ -147,6 +148,21 @@ class _Run:
         self.summary.videos += 1
         self.summary.frames += film.frames
 
+    def _viewer(
+        self, file: Input, size: tuple[int, int], aspect: float
+    ) -> contextlib.AbstractContextManager[Callable[[np.ndarray, np.ndarray, float], None]]:
+        """What takes each frame's picture, depth and time, for the viewer's recording if any."""
+        request, predictor = self.request, self.predictor
+        if "rrd" not in request.save:
+            return contextlib.nullcontext(lambda image, depth, seconds: None)
+        return viewer.showing(
+            request.output / f"{file.name}{outputs.SUFFIXES['rrd']}",
+            predictor.model,
+            parse_intrinsics(request.intrinsics, request.fov, size, aspect),
+            metres_per_unit=predictor.metres_per_unit,
+            note=lambda text: self.summary.notes.append(f"{shown(file.path)}: {text}"),
+        )
+
     def _film(self, film: Film, file: Input, rate: Fraction, total: int) -> None:
         pictures = self._decode(file)
         first = next(pictures, None)
@@ -169,29 +185,32 @@ class _Run:
         batch_size = self.predictor.batch_for(canvas)
         limits_of = RunningLimits()
         clock = None
-        for batch in self.predictor.stream(of_one_size(), canvas, batch_size):
-            limits = [limits_of(1 / depth) for _, _, depth in batch]
-            jobs = []
-            if self.request.frames:
-                folder = f"{file.name}{FRAMES_SUFFIX}"
-                jobs = [
-                    self.pool.submit(
-                        self._write,
-                        f"{folder}/{picture.number:06d}",
-                        image,
-                        depth,
-                        limit,
-                        float(picture.aspect),
-                    )
-                    for (picture, image, depth), limit in zip(batch, limits, strict=True)
-                ]
-            views = self.pool.map(partial(_view, self.request.colors), batch, limits)
-            for (picture, _, _), view in zip(batch, views, strict=True):
-                film.add(view, picture.number / rate if picture.time is None else picture.time)
-            for job in jobs:
-                self._count_clipped(*job.result())
-            clock = self._tick(clock, len(batch))
-            self.progress(shown(file.path.name), film.frames, total or None)
+        with self._viewer(file, size, float(film.aspect)) as show:
+            for batch in self.predictor.stream(of_one_size(), canvas, batch_size):
+                limits = [limits_of(1 / depth) for _, _, depth in batch]
+                jobs = []
+                if self.request.frames:
+                    folder = f"{file.name}{FRAMES_SUFFIX}"
+                    jobs = [
+                        self.pool.submit(
+                            self._write,
+                            f"{folder}/{picture.number:06d}",
+                            image,
+                            depth,
+                            limit,
+                            float(picture.aspect),
+                        )
+                        for (picture, image, depth), limit in zip(batch, limits, strict=True)
+                    ]
+                views = self.pool.map(partial(_view, self.request.colors), batch, limits)
+                for (picture, image, depth), view in zip(batch, views, strict=True):
+                    time = picture.number / rate if picture.time is None else picture.time
+                    film.add(view, time)
+                    show(image, depth, float(time))
+                for job in jobs:
+                    self._count_clipped(*job.result())
+                clock = self._tick(clock, len(batch))
+                self.progress(shown(file.path.name), film.frames, total or None)
         for (h, w), left_out in others.items():
             frames = counted(len(left_out), "frame")
             self._failed(
@@ -232,6 +251,9 @@ class _Run:
             outputs.write_ply(path["ply"], depth, image, intrinsics)
         if intrinsics is not None and "glb" in path:
             outputs.write_glb(path["glb"], depth, image, intrinsics)
+        if intrinsics is not None and "rrd" in path and limits is None:  # a film has one of its own
+            in_metres = self.predictor.metres_per_unit is not None
+            viewer.write_rrd(path["rrd"], depth, image, intrinsics, in_metres=in_metres)
         return pixels, clipped
 
     def _count_clipped(self, pixels: int, clipped: float) -> None:

@@ -1,0 +1,201 @@
+"""A recording for the Rerun viewer: camera, picture, depth and cloud over the frames of a film."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from radepth_jax.data.dataset import pad_to_canvas
+from radepth_jax.errors import UserError
+from radepth_jax.files import atomic_write
+from radepth_jax.geometry import se3
+from radepth_jax.inference.motion import (
+    align_motions,
+    alignment_of,
+    check_pose_network,
+    predict_motions,
+)
+from radepth_jax.pictures import to_uint8
+from radepth_jax.predict.outputs import INSTALL, points_of
+from radepth_jax.runs.saved_model import Model
+
+CLOUD_POINTS = 20_000  # of a frame
+CLOUD_EVERY = 10  # frames between those whose clouds stay
+_FARTHEST = 0.9  # of a cloud's points, the nearest share is kept: the sky is no surface
+
+
+class CameraPath:
+    """Where the camera is, frame after frame: `world_T_camera`, the first one's camera the world.
+
+    The pose network, and the alignment that it was trained with, in the network's own unit of
+    depth. Attributes: `model`, of `load_model`; `intrinsics`, [3, 3] in the frames' pixels.
+    """
+
+    def __init__(self, model: Model, intrinsics: np.ndarray) -> None:
+        self.model = model
+        self._alignment = alignment_of(model, intrinsics)
+        self._last: np.ndarray | None = None
+        self._world_T_camera = np.eye(4)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """The next frame's [4, 4], given uint8 [h, w, 3], all of one size."""
+        if self._last is not None:
+            later_T_earlier = self._motion(np.stack([self._last, image]))
+            self._world_T_camera = self._world_T_camera @ np.linalg.inv(later_T_earlier)
+        self._last = image
+        return self._world_T_camera
+
+    def _motion(self, frames: np.ndarray) -> np.ndarray:
+        size = frames.shape[1:3]
+        canvas = (-(-size[0] // 64) * 64, -(-size[1] // 64) * 64)
+        frames = np.stack([pad_to_canvas(frame, canvas) for frame in frames])
+        sizes = np.array([size, size], np.int32)
+        shared: Any = {
+            "networks": self.model.networks,
+            "resolution": tuple(self.model.config.views.resolution),
+        }
+        variables = self.model.variables
+        motions = predict_motions(variables, frames, sizes, **shared)
+        if self._alignment is None:
+            return np.asarray(jax.vmap(se3.transform_from_pose)(*motions)[0], np.float64)
+        intrinsics, factors, depths = self._alignment
+        aligned = align_motions(
+            variables, frames, sizes, motions, intrinsics, factors=factors, depths=depths, **shared
+        )
+        return np.asarray(aligned[0], np.float64)
+
+
+@contextlib.contextmanager
+def recording(
+    path: Path, intrinsics: np.ndarray, *, in_metres: bool, joined: bool = False
+) -> Iterator["Recording"]:
+    """Yields what writes an .rrd file, whole or not at all.
+
+    Args:
+        path: of the file.
+        intrinsics: [3, 3] in the frames' pixels.
+        in_metres: what the depth is in; otherwise its unit is not known.
+        joined: whether clouds of every tenth frame stay, so that they make a map. That is right
+            where the camera's path and the depth have one scale.
+
+    Raises:
+        UserError: Rerun is not installed.
+    """
+    try:
+        import rerun
+    except ImportError:
+        raise UserError(f"--save rrd needs Rerun: {INSTALL}") from None
+    with atomic_write(path) as part:
+        stream = rerun.RecordingStream("radepth")
+        stream.save(str(part))
+        stream.log("world", rerun.ViewCoordinates.RDF, static=True)  # x right, y down
+        try:
+            yield Recording(rerun, stream, intrinsics, in_metres, joined)
+        finally:
+            stream.flush()
+            stream.disconnect()
+
+
+@contextlib.contextmanager
+def showing(
+    path: Path,
+    model: Model,
+    intrinsics: np.ndarray,
+    *,
+    metres_per_unit: float | None,
+    note: Callable[[str], None],
+) -> Iterator[Callable[[np.ndarray, np.ndarray, float], None]]:
+    """Yields what takes a film's frames: their picture, depth and time in seconds.
+
+    Args:
+        path: of the .rrd file.
+        model: whose pose network says where the camera is.
+        intrinsics: [3, 3] in the frames' pixels.
+        metres_per_unit: of the network's depth; None if unknown.
+        note: is told if the pose network was never trained: the camera then stands still.
+    """
+    where: Callable[[np.ndarray], np.ndarray] = CameraPath(model, intrinsics)
+    moves = True
+    try:
+        check_pose_network(model, "the camera stands still in the recording")
+    except UserError as error:
+        note(str(error))
+        where, moves = lambda image: np.eye(4), False
+    in_metres = metres_per_unit is not None
+    with recording(path, intrinsics, in_metres=in_metres, joined=moves) as written:
+
+        def show(image: np.ndarray, depth: np.ndarray, seconds: float) -> None:
+            world_T_camera = where(image).copy()
+            world_T_camera[:3, 3] *= metres_per_unit or 1.0
+            written.add(image, depth, world_T_camera, seconds)
+
+        yield show
+
+
+def write_rrd(
+    path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.ndarray, *, in_metres: bool
+) -> None:
+    """A recording of one picture; arguments as of `recording` and `Recording.add`."""
+    with recording(path, intrinsics, in_metres=in_metres) as written:
+        written.add(image, depth, np.eye(4), 0.0)
+
+
+class Recording:
+    """A file that is being written; see `recording`."""
+
+    def __init__(
+        self, rerun: Any, stream: Any, intrinsics: np.ndarray, in_metres: bool, joined: bool
+    ) -> None:
+        self._rr, self._stream, self._intrinsics = rerun, stream, intrinsics
+        self._meter = 1.0 if in_metres else None
+        self._joined = joined
+        self._frames = 0
+
+    def add(
+        self, image: np.ndarray, depth: np.ndarray, world_T_camera: np.ndarray, seconds: float
+    ) -> None:
+        """The next frame.
+
+        Args:
+            image: [H, W, 3], uint8 or floats in [0, 1].
+            depth: [H, W].
+            world_T_camera: [4, 4], in the unit of the depth.
+            seconds: when it is shown.
+        """
+        rr, stream = self._rr, self._stream
+        image = image if image.dtype == np.uint8 else to_uint8(image)
+        height, width = depth.shape
+        stream.set_time("frame", sequence=self._frames)
+        stream.set_time("time", duration=seconds)
+        stream.log(
+            "world/camera",
+            rr.Transform3D(translation=world_T_camera[:3, 3], mat3x3=world_T_camera[:3, :3]),
+        )
+        pinhole = rr.Pinhole(image_from_camera=self._intrinsics, resolution=[width, height])
+        stream.log("world/camera/picture", pinhole)
+        stream.log("world/camera/picture/rgb", rr.Image(image).compress(jpeg_quality=90))
+        stream.log("world/camera/picture/depth", rr.DepthImage(depth, meter=self._meter))
+
+        points, colours = thinned(points_of(depth, self._intrinsics), image)
+        in_world = points @ world_T_camera[:3, :3].T + world_T_camera[:3, 3]
+        cloud = rr.Points3D(in_world.astype(np.float32), colors=colours)
+        stream.log("world/cloud", cloud)
+        if self._joined and self._frames % CLOUD_EVERY == 0:
+            stream.log(f"world/map/{self._frames:06d}", cloud)
+        self._frames += 1
+
+
+def thinned(points: np.ndarray, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """About `CLOUD_POINTS` points [N, 3] and their colours, without the farthest tenth.
+
+    Args:
+        points: [H, W, 3].
+        image: uint8 [H, W, 3].
+    """
+    every = max(1, int(np.ceil(np.sqrt(points.shape[0] * points.shape[1] / CLOUD_POINTS))))
+    points, image = points[::every, ::every].reshape(-1, 3), image[::every, ::every].reshape(-1, 3)
+    near = points[:, 2] <= np.quantile(points[:, 2], _FARTHEST)
+    return points[near], image[near]
