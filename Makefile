@@ -62,7 +62,7 @@ $(RUNTIME): pyproject.toml constraints.txt
 	touch $@
 
 $(ALL): $(RUNTIME)
-	$(PIP) --constraint constraints.txt --editable '.[dev,torch,onnx,beam,app,lens]'
+	$(PIP) --constraint constraints.txt --editable '.[dev,torch,onnx,beam,app,lens,wandb]'
 	touch $@
 
 $(LIGHT): $(RUNTIME)

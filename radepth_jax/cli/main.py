@@ -2,9 +2,11 @@
 
 import importlib
 import io
+import os
 import sys
 
 import radepth_jax
+from radepth_jax.cli.parser import COMPLETING, Parser
 from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 from radepth_jax.names import shown
 
@@ -30,6 +32,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show should end no run
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if COMPLETING in os.environ:
+        complete()
     usage = "usage: radepth COMMAND ...\n" + "\n".join(
         f"  {name:10} {text}" for name, text in COMMANDS.items()
     )
@@ -54,6 +58,28 @@ def main() -> None:
     except KeyboardInterrupt:
         print(f"radepth {name}: interrupted; the same command goes on", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def complete() -> None:
+    """Answer a shell that asks what may come next (`register-python-argcomplete radepth`)."""
+    line = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT", "0"))]
+    whole = line.split()[1:] if line.endswith(" ") else line.split()[1:-1]
+    parser = Parser("radepth")
+    if not whole:
+        parser.add_argument("command", choices=list(COMMANDS))
+    elif whole[0] == "train":  # its other options are the config's fields
+        os.environ[COMPLETING] = "2"
+        for name in ("--config", "--workdir"):
+            parser.add_argument(name)
+    elif whole == ["prepare"]:
+        from radepth_jax.data.prepare import BUILDERS
+
+        os.environ[COMPLETING] = "2"
+        parser.add_argument("name", choices=list(BUILDERS))
+    elif whole[0] in COMMANDS:
+        os.environ[COMPLETING] = "3" if whole[0] == "prepare" else "2"
+        importlib.import_module(f"radepth_jax.cli.{whole[0]}").main(whole[1:2])
+    parser.parse_args([])
 
 
 if __name__ == "__main__":

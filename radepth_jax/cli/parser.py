@@ -1,9 +1,13 @@
-"""Argument parsing whose errors are one line."""
+"""Argument parsing whose errors are one line, and which shells can complete."""
 
 import argparse
-from typing import NoReturn
+import os
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from radepth_jax.errors import UserError
+
+COMPLETING = "_ARGCOMPLETE"  # set by a shell that asks: the word at which the arguments begin
 
 
 class Parser(argparse.ArgumentParser):
@@ -12,3 +16,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise UserError with the message and where to read more."""
         raise UserError(f"{message}; see {self.prog} --help")
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        """As argparse's; where a shell asks what may come next, answer it and exit."""
+        if COMPLETING in os.environ:
+            import argcomplete
+
+            argcomplete.autocomplete(self)
+        return super().parse_args(args, namespace)

@@ -63,7 +63,7 @@ class OnnxNetwork:
         Raises:
             UserError: it does not take this size, or gives no map.
         """
-        mean, deviation = (np.float32(v) for v in NORMALISATIONS[self.normalise])
+        mean, deviation = (np.array(v, np.float32) for v in NORMALISATIONS[self.normalise])
         given = ((image - mean) / deviation)[None]
         given = given.transpose(0, 3, 1, 2) if self.channels_first else given
         kind = np.float16 if "float16" in self.session.get_inputs()[0].type else np.float32
@@ -125,13 +125,14 @@ def load_onnx(path: str | Path, *, kind: str = "auto", normalise: str = "none") 
         )
     channels_first = shape[3] != 3
     sides = shape[2:] if channels_first else shape[1:3]
+    fixed = [side if isinstance(side, int) else None for side in sides]
     return OnnxNetwork(
         path=path,
         session=session,
         channels_first=channels_first,
         kind="ours" if kind == "auto" else kind,
         normalise=normalise,
-        sides=tuple(side if isinstance(side, int) else None for side in sides),
+        sides=(fixed[0], fixed[1]),
         depth_range=(float(about["min_depth"]), float(about["max_depth"])) if ours else (0.1, 100),
     )
 

@@ -77,7 +77,7 @@ def _replace(sums: "_Sums", values: list[np.ndarray], units: np.ndarray) -> str:
 def _solve(numbers: np.ndarray, units: np.ndarray) -> list[tuple[int, ...]]:
     """For each column of whole numbers, the (a, b, c) of a * h + b * w + c."""
     factors, *_ = np.linalg.lstsq(units, numbers, rcond=None)
-    whole = np.round(factors)
+    whole = np.asarray(np.round(factors))
     if not np.array_equal(units @ whole, numbers):
         raise UserError("a number in the network's ONNX graph is no sum of the image's sides")
     return [tuple(int(v) for v in column) for column in whole.T]
@@ -90,7 +90,9 @@ class _Sums:
     """
 
     def __init__(self, graph: Any, stride: int) -> None:
-        self.graph, self.nodes, self.made = graph, [], {}
+        self.graph = graph
+        self.nodes: list[Any] = []
+        self.made: dict[Any, str] = {}
         shape = self._node("Shape", [graph.input[0].name])
         sides = self._node("Slice", [shape, self._constant([1]), self._constant([3])])
         whole = self._node("Div", [sides, self._constant([stride])])

@@ -197,8 +197,8 @@ def aligned_weights(out_size: Any, in_size: Any) -> Array:
     `geometry.resize_weights` aligns the edges of the outermost pixels instead of their centres.
     """
     if isinstance(out_size, int) and isinstance(in_size, int):
-        position = np.linspace(0.0, in_size - 1.0, out_size)
-        return jnp.asarray(np.maximum(0.0, 1.0 - np.abs(position[:, None] - np.arange(in_size))))
+        fixed = np.linspace(0.0, in_size - 1.0, out_size)
+        return jnp.asarray(np.maximum(0.0, 1.0 - np.abs(fixed[:, None] - np.arange(in_size))))
     across = jnp.asarray(in_size - 1, jnp.float32) / jnp.asarray(out_size - 1, jnp.float32)
     position = jnp.arange(out_size, dtype=jnp.float32) * across
     index = jnp.arange(in_size, dtype=jnp.float32)

@@ -9,6 +9,7 @@ picture never falls behind; a pipe is made to wait instead, so no frame of it is
 """
 
 import contextlib
+import io
 import queue
 import re
 import sys
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -200,4 +201,4 @@ class _Pipe:
 
     def read(self, size: int) -> bytes:
         """What is there by now, up to `size` bytes."""
-        return sys.stdin.buffer.read1(size)
+        return cast(io.BufferedReader, sys.stdin.buffer).read1(size)

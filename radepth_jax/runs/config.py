@@ -130,6 +130,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # memory, for 1.3 times the operations. On a CPU it does nothing (docs/performance.md).
     config.train.rematerialise = False
     config.train.log_every = 50
+    config.train.wandb = ""  # a project at Weights & Biases for the same figures; "" is none
     config.train.picture_every = 1000  # and at the end; 0 is never
     config.train.validate_every = 1000  # likewise
     config.train.checkpoint_every = 1000

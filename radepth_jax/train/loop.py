@@ -47,6 +47,7 @@ from radepth_jax.train.preemption import Preemption
 from radepth_jax.train.preview import make_preview, training_picture
 from radepth_jax.train.progress import Progress
 from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
+from radepth_jax.train.wandb_log import WandbLog
 
 _OF_THE_HOST = ("data.data_dir", "data.workers")
 
@@ -182,8 +183,11 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
     def due(step: int, interval: int) -> bool:
         return interval > 0 and (step % interval == 0 or step == total_steps)
 
+    wandb = None
+    if every.wandb and main:
+        wandb = WandbLog(every.wandb, run.workdir, to_json(config))
     with (
-        MetricLog(run.workdir, int(state.step), write=main) as log,
+        MetricLog(run.workdir, int(state.step), write=main, wandb=wandb) as log,
         Progress(total_steps, first_step - 1, show=main) as bar,
     ):
         monitor = Monitor(config.data.batch_size, bar.say)

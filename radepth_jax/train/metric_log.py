@@ -1,4 +1,4 @@
-"""Where a run's figures go: JSON lines, TensorBoard, and the terminal."""
+"""Where a run's figures go: JSON lines, TensorBoard, and Weights & Biases if asked for."""
 
 import json
 import time
@@ -11,6 +11,7 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from radepth_jax.files import atomic_write
+from radepth_jax.train.wandb_log import WandbLog
 
 
 class MetricLog:
@@ -23,11 +24,19 @@ class MetricLog:
         workdir: the run's folder.
         start_step: the step the run (re)starts from.
         write: False writes nothing: another process of the run does.
+        wandb: gets everything, too.
     """
 
-    def __init__(self, workdir: str | Path, start_step: int, *, write: bool = True):
+    def __init__(
+        self,
+        workdir: str | Path,
+        start_step: int,
+        *,
+        write: bool = True,
+        wandb: WandbLog | None = None,
+    ):
         self._workdir = Path(workdir)
-        self._write = write
+        self._write, self._wandb = write, wandb
         if not write:
             return
         path = self._workdir / "metrics.jsonl"
@@ -51,6 +60,8 @@ class MetricLog:
         if self._write:
             self._lines.close()
             self._events.close()
+        if self._wandb is not None:
+            self._wandb.close()
 
     def scalars(self, step: int, values: dict[str, Any], prefix: str = "train") -> None:
         """Write figures by name under `prefix/`."""
@@ -62,6 +73,8 @@ class MetricLog:
         for name, value in record.items():
             self._show(step, summary.scalar(name, value))
         self._events.flush()
+        if self._wandb is not None:
+            self._wandb.scalars(step, record)
 
     def picture(self, step: int, name: str, image: np.ndarray) -> None:
         """Write an RGB uint8 [H, W, 3] picture."""
@@ -72,6 +85,8 @@ class MetricLog:
         Image.fromarray(image).save(folder / f"{name}_{step:07d}.png")
         self._show(step, summary.image(name, image, dataformats="HWC"))
         self._events.flush()
+        if self._wandb is not None:
+            self._wandb.picture(step, name, image)
 
     def _show(self, step: int, content: Any) -> None:
         self._events.write_event(Event(step=step, wall_time=time.time(), summary=content))

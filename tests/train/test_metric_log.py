@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from tensorboardX import record_writer
 from tensorboardX.proto.event_pb2 import Event
 
+from radepth_jax.errors import UserError
 from radepth_jax.train.metric_log import MetricLog, read_metrics
+from radepth_jax.train.wandb_log import WandbLog
 
 
 def events(folder):
@@ -61,3 +64,26 @@ def test_a_full_disk_is_an_error_at_once_and_no_hang(tmp_path, monkeypatch):
         log.scalars(1, {"total": 0.0})
     with pytest.raises(OSError, match="No space left"):
         full.close()
+
+
+def test_weights_and_biases_gets_the_same_run_again(tmp_path, monkeypatch):
+    pytest.importorskip("wandb", reason="needs the wandb extra: pip install 'radepth-jax[wandb]'")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for start in (0, 1):
+        sink = WandbLog("radepth", tmp_path, {"seed": 0})
+        with MetricLog(tmp_path, start, wandb=sink) as log:
+            log.scalars(start + 1, {"total": 0.25})
+            log.picture(start + 1, "training", np.zeros((4, 6, 3), np.uint8))
+    run_id = (tmp_path / "wandb_id.txt").read_text().strip()
+    stored = list(tmp_path.glob(f"wandb/offline-run-*-{run_id}/run-{run_id}.wandb"))
+    assert 1 <= len(stored) <= 2  # one a second
+    content = stored[0].read_bytes()
+    assert b"train/total" in content
+    assert b"0.25" in content
+    assert list(tmp_path.glob("wandb/offline-run-*/files/media/images/training_*.png"))
+
+
+def test_without_wandb_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(UserError, match=r"needs wandb: pip install 'radepth-jax\[wandb\]'"):
+        WandbLog("radepth", tmp_path, {})
