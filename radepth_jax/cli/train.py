@@ -63,7 +63,7 @@ def _train_in(group: argparse.Namespace, argv: list[str], report_step: Callable[
 
     from radepth_jax.processes import initialize
 
-    parse(argv)  # what is wrong with it, every process finds by itself
+    set_up(parse(argv)[0])  # what is wrong with it, every process finds by itself
     initialize(
         group.coordinator,
         group.processes,
@@ -82,6 +82,7 @@ def _train_in(group: argparse.Namespace, argv: list[str], report_step: Callable[
 
 def _train(argv: list[str], report_step: Callable[[], None] = lambda: None) -> None:
     config, workdir = parse(argv)
+    set_up(config)
     import jax  # after the flags: a wrong one should not wait for JAX
 
     from radepth_jax.cli.cache import use_compilation_cache
@@ -91,6 +92,14 @@ def _train(argv: list[str], report_step: Callable[[], None] = lambda: None) -> N
     train(config, workdir, report_step)
     if jax.process_index() == 0:
         print(f"trained; checkpoints, metrics.jsonl and TensorBoard files are in {workdir}")
+
+
+def set_up(config: ConfigDict) -> None:
+    """What has to be said before JAX asks for its devices."""
+    from radepth_jax.platforms import ask_for_repeatable_kernels
+
+    if config.train.get("deterministic"):
+        ask_for_repeatable_kernels()
 
 
 def parse_group(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import os
 from typing import Any
 
 import jax
@@ -12,10 +13,14 @@ from radepth_jax.platforms import cpu
 from radepth_jax.platforms.cpu import malloc
 from radepth_jax.platforms.operations import PLAIN, Operations
 
+REPEATABLE = "--xla_gpu_deterministic_ops=true"
+
 __all__ = [
     "PLAIN",
     "Operations",
+    "ask_for_repeatable_kernels",
     "for_backend",
+    "has_repeatable_kernels",
     "keep_freed_memory",
     "place_weights",
     "reserve_heap_fragments",
@@ -44,6 +49,21 @@ def place_weights(tree: Any, device: jax.Device, backend: str | None = None) -> 
     return jax.tree.map(
         lambda x: jax.device_put(x, ordered if for_gpu and x.ndim == 4 else sharding), tree
     )
+
+
+def ask_for_repeatable_kernels() -> None:
+    """Let XLA choose only kernels that give the same bits each time. CPUs and TPUs always do.
+
+    XLA reads this once, when the first device is asked for.
+    """
+    given = os.environ.get("XLA_FLAGS", "")
+    if REPEATABLE not in given:
+        os.environ["XLA_FLAGS"] = f"{given} {REPEATABLE}".strip()
+
+
+def has_repeatable_kernels() -> bool:
+    """Whether this process's programs repeat bit for bit, as far as XLA was asked."""
+    return jax.default_backend() != "gpu" or REPEATABLE in os.environ.get("XLA_FLAGS", "")
 
 
 def keep_freed_memory() -> None:

@@ -126,6 +126,9 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # How the step runs over the devices, with the same results: "pmap", or "shard_map" (under jit;
     # of one process).
     config.train.mapping = "pmap"
+    # On a GPU, only kernels that give the same bits each time, so that a run repeats and a resumed
+    # one is the uninterrupted one. CPUs and TPUs need no such setting.
+    config.train.deterministic = False
     # Compute activations once more for the derivative instead of keeping them: a third of their
     # memory, for 1.3 times the operations. On a CPU it does nothing (docs/performance.md).
     config.train.rematerialise = False

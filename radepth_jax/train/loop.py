@@ -41,6 +41,7 @@ from radepth_jax.runs.state import (
     variables_of,
 )
 from radepth_jax.train.calibration import calibration_images
+from radepth_jax.train.goodput import SaveClock
 from radepth_jax.train.metric_log import MetricLog
 from radepth_jax.train.monitor import Monitor
 from radepth_jax.train.preemption import Preemption
@@ -79,6 +80,12 @@ def train(
     check_batch_size(config, jax.device_count())
     if config.train.mapping == "shard_map" and jax.process_count() > 1:
         raise UserError("config.train.mapping: shard_map is for one process; use pmap for several")
+    if config.train.deterministic and not platforms.has_repeatable_kernels():
+        raise UserError(
+            "config.train.deterministic: JAX has its GPUs already; set XLA_FLAGS="
+            f"{platforms.REPEATABLE} in the environment before the program starts, as `radepth "
+            "train` does"
+        )
     dataset = _open_data(config, workdir)
     workers = config.data.workers
     if workers < 0:
@@ -191,6 +198,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
         Progress(total_steps, first_step - 1, show=main) as bar,
     ):
         monitor = Monitor(config.data.batch_size, bar.say)
+        save_clock = SaveClock(bar.say)
         unread: dict[str, jax.Array] | None = None  # metrics of the last step
         for step in range(first_step, total_steps + 1):
             if run.preemption.reached(step - 1):
@@ -226,7 +234,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
                     )
             # Last, so that a run which goes on from here has all the figures up to here.
             if due(step, every.checkpoint_every):
-                run.save(state)
+                save_clock.time(step, lambda state=state: run.save(state))
             platforms.reserve_heap_fragments()
         checkpoints.wait()
     return replicate(_trees(state))

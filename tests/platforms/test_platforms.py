@@ -1,5 +1,6 @@
 """What each backend gets."""
 
+import os
 import subprocess
 import sys
 from functools import partial
@@ -116,3 +117,16 @@ def test_weights_in_another_order_are_the_same_weights():
     np.testing.assert_allclose(
         convolve(image, ordered["kernel"]), convolve(image, plain["kernel"]), rtol=1e-5, atol=1e-6
     )
+
+
+def test_repeatable_kernels_are_asked_for_once(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_use_thunk_runtime=true")
+    for _ in range(2):
+        platforms.ask_for_repeatable_kernels()
+    flags = os.environ["XLA_FLAGS"].split()
+    assert flags == ["--xla_cpu_use_thunk_runtime=true", platforms.REPEATABLE]
+    assert platforms.has_repeatable_kernels()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert platforms.has_repeatable_kernels()
+    monkeypatch.delenv("XLA_FLAGS")
+    assert not platforms.has_repeatable_kernels()
