@@ -72,6 +72,7 @@ def compute_loss(
     *,
     recipe: Recipe,
     index: jax.Array,
+    train: bool = True,
 ) -> tuple[jax.Array, tuple[dict, Any, dict]]:
     """The objective's mean over the samples of a batch.
 
@@ -83,6 +84,7 @@ def compute_loss(
         seed: int32 [], of the run.
         recipe: with the networks that compute; `over_devices` inside a mapped step.
         index: int32 [B], the samples' positions in the global batch.
+        train: whether BatchNorm uses the batch's statistics and updates the running ones.
 
     Returns:
         The loss [], and (terms by name [], new batch_stats, pictures with a batch axis).
@@ -103,7 +105,7 @@ def compute_loss(
     outputs, depth_stats = networks.depth.apply(
         {"params": params["depth"], "batch_stats": batch_stats["depth"]},
         seen.reshape(-1, *seen.shape[2:]),
-        train=True,
+        train=train,
         groups=len(names) if recipe.batch_norm == "per_view" else 1,
         mutable=["batch_stats"],
     )
@@ -113,7 +115,7 @@ def compute_loss(
         return networks.pose.apply(
             {"params": params["pose"], "batch_stats": batch_stats["pose"]},
             pairs,
-            train=True,
+            train=train,
             groups=groups,
             mutable=["batch_stats"],
         )

@@ -5,6 +5,7 @@ import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -15,7 +16,6 @@ from ml_collections import ConfigDict
 from radepth_jax import platforms
 from radepth_jax.data import (
     Dataset,
-    EvaluationSource,
     TrainingSource,
     device_prefetch,
     make_loader,
@@ -24,16 +24,14 @@ from radepth_jax.data import (
 from radepth_jax.data.loader import DevicePrefetch
 from radepth_jax.devices import loader_workers, place_batch, replicate
 from radepth_jax.errors import PreemptedError, UserError, writing_to
-from radepth_jax.evaluate.evaluator import Row, evaluate
 from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.processes import check_same, gather
 from radepth_jax.runs.checkpoint import Checkpoints
 from radepth_jax.runs.config import check_batch_size, check_config, to_json
 from radepth_jax.runs.flat import ELEMENTWISE, flat_state, to_trees
 from radepth_jax.runs.optimizer import make_optimizer
-from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.recipe import Recipe, make_recipe
-from radepth_jax.runs.saved_model import Model, load_model
+from radepth_jax.runs.saved_model import load_model
 from radepth_jax.runs.state import (
     TrainState,
     create_state,
@@ -48,6 +46,7 @@ from radepth_jax.train.preemption import Preemption
 from radepth_jax.train.preview import make_preview, training_picture
 from radepth_jax.train.progress import Progress
 from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
+from radepth_jax.train.validation import Validation
 from radepth_jax.train.wandb_log import WandbLog
 
 _OF_THE_HOST = ("data.data_dir", "data.workers")
@@ -131,7 +130,6 @@ def train(
                 return place_batch(batch, parts=config.train.accumulate)
 
             with loader, device_prefetch(loader, place) as batches:
-                validation = _validation_source(config, dataset)
                 run = Run(
                     config=config,
                     recipe=make_recipe(config, total_steps),
@@ -139,7 +137,7 @@ def train(
                     workdir=workdir,
                     checkpoints=checkpoints,
                     preemption=preemption,
-                    validation=validation,
+                    dataset=dataset,
                     report_step=report_step,
                 )
                 return _take_steps(run, state, batches)
@@ -156,7 +154,7 @@ class Run:
         workdir: where logs and checkpoints go.
         checkpoints: of that folder.
         preemption: says when the run is asked to end.
-        validation: images with ground truth, if the data set has any.
+        dataset: that it trains and validates on.
         report_step: called after every step.
     """
 
@@ -166,7 +164,7 @@ class Run:
     workdir: Path
     checkpoints: Checkpoints
     preemption: Preemption
-    validation: EvaluationSource | None
+    dataset: Dataset
     report_step: Callable[[], None]
 
     def save(self, state: TrainState) -> None:
@@ -199,6 +197,9 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
     ):
         monitor = Monitor(config.data.batch_size, bar.say)
         save_clock = SaveClock(bar.say)
+        validate = Validation(run.recipe, config, run.dataset, bar.say)
+        if first_step == 1 and validate.before_training:
+            validate(0, _trees(state), log)
         unread: dict[str, jax.Array] | None = None  # metrics of the last step
         for step in range(first_step, total_steps + 1):
             if run.preemption.reached(step - 1):
@@ -225,16 +226,11 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
                 bar.update(step, monitor.read(step, unread, checkpoints.latest_step))
                 unread = None
                 log.scalars(step, monitor.summary(batches.seconds_waited))
-            if run.validation and due(step, every.validate_every):
-                for row in _validate(run, state, run.validation):
-                    log.scalars(step, row.metrics, f"validation/{row.resolution}")
-                    bar.say(
-                        f"step {step}: validation AbsRel {row.metrics['abs_rel']:.4f} "
-                        f"at {row.resolution}"
-                    )
+            if due(step, every.validate_every):
+                validate(step, _trees(state), log)
             # Last, so that a run which goes on from here has all the figures up to here.
             if due(step, every.checkpoint_every):
-                save_clock.time(step, lambda state=state: run.save(state))
+                save_clock.time(step, partial(run.save, state))
             platforms.reserve_heap_fragments()
         checkpoints.wait()
     return replicate(_trees(state))
@@ -316,22 +312,3 @@ def _check_same_model(saved: ConfigDict, given: ConfigDict, where: str, remedy: 
                 f"config.model.{field} is {ours.get(field)}, but the checkpoint {where} is of "
                 f"another model, with {theirs.get(field)}; {remedy}, or set the field to that"
             )
-
-
-def _validation_source(config: ConfigDict, dataset: Dataset) -> EvaluationSource | None:
-    """The validation split, where it has ground truth."""
-    split = config.data.validation_split
-    return EvaluationSource(dataset, split) if dataset.has_depth(split) else None
-
-
-def _validate(run: Run, state: TrainState, source: EvaluationSource) -> list[Row]:
-    config = run.config
-    rows = evaluate(
-        Model("validation", run.recipe.networks, variables_of(_trees(state)), config),
-        source,
-        config.evaluate.resolutions,
-        protocol=protocol_of(config),
-        factor=config.evaluate.scale_factor,
-        batch_size=config.evaluate.batch_size,
-    )
-    return [row for row in rows if row.scaling == config.evaluate.scaling]

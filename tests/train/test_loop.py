@@ -11,13 +11,17 @@ import jax
 import numpy as np
 import pytest
 
+from radepth_jax.data import Dataset, open_dataset
 from radepth_jax.errors import PreemptedError, UserError
 from radepth_jax.interop.torch_keys import depth_entries
 from radepth_jax.models import presets
 from radepth_jax.runs.checkpoint import FOLDER, load_checkpoint
 from radepth_jax.runs.config import to_json
+from radepth_jax.runs.recipe import make_recipe
 from radepth_jax.train import loop
+from radepth_jax.train.held_out import HeldOut
 from radepth_jax.train.loop import train
+from radepth_jax.train.metric_log import read_metrics
 
 
 def leaves(state):
@@ -165,6 +169,22 @@ def test_a_run_writes_every_term_pictures_and_validation(micro_config, tmp_path)
     assert 0 < records[-1]["validation/64x32/abs_rel"] < 10
     assert (tmp_path / "run/pictures/training_0000004.png").stat().st_size > 1000
     assert list((tmp_path / "run/tensorboard").glob("events*"))
+
+
+def test_without_depth_held_out_frames_are_rebuilt(micro_config, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Dataset, "has_depth", lambda self, split: False)
+    micro_config.train.validate_every = 2
+    train(micro_config, tmp_path / "run")
+    steps, errors = read_metrics(tmp_path / "run", "validation/photometric")
+    assert steps.tolist() == [0, 2, 4]
+    assert ((errors > 0.01) & (errors < 0.5)).all()
+    assert len(set(errors)) == 3
+    assert "before training: photometric error 0." in capsys.readouterr().out
+    # It is of the state alone: the same state has the same error.
+    dataset = open_dataset("street/tiny", micro_config.data.data_dir)
+    held_out = HeldOut(make_recipe(micro_config, 4), dataset, "validation")
+    state, _ = load_checkpoint(tmp_path / "run")
+    assert held_out(state) == pytest.approx(errors[-1], rel=1e-3)
 
 
 def test_a_finished_run_says_so_and_changes_nothing(micro_config, reference, capsys):

@@ -1,0 +1,68 @@
+"""A yardstick without ground truth: how well held-out frames are rebuilt from their neighbours."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from radepth_jax.data import Dataset, TrainingSource
+from radepth_jax.runs.recipe import Recipe
+from radepth_jax.runs.state import TrainState
+from radepth_jax.train.forward import compute_loss
+
+MOST = 64  # samples: it is to take seconds
+_LATER = 2**30  # a step at which alignment finds turns, and every ramp is at its end
+
+
+class HeldOut:
+    """The photometric error of the middle view, averaged over samples of a split.
+
+    It is the error that training minimises, without flips and changed colours, and with the
+    networks in evaluation mode. It tells whether a run gets better at its footage; between
+    data sets, or other frame offsets, it says nothing.
+
+    Args:
+        recipe: of the run.
+        dataset: where the samples are.
+        split: which of them.
+    """
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, split: str) -> None:
+        offsets: Any = recipe.frame_offsets
+        source = TrainingSource(dataset, split, offsets, true_poses=recipe.true_scale > 0)
+        chosen = np.unique(np.linspace(0, len(source) - 1, min(MOST, len(source))).astype(int))
+        self._source, self._chosen = source, chosen
+        self._error = make_error(recipe)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __call__(self, state: TrainState) -> float:
+        """The error, given the state with trees of parameters."""
+        networks = state.params, state.batch_stats
+        return float(np.mean([self._error(*networks, sample) for sample in self._samples()]))
+
+    def _samples(self) -> Iterator[dict[str, np.ndarray]]:
+        for index in self._chosen:
+            sample = self._source[index]
+            yield {k: np.asarray(v)[None] for k, v in sample.items() if k != "skipped"}
+
+
+def make_error(recipe: Recipe) -> Callable[..., jax.Array]:
+    """A jitted (params, batch_stats, batch) -> the middle view's photometric error."""
+    views = dataclasses.replace(recipe.views, names=("middle",), flip=0.0, jitter=0.0)
+    loss = dataclasses.replace(recipe.loss, weights={"photometric": 1.0}, ramps={}, noise=0.0)
+    plain = dataclasses.replace(recipe, views=views, loss=loss)
+
+    def error(params: Any, batch_stats: Any, batch: dict[str, jax.Array]) -> jax.Array:
+        index = jnp.arange(batch["frames"].shape[0])
+        step = jnp.int32(_LATER)
+        _, (terms, _, _) = compute_loss(
+            params, batch_stats, batch, step, 0, recipe=plain, index=index, train=False
+        )
+        return terms["photometric_middle"]
+
+    return jax.jit(error)
