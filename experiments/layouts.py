@@ -27,7 +27,6 @@ TOLERANCE = 1e-5
 ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
-    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
 }
 
 

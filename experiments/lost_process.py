@@ -50,7 +50,6 @@ CONFIG = [
 ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
-    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
 }
 # Name -> (process that is lost, what it gets).
 LOSSES = {

@@ -4,6 +4,7 @@
 and inputs, and the keys and shapes of their state dicts (0 fills up a shape's four places).
 """
 
+import importlib.metadata
 import zlib
 from pathlib import Path
 
@@ -20,7 +21,12 @@ SYSTEMS = {
 }
 
 # Compiles several times faster, and runs slower, than the default; for networks run once or twice.
-FAST_COMPILE = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+# jaxlib 0.12 ends a program that asks for its first half.
+_VERSION = importlib.metadata.version("jaxlib").split(".")
+HAS_PLAIN_LOOPS = tuple(map(int, _VERSION[:2])) < (0, 12)
+FAST_COMPILE = {"xla_backend_optimization_level": 0}
+if HAS_PLAIN_LOOPS:
+    FAST_COMPILE["xla_cpu_use_fusion_emitters"] = False
 
 
 def reference(system: str = "ra_depth") -> dict[str, np.ndarray]:

@@ -7,14 +7,12 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
+from published_networks import FAST_COMPILE
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
 from radepth_jax.models import presets
 from radepth_jax.models.pose import POSE_SCALE
-
-# Compiles several times faster than the default, and runs slower.
-FAST_COMPILE = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 
 
 def mini(**encoder) -> dict:

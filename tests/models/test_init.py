@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from published_networks import FAST_COMPILE
 
 from radepth_jax import models
 from radepth_jax.models import presets
@@ -18,13 +19,12 @@ def networks():
 def test_structure_and_distributions_are_those_of_linen_s_init(networks):
     drawn = models.init_variables(networks, jax.random.key(0), (192, 64))
     shapes = {"depth": (1, 32, 32, 3), "pose": (1, 32, 32, 6)}
-    options = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
     for name, network in networks._asdict().items():
         init = jax.jit(
             lambda key, network=network, shape=shapes[name]: network.init(
                 key, jax.numpy.zeros(shape)
             ),
-            compiler_options=options,
+            compiler_options=FAST_COMPILE,
         )
         expected = jax.tree.map(np.asarray, init(jax.random.key(0)))
         assert jax.tree.structure(drawn[name]) == jax.tree.structure(expected)
