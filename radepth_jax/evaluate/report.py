@@ -16,6 +16,7 @@ from rich.table import Table
 
 from radepth_jax.evaluate.bootstrap import bootstrap_intervals
 from radepth_jax.evaluate.console import add_folded_column, print_whole
+from radepth_jax.evaluate.curve import curves
 from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.evaluate.row import Row
 
@@ -69,6 +70,8 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
             _number(row.images_per_second, ".1f"),
         )
     print_whole(table)
+    for curve in curves(rows):
+        print(curve.line())
 
 
 def _number(value: float, form: str) -> str:
