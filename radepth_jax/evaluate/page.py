@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 import radepth_jax
 from radepth_jax.data import EvaluationSource
-from radepth_jax.evaluate.curve import curves
+from radepth_jax.evaluate.curve import curves as flatness
 from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.evaluate.page_pictures import (
     make_cards,
@@ -161,7 +161,7 @@ def _facts(
         ("Mirrored image", "averaged in" if about["flip"] else "not used"),
         ("Averages", "of each metric's value per image"),
     ]
-    facts += [("Over resolutions", curve.line()) for curve in curves(rows)]
+    facts += [("Over resolutions", curve.line()) for curve in flatness(rows)]
     if "ground" in scalings:
         facts.append(("Camera height", f"{about['camera_height']:g} m"))
     if confidence:
