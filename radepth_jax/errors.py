@@ -25,6 +25,13 @@ PREEMPTED = 75
 """EX_TEMPFAIL: it did not finish, try again. 143 would also be said of a run that saved nothing."""
 
 
+def reason(error: BaseException) -> str:
+    """What an error says of its cause, in one line: never empty, for an end of a message."""
+    said = getattr(error, "strerror", None) or str(error)
+    lines = str(said).strip().strip("'\"").splitlines()
+    return lines[0] if lines and lines[0] else type(error).__name__
+
+
 @contextlib.contextmanager
 def writing_to(folder: str | Path) -> Iterator[None]:
     """Report a full disk or a folder that cannot be written as a UserError.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.parser import Parser
+from radepth_jax.errors import reason
 
 # A run's checkpoints and a data set need this much, GiB.
 _LITTLE_SPACE = 5
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> None:
     try:
         kinds = ", ".join(f"{d.platform}:{d.id} {d.device_kind}" for d in jax.local_devices())
     except RuntimeError as error:
-        _say("devices", f"none ({str(error).splitlines()[0]})")
+        _say("devices", f"none ({reason(error)})")
         raise SystemExit(1) from None
     _say("devices", kinds)
     for name in ("JAX_PLATFORMS", "XLA_FLAGS", "CUDA_VISIBLE_DEVICES", "HF_HOME"):

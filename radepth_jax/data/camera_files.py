@@ -11,7 +11,7 @@ import yaml
 
 from radepth_jax.data.lens import Lens, brown, kannala_brandt
 from radepth_jax.data.text import read_lines, read_text
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 
 # COLMAP's models: which parameters are fx, fy, cx, cy, and how many more bend the image, in
 # OpenCV's order. Of the fisheyes the missing ones are zero.
@@ -68,7 +68,7 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, Lens]:
         yaml.YAMLError,
     ) as error:
         raise UserError(
-            f"{path}: not a camera ({type(error).__name__}: {_first_line(error)}); expected "
+            f"{path}: not a camera ({type(error).__name__}: {reason(error)}); expected "
             "COLMAP's cameras.txt, a transforms.json, or ROS's camera_info in YAML"
         ) from None
     if camera.size is None:
@@ -158,7 +158,3 @@ def _size(height: Any, width: Any) -> tuple[int, int]:
     if min(size) < 1:
         raise ValueError(f"images of {size[1]}x{size[0]}")
     return size
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]

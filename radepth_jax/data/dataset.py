@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 
 FrameOffset = int | Literal["s"]
 
@@ -41,8 +41,9 @@ class Dataset:
             self._builder = tfds.builder_from_directory(self.directory)
             self.metadata = schema.Metadata.from_json(self._builder.info.metadata)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).split("\n")[0]
-            raise UserError(f"data set {name}: unreadable metadata ({reason}); {again}") from None
+            raise UserError(
+                f"data set {name}: unreadable metadata ({reason(error)}); {again}"
+            ) from None
         for split_info in self._builder.info.splits.values():
             for path in split_info.filepaths:
                 if not path.exists():
@@ -85,10 +86,9 @@ class Dataset:
         try:
             return self._sources[split][position]
         except Exception as error:  # ArrayRecord and protobuf have no common exception
-            reason = str(error).split("\n")[0]
             raise UserError(
                 f"data set {self.name}: record {position} of {split!r} in {self.directory} cannot "
-                f"be read ({reason}); prepare it again"
+                f"be read ({reason(error)}); prepare it again"
             ) from None
 
     def image(self, position: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
+from radepth_jax.errors import reason
+
 
 def read_depth_png(path: Path, *, unit: float, invalid: Collection[int] = (0,)) -> np.ndarray:
     """Reads a 16-bit grey PNG as depth.
@@ -31,7 +33,7 @@ def read_depth_png(path: Path, *, unit: float, invalid: Collection[int] = (0,)) 
     except FileNotFoundError:
         raise
     except Exception as error:  # damaged data makes the decoder raise almost anything
-        raise ValueError(str(error).strip().split("\n")[0] or type(error).__name__) from None
+        raise ValueError(reason(error)) from None
     # An 8-bit picture of the depth would read as a few hundred millimetres everywhere.
     if values.ndim != 2 or not (mode == "I" or mode.startswith("I;16")):
         raise ValueError(f"mode {mode}, expected a 16-bit grey PNG")

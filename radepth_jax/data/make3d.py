@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 
 DOWNLOADS = (
     "download Test134.tar.gz and Test134Depth.tar.gz (which extracts as Gridlaserdata), linked "
@@ -173,8 +173,7 @@ def read_grid(path: Path) -> np.ndarray:
     except OSError:
         raise
     except Exception as error:  # damaged data makes SciPy raise almost anything
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ValueError(f"damaged ({reason})") from None
+        raise ValueError(f"damaged ({reason(error)})") from None
     if values is None:
         raise ValueError(f"no {_GRID} in it")
     if values.ndim != 3 or values.shape[2] != 4 or values.dtype.kind != "f":

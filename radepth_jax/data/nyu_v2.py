@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 
 DOWNLOADS = (
     "download nyu_depth_v2_labeled.mat (2.8 GB) from "
@@ -113,8 +113,7 @@ def read_test_indices(path: Path) -> list[int]:
     try:
         values = scipy.io.loadmat(path, variable_names=["testNdxs"]).get("testNdxs")
     except Exception as error:  # damaged data makes SciPy raise almost anything
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise UserError(f"{path}: unreadable ({reason}); {DOWNLOADS}") from None
+        raise UserError(f"{path}: unreadable ({reason(error)}); {DOWNLOADS}") from None
     if values is None or values.size == 0 or values.dtype.kind not in "iuf" or values.min() < 1:
         raise UserError(f"{path}: no list of images 'testNdxs' in it; {DOWNLOADS}")
     return [int(i) for i in values.ravel()]
@@ -126,8 +125,7 @@ def _check_file(path: Path, depths: str) -> int:
         with h5py.File(path) as file:
             images, maps = file["images"].shape, file[depths].shape
     except (OSError, KeyError, AttributeError) as error:
-        reason = str(error).strip("'\"").split("\n")[0]
-        raise UserError(f"{path}: unreadable ({reason}); {DOWNLOADS}") from None
+        raise UserError(f"{path}: unreadable ({reason(error)}); {DOWNLOADS}") from None
     # MATLAB stores columns first: h5py shows its H x W x 3 x N as N x 3 x W x H.
     if len(images) != 4 or images[1] != 3 or maps != (images[0], *images[2:]):
         raise UserError(

@@ -14,6 +14,8 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 import PIL.Image
 
+from radepth_jax.errors import reason
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _FORMATS = (
     *("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000"),
@@ -89,7 +91,7 @@ def decoding(data: bytes | None = None) -> Iterator[None]:
     except PIL.UnidentifiedImageError:
         raise ValueError("not an image") from None
     except Exception as error:  # damaged data makes the decoders raise almost anything
-        raise ValueError(str(error).strip().split("\n")[0] or type(error).__name__) from None
+        raise ValueError(reason(error)) from None
 
 
 def _in_spite_of_metadata(data: Any, read: Callable[[Any], T]) -> T:

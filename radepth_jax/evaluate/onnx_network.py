@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from radepth_jax.data import EvaluationSource
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 from radepth_jax.evaluate.metrics import depth_metrics, valid_mask
 from radepth_jax.evaluate.row import Row, make_row
 from radepth_jax.geometry.camera import depth_from_disparity
@@ -71,9 +71,9 @@ class OnnxNetwork:
         try:
             values = self.session.run([self.session.get_outputs()[0].name], feeds)[0]
         except Exception as error:  # onnxruntime has a class for each of its statuses
-            reason = str(error).strip().splitlines()[0]
             raise UserError(
-                f"{shown(self.path)}: cannot run on {image.shape[1]}x{image.shape[0]} ({reason})"
+                f"{shown(self.path)}: cannot run on {image.shape[1]}x{image.shape[0]} "
+                f"({reason(error)})"
             ) from None
         axes = [length for length in np.shape(values) if length != 1]
         if len(axes) != 2:
@@ -107,8 +107,9 @@ def load_onnx(path: str | Path, *, kind: str = "auto", normalise: str = "none") 
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{shown(path)}: not an ONNX file that can be run ({reason})") from None
+        raise UserError(
+            f"{shown(path)}: not an ONNX file that can be run ({reason(error)})"
+        ) from None
     inputs = session.get_inputs()
     shape = inputs[0].shape if len(inputs) == 1 else []
     if len(shape) != 4 or 3 not in (shape[1], shape[3]):

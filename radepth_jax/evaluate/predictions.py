@@ -10,7 +10,7 @@ import PIL.Image
 
 from radepth_jax.data import EvaluationSource
 from radepth_jax.data.depth_png import read_depth_png
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 from radepth_jax.evaluate.metrics import depth_metrics
 from radepth_jax.evaluate.row import Row, make_row
 from radepth_jax.files import open_npy
@@ -102,8 +102,7 @@ def read_prediction(path: Path, *, png_levels: float = PNG_LEVELS) -> np.ndarray
         if values.ndim != 2 or not values.size or values.dtype.kind not in "fiu":
             raise ValueError(f"{values.dtype} {list(values.shape)}, expected numbers [H, W]")
     except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
-        raise UserError(f"{shown(path)}: not a depth map ({reason})") from None
+        raise UserError(f"{shown(path)}: not a depth map ({reason(error)})") from None
     values = values.astype(np.float32)
     return np.where(np.isfinite(values) & (values > 0), values, 0)
 
@@ -134,7 +133,7 @@ def _read_exr(path: Path) -> np.ndarray:
         with OpenEXR.File(str(path)) as file:
             channels = {name: np.array(c.pixels) for name, c in file.channels().items()}
     except RuntimeError as error:
-        raise ValueError(str(error).split("\n")[0]) from None
+        raise ValueError(reason(error)) from None
     by_name = {name.rsplit(".", 1)[-1].lower(): name for name in channels}
     wanted = [by_name[n] for n in ("z", "depth", "disparity", "y", "v", "r") if n in by_name]
     if not wanted and len(channels) > 1:

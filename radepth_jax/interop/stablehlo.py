@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 from radepth_jax.interop.depth_function import Outputs, depth_function, write_whole
 from radepth_jax.runs.saved_model import Model
 
@@ -88,9 +88,8 @@ def load_stablehlo(path: str | Path) -> ExportedDepth:
             metadata = json.loads(archive.read("metadata.json"))
             exported = jax.export.deserialize(bytearray(archive.read("exported")))
     except Exception as error:  # of zip, JSON, flatbuffers or MLIR
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"{path}: not a file of `radepth export --format stablehlo` that this JAX can read "
-            f"({reason})"
+            f"({reason(error)})"
         ) from error
     return ExportedDepth(metadata, exported.call)

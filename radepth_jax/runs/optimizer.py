@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 
 
 def make_optimizer(config: ConfigDict, total_steps: int) -> optax.GradientTransformation:
@@ -52,7 +52,7 @@ def _rule(config: ConfigDict, schedule: optax.Schedule) -> list[optax.GradientTr
     except (TypeError, ValueError) as error:
         raise UserError(
             f"config.optimizer: optax.{config.name} cannot be used with the options {options} "
-            f"({str(error).splitlines()[0]})"
+            f"({reason(error)})"
         ) from error
     return [rule]
 

@@ -146,6 +146,7 @@ def compute_loss(
     if aligns:  # The pose network learns what alignment makes of its answers.
         terms["alignment"] = jnp.mean(jnp.abs(predicted - source_T_target))
         total += terms["alignment"]
+        terms["total"] = total
     new_stats = {
         "depth": depth_stats.get("batch_stats", {}),
         "pose": pose_stats.get("batch_stats", {}) if pose_stats else batch_stats["pose"],

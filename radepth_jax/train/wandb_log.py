@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 from radepth_jax.files import atomic_write
 
 ID_FILE = "wandb_id.txt"
@@ -46,10 +46,9 @@ class WandbLog:
                 settings=wandb.Settings(silent=True),
             )
         except (wandb.Error, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
             raise UserError(
-                f"config.train.wandb: cannot open a run of {project!r} ({reason}); `wandb login` "
-                "first, or set WANDB_MODE=offline in the environment"
+                f"config.train.wandb: cannot open a run of {project!r} ({reason(error)}); "
+                "`wandb login` first, or set WANDB_MODE=offline in the environment"
             ) from None
         # By the run's own steps: a resumed one takes some again.
         self._run.define_metric("*", step_metric="step")
