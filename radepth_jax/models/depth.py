@@ -69,6 +69,11 @@ class DepthNetwork(nn.Module):
 
 def check_resolution(resolution: tuple[int, int], stride: int) -> None:
     """Raise a `UserError` unless a network of `stride` takes images of (width, height)."""
+    # Not "unless they are int": an export's sides may be symbols.
+    if len(resolution) != 2 or any(isinstance(side, float | str) for side in resolution):
+        raise UserError(
+            f"resolution {tuple(resolution)}: expected two whole numbers, (width, height)"
+        )
     # The coarsest features need two rows and columns: reflection padding mirrors the second.
     if any(side % stride or side < 2 * stride for side in resolution):
         width, height = resolution

@@ -37,3 +37,11 @@ def test_only_ra_depth_has_the_views_and_the_consistency(name):
     check_config(config)
     assert (len(config.views.names) == 3) == (name == "ra_depth")
     assert (config.loss.weights.consistency > 0) == (name == "ra_depth")
+
+
+@pytest.mark.parametrize("resolution", [(float("inf"), 192), (640.0, 192), (640,), ("640", "192")])
+def test_a_resolution_is_two_whole_numbers(resolution):
+    config = default_config()
+    config.evaluate.resolutions = (resolution,)
+    with pytest.raises(UserError, match=r"resolution \(.*: expected two whole numbers"):
+        check_config(config)
