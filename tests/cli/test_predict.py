@@ -248,7 +248,7 @@ def test_intrinsics_that_fit_only_some_images_fail_for_the_others(radepth, pictu
         ([], "the following arguments are required: INPUT"),
         (
             ["--save=color,gif", "{0}"],
-            "--save: expected some of color, png, npy, ply, glb, got 'gif'",
+            "--save: expected some of color, png, npy, ply, glb, rrd, got 'gif'",
         ),
         (["--save=ply", "{0}"], "--save ply: points in space need --intrinsics"),
         (["--fov=60", "--intrinsics=1,1,1,1", "{0}"], "either --intrinsics or --fov"),

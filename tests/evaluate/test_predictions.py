@@ -173,4 +173,4 @@ def test_the_command_needs_no_checkpoint(radepth, street_dir, source, tmp_path):
     assert (out / "errors.png").exists()
     code, _, err = radepth("evaluate", f"--predictions={folder}")
     assert code == 2
-    assert "expected --checkpoint DIR, or --predictions DIR with --dataset NAME" in err
+    assert "expected --checkpoint DIR, or --predictions DIR or --onnx FILE with" in err
