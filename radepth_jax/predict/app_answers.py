@@ -86,7 +86,8 @@ class Networks:
         """What `radepth predict` writes of a picture, and a surface for the 3D view (`glb`)."""
         folder = self.new_folder()
         intrinsics = parse_intrinsics(None, fov, depth.shape)
-        paths = {kind: folder / f"depth{end}" for kind, end in outputs.SUFFIXES.items()}
+        kinds = ("color", "png", "npy", "ply", "glb")
+        paths = {kind: folder / f"depth{outputs.SUFFIXES[kind]}" for kind in kinds}
         outputs.write_color(paths["color"], depth)
         outputs.write_png(paths["png"], depth)
         outputs.write_npy(paths["npy"], depth)
