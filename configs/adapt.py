@@ -1,12 +1,13 @@
-"""The network in the box on your own clip: minutes of training, which keep what it knew.
+"""The network in the box on your own clip: minutes of training.
 
 Command:
     radepth train --config configs/adapt.py --workdir runs/clip \
         --config.data.source=clip.mp4 --config.data.fov=70
     radepth predict --checkpoint runs/clip --output depth clip.mp4
 Cost: 300 steps of 4, about three minutes on two CPU cores.
-Expected: the photometric error on held-out frames falls. What adapting to a drive of KITTI does to
-the AbsRel on others is in experiments/RESULTS.md.
+Expected: the photometric error on held-out frames falls. Depth on other footage may get worse:
+adapted to one drive of KITTI, AbsRel on two others rose at four of five resolutions
+(experiments/RESULTS.md).
 
 Set `config.views.resolution` near your footage's shape, in multiples of 16.
 """
