@@ -116,13 +116,13 @@ def lower(options: argparse.Namespace, chip: Gpu | Tpu, batch: int) -> Any:
     import numpy as np
     from demo import load_config
     from jax.experimental import topologies
-    from jax.experimental.layout import Format, Layout
+    from jax.experimental.layout import Format
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
     from radepth_jax import models
     from radepth_jax.devices import AXIS
     from radepth_jax.models.fold import fold_norms
-    from radepth_jax.platforms import for_backend
+    from radepth_jax.platforms import CUDNN_KERNEL, for_backend
     from radepth_jax.runs.config import parse_resolution
     from radepth_jax.runs.flat import flat_state
     from radepth_jax.runs.recipe import make_recipe
@@ -163,7 +163,7 @@ def lower(options: argparse.Namespace, chip: Gpu | Tpu, batch: int) -> Any:
         pictures = jax.ShapeDtypeStruct((images, height, width, 3), jnp.float32)
         # As `platforms.place_weights` does where there is a device.
         whole = NamedSharding(mesh, PartitionSpec())
-        ordered = Format(Layout(major_to_minor=(3, 0, 1, 2)), whole)
+        ordered = Format(CUDNN_KERNEL, whole)
         formats = jax.tree.map(
             lambda x: ordered if isinstance(chip, Gpu) and x.ndim == 4 else whole, variables
         )

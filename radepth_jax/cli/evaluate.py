@@ -142,11 +142,15 @@ def load_named(text: str) -> "tuple[str, Model]":
     """`DIR` or `NAME=DIR` -> (DIR, its model, so named)."""
     from radepth_jax.runs.saved_model import load_model
 
-    name, equals, folder = text.strip().partition("=")
-    if not equals or Path(text).exists():
-        name, folder = "", text.strip()
+    name, folder = split_name(text)
     model = load_model(folder)
     return folder, dataclasses.replace(model, name=name) if name else model
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """`NAME=PATH` -> (name, path); a path alone, also one with `=` in it, has the name ""."""
+    name, equals, path = text.strip().partition("=")
+    return (name, path) if equals and not Path(text).exists() else ("", text.strip())
 
 
 def dataset_of(models: "list[Model]", options: argparse.Namespace) -> tuple[str, str]:
@@ -228,16 +232,20 @@ def measure_onnx(
 
     if options.flip:
         raise UserError("--onnx: cannot be combined with --flip")
-    name, equals, path = text.partition("=")
-    if not equals or Path(text).exists():
-        name, path = Path(text).stem, text
+    name, path = split_name(text)
     network = load_onnx(path, kind=options.onnx_gives, normalise=options.onnx_normalise)
     height, width = network.sides
     if not options.resolutions and height and width:
         resolutions = [(width, height)]
     factor = 1.0 if options.scale_factor is None else options.scale_factor
     return evaluate_onnx(
-        network, source, resolutions, protocol=protocol, factor=factor, model=name, show=show
+        network,
+        source,
+        resolutions,
+        protocol=protocol,
+        factor=factor,
+        model=name or Path(path).stem,
+        show=show,
     )
 
 

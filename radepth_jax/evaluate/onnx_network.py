@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -172,33 +172,43 @@ def evaluate_onnx(
     relative = network.kind == "relative"
     chosen = factor if protocol.scaling == "none" else 1.0 if relative else None
     compare = jax.jit(lambda p, t, size: depth_metrics(p, t, size, protocol, chosen))
-    rows = []
-    for resolution in resolutions:
-        results, depths, seconds = [], {}, 0.0
-        for i in range(len(source)):
-            sample = source[i]
+    found = [_Found() for _ in resolutions]
+    for i in range(len(source)):
+        sample = source[i]  # decoded once for all resolutions
+        width = sample["image"].shape[1]
+        for resolution, one in zip(resolutions, found, strict=True):
             image = _input(sample, resolution)
             start = time.perf_counter()
             values = network(image)
-            seconds += time.perf_counter() - start if i else 0.0
+            one.seconds += time.perf_counter() - start if i else 0.0
             depth = _depth(network, values, sample, protocol)
-            results.append(jax.device_get(compare(depth, sample["depth"], sample["depth_size"])))
+            metrics = compare(depth, sample["depth"], sample["depth_size"])
+            one.metrics.append(jax.device_get(metrics))
             if i in show:
                 h, w = sample["depth_size"]
-                depths[i] = np.asarray(depth)[:h, :w]
-        rows.append(
-            make_row(
-                model,
-                "native" if resolution is None else "{}x{}".format(*resolution),
-                LEAST_SQUARES if relative and protocol.scaling == "median" else protocol.scaling,
-                [source.name(i) for i in range(len(source))],
-                {k: np.stack([r[k] for r in results]) for k in results[0]},
-                images_per_second=(len(source) - 1) / seconds if seconds else float("nan"),
-                width=source[0]["image"].shape[1] if resolution is None else resolution[0],
-                depths=depths,
-            )
+                one.depths[i] = np.asarray(depth)[:h, :w]
+    return [
+        make_row(
+            model,
+            "native" if resolution is None else "{}x{}".format(*resolution),
+            LEAST_SQUARES if relative and protocol.scaling == "median" else protocol.scaling,
+            [source.name(i) for i in range(len(source))],
+            {k: np.stack([each[k] for each in one.metrics]) for k in one.metrics[0]},
+            images_per_second=(len(source) - 1) / one.seconds if one.seconds else float("nan"),
+            width=width if resolution is None else resolution[0],
+            depths=one.depths,
         )
-    return rows
+        for resolution, one in zip(resolutions, found, strict=True)
+    ]
+
+
+@dataclass
+class _Found:
+    """What is collected at one resolution; `seconds` of all images but the first."""
+
+    metrics: list[dict[str, np.ndarray]] = field(default_factory=list)
+    depths: dict[int, np.ndarray] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 def check_size(network: OnnxNetwork, resolution: Resolution | None) -> None:

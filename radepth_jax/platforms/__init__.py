@@ -13,9 +13,13 @@ from radepth_jax.platforms import cpu
 from radepth_jax.platforms.cpu import malloc
 from radepth_jax.platforms.operations import PLAIN, Operations
 
+# cuDNN's order of a kernel [h, w, in, out]: all of an output channel together, and in it the input
+# channels of each pixel.
+CUDNN_KERNEL = Layout(major_to_minor=(3, 0, 1, 2))
 REPEATABLE = "--xla_gpu_deterministic_ops=true"
 
 __all__ = [
+    "CUDNN_KERNEL",
     "PLAIN",
     "Operations",
     "ask_for_repeatable_kernels",
@@ -43,8 +47,7 @@ def place_weights(tree: Any, device: jax.Device, backend: str | None = None) -> 
         backend: of `jax.default_backend()`, which is the default.
     """
     sharding = SingleDeviceSharding(device)
-    # cuDNN's: all of an output channel together, and in it the input channels of each pixel.
-    ordered = Format(Layout(major_to_minor=(3, 0, 1, 2)), sharding)
+    ordered = Format(CUDNN_KERNEL, sharding)
     for_gpu = (backend or jax.default_backend()) == "gpu"
     return jax.tree.map(
         lambda x: jax.device_put(x, ordered if for_gpu and x.ndim == 4 else sharding), tree
