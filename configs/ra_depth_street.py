@@ -26,7 +26,7 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.data.name = "street/full"
     config.views.resolution = (192, 64)
     # The aligned poses need no good start, and this network takes a fifth less time.
-    config.model.pose = ConfigDict(presets.CONV_POSE | {"widths": (16, 32, 64, 96)})
+    config.model.pose = ConfigDict(presets.SMALL_CONV_POSE)
     # From random weights: first an idea of depth, then the other views, then their agreement.
     config.loss.ramps.consistency = (1200, 2500)
     config.train.middle_view_steps = 1000

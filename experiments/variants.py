@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 from radepth_jax.errors import UserError
 from radepth_jax.models import presets
 from radepth_jax.runs.config import default_config
-from radepth_jax.runs.small import use_small_recipe
+from radepth_jax.runs.small import ALIGN, TURNS_FROM, use_small_recipe
 
 VIEWS = ("high", "middle", "low")
 
@@ -119,8 +119,8 @@ def use_resnet(config: ConfigDict, weights: str) -> None:
     config.model.depth = ConfigDict(
         {"encoder": presets.RESNET18 | {"stages": 3}, "decoder": decoder}
     )
-    config.model.pose = ConfigDict(presets.CONV_POSE | {"widths": (16, 32, 64, 96)})
-    config.pose.align, config.pose.turns_from = (4, 4, 2, 2, 1, 1), 200
+    config.model.pose = ConfigDict(presets.SMALL_CONV_POSE)
+    config.pose.align, config.pose.turns_from = ALIGN, TURNS_FROM
     config.pretrained.depth_encoder, config.pretrained.pose_encoder = weights, ""
     config.data.batch_size, config.data.workers = 4, 0
     # The decoder starts from nothing. With the consistency at full weight and from the start, the

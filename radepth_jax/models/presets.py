@@ -26,6 +26,8 @@ ATTENTION_DECODER = settings(DECODERS, "attention")
 
 RESNET_POSE = settings(POSES, "resnet18")
 CONV_POSE = settings(POSES, "convs")
+# Small, for poses that alignment corrects.
+SMALL_CONV_POSE = CONV_POSE | {"widths": (16, 32, 64, 96)}
 CORRELATION_POSE = settings(POSES, "correlation")
 
 # Small encoders and decoders, of the same structure, for 192x64 images and CPUs.

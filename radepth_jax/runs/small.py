@@ -5,6 +5,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+# From random weights: `config.pose.align` and `config.pose.turns_from`.
+ALIGN, TURNS_FROM = (4, 4, 2, 2, 1, 1), 200
+
 
 def use_small_recipe(config: ConfigDict, model: Mapping[str, Any]) -> None:
     """Change a config to a small model and to what it learns with, from random weights.
@@ -20,7 +23,7 @@ def use_small_recipe(config: ConfigDict, model: Mapping[str, Any]) -> None:
     # Small batches: each image is normalised in training by what it is normalised by in a test.
     config.batch_norm = "joint"
     # From random weights a pose network takes thousands of steps to what alignment finds at once.
-    config.pose.align, config.pose.turns_from = (4, 4, 2, 2, 1, 1), 200
+    config.pose.align, config.pose.turns_from = ALIGN, TURNS_FROM
     config.optimizer.learning_rate = 1e-3
     config.optimizer.schedule = "cosine"
     config.optimizer.warmup_steps = 100
