@@ -97,8 +97,11 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _follow(options: argparse.Namespace) -> None:
     use_compilation_cache()
+    import numpy as np
+
     from radepth_jax import platforms
     from radepth_jax.data import open_dataset
+    from radepth_jax.data.intrinsics import parse_intrinsics
     from radepth_jax.data.recordings import find_recordings, read_poses
     from radepth_jax.evaluate import odometry, trajectory_files, trajectory_report
     from radepth_jax.inference.motion import alignment_of, check_pose_network, motions_along
@@ -127,7 +130,9 @@ def _follow(options: argparse.Namespace) -> None:
     model_name = f"{model.name}, step {model.step}"
     scores: dict[str, dict[str, odometry.Score]] = {model_name: {}}
     for recording, (truth, times) in zip(recordings, truths, strict=True):
-        _, intrinsics = dataset.image(recording.positions[0])
+        image, intrinsics = dataset.image(recording.positions[0])
+        if model.learned_fov is not None and not np.isfinite(intrinsics).all():
+            intrinsics = parse_intrinsics(None, model.learned_fov, image.shape[:2])
         axisangle, translation = motions_along(
             model.variables,
             (dataset.image(position)[0] for position in recording.positions),

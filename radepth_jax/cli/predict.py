@@ -41,7 +41,12 @@ def main(argv: list[str]) -> None:
         "--intrinsics",
         help="for ply, glb and rrd: fx,fy,cx,cy in pixels of the pictures, or a camera's file",
     )
-    parser.add_argument("--fov", type=float, help="or the horizontal field of view in degrees")
+    parser.add_argument(
+        "--fov",
+        type=float,
+        help="or the horizontal field of view in degrees; by default what training learned, if "
+        "config.pose.learned_fov asked for it",
+    )
     parser.add_argument(
         "--scale", type=float, help="metres per unit of depth; by default what the checkpoint has"
     )
@@ -71,22 +76,11 @@ def main(argv: list[str]) -> None:
     from radepth_jax.predict.stream import is_stream
 
     platforms.keep_freed_memory()
-    if options.save is None:
-        save = SAVE if options.intrinsics is None and options.fov is None else (*SAVE, "ply")
-    else:
-        save = tuple(options.save.split(","))
-    request = Request(
-        output=Path(options.output).expanduser(),
-        save=save,
-        intrinsics=options.intrinsics,
-        fov=options.fov,
-        frames=options.frames,
-        colors=options.colors,
-    )
     live = [text for text in options.inputs if is_stream(text)]
     if live and len(options.inputs) > 1:
         raise UserError(f"{shown(live[0])}: is a stream; give it alone")
-    found = find_inputs([] if live else options.inputs, request.output)
+    output = Path(options.output).expanduser()
+    found = find_inputs([] if live else options.inputs, output)
     inputs = found.inputs
     predictor = load(
         options.checkpoint,
@@ -94,6 +88,21 @@ def main(argv: list[str]) -> None:
         flip=options.flip,
         scale=options.scale,
         batch_size=1 if live else options.batch_size,
+    )
+    fov = options.fov
+    if fov is None and options.intrinsics is None:
+        fov = predictor.model.learned_fov
+    if options.save is None:
+        save = SAVE if options.intrinsics is None and fov is None else (*SAVE, "ply")
+    else:
+        save = tuple(options.save.split(","))
+    request = Request(
+        output=output,
+        save=save,
+        intrinsics=options.intrinsics,
+        fov=fov,
+        frames=options.frames,
+        colors=options.colors,
     )
     if live:
         follow(predictor, live[0], request)

@@ -186,6 +186,7 @@ class TrainingSource:
         max_corrupt: int = 100,
         cache_bytes: float = 0,
         true_poses: bool = False,
+        known_camera: bool = True,
     ):
         """Find the frames of each sample. No image is read.
 
@@ -200,6 +201,7 @@ class TrainingSource:
             cache_bytes: the memory for decoded frames. They are then decoded once, and not once an
                 epoch. If the frames of the split do not all fit, none is kept.
             true_poses: whether each sample gets the known motion of its cameras.
+            known_camera: whether intrinsics that are not finite are an error.
 
         Raises:
             UserError: The offsets are bad, the split is empty, or no sample has all the frames.
@@ -217,6 +219,7 @@ class TrainingSource:
         self.skip_corrupt = skip_corrupt
         self.max_corrupt = max_corrupt
         self.true_poses = true_poses
+        self.known_camera = known_camera
         self._corrupt: set[int] = set()
         targets = dataset.targets(split)
         found = [self._positions(target) for target in targets]
@@ -293,10 +296,11 @@ class TrainingSource:
         positions = self._samples[i].tolist()
         frames = np.empty((len(positions), *self.dataset.canvas, 3), np.uint8)
         target, intrinsics = self._image(positions[0])
-        if not np.isfinite(intrinsics).all():
+        if self.known_camera and not np.isfinite(intrinsics).all():
             raise UserError(
                 f"{self.dataset._where(positions[0])}: its intrinsics are not known or not finite; "
-                "training needs them"
+                "give the camera to `radepth prepare`, or set config.pose.learned_fov=60 to learn "
+                "its focal length from there"
             )
         frames[0] = pad_to_canvas(target, self.dataset.canvas)
         for slot, position in enumerate(positions[1:], 1):

@@ -91,12 +91,13 @@ def prepare(
     return target
 
 
-def open_or_prepare(data: Any, workdir: str | Path) -> Dataset:
+def open_or_prepare(data: Any, workdir: str | Path, *, unknown_camera: bool = False) -> Dataset:
     """The data set of a training configuration.
 
     Args:
         data: `config.data`: `name` and `data_dir`, or, with a `source`, what to prepare it from.
         workdir: the run's folder; a data set with a `source` is prepared in its `data`.
+        unknown_camera: whether that needs neither `data.intrinsics` nor `data.fov`.
 
     Raises:
         UserError: as `open_dataset` and `prepare`.
@@ -115,6 +116,7 @@ def open_or_prepare(data: Any, workdir: str | Path) -> Dataset:
         data_dir=folder,
         intrinsics=data.intrinsics or None,
         fov=data.fov or None,
+        unknown_camera=unknown_camera and not (data.intrinsics or data.fov),
         stride=data.stride,
     )
     return open_dataset(data.name, folder)

@@ -15,7 +15,7 @@ from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.films import Picture, encode_jpeg, is_film, read_film
 from radepth_jax.data.folder import list_folder, read_listing
 from radepth_jax.data.intrinsics import parse_camera
-from radepth_jax.data.lens import straightener
+from radepth_jax.data.lens import Lens, straightener
 from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
 from radepth_jax.data.selection import MIN_FRAMES, choose
 from radepth_jax.errors import UserError
@@ -26,7 +26,9 @@ SAMPLINGS = ("length", "even")
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class VideoConfig(tfds.core.BuilderConfig):
-    """What to prepare. Either `intrinsics` or `fov` is given: one for all clips, or one for each.
+    """What to prepare. `intrinsics`, `fov` or `unknown_camera` is given.
+
+    There is one camera for all clips, or one for each.
 
     Attributes:
         source: a video file, or a folder of images whose names sort in time (`2.png` before
@@ -37,6 +39,8 @@ class VideoConfig(tfds.core.BuilderConfig):
             Where such a file says that the lens bends the image, the frames are straightened.
         fov: horizontal field of view in degrees; principal point in the middle, pixels square
             unless a video says otherwise.
+        unknown_camera: nobody knows the camera; training learns its focal length, with
+            config.pose.learned_fov=60. It is one camera for all clips.
         stride: keep every n-th frame.
         min_change: a frame is skipped while its 64x36 grey version differs by less than this from
             that of the last frame kept (mean absolute difference, of 255); 0 keeps all.
@@ -48,6 +52,7 @@ class VideoConfig(tfds.core.BuilderConfig):
     source: str | Path | Sequence[str | Path] | None = None
     intrinsics: str | Sequence[str] | None = None
     fov: float | Sequence[float] | None = None
+    unknown_camera: bool = False
     stride: int = 1
     min_change: float = 0.5
     validation_share: float = 0.1
@@ -72,7 +77,11 @@ class Video(FrameDatasetBuilder):
         """The source and all options."""
         config = self.builder_config
         sources = [str(Path(one).expanduser().resolve()) for one in listed(config.source)]
-        several = {} if config.sampling == "length" else {"sampling": config.sampling}
+        later: dict[str, Any] = {}  # options that came later, where they are used
+        if config.sampling != "length":
+            later["sampling"] = config.sampling
+        if config.unknown_camera:
+            later["unknown_camera"] = True
         return {
             "source": _one_or_all(sources),
             "intrinsics": _one_or_all(listed(config.intrinsics)),
@@ -80,7 +89,7 @@ class Video(FrameDatasetBuilder):
             "stride": config.stride,
             "min_change": config.min_change,
             "validation_share": config.validation_share,
-            **several,
+            **later,
         }
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
@@ -135,7 +144,9 @@ class Video(FrameDatasetBuilder):
             progress=lambda count: self._progress("choosing", count, None),
         )
         numbers = list(selection.chosen.values())
-        K, lens = parse_camera(intrinsics, fov, selection.size, selection.aspect)
+        K, lens = np.full((3, 3), np.nan), Lens()
+        if not config.unknown_camera:
+            K, lens = parse_camera(intrinsics, fov, selection.size, selection.aspect)
         straighten = None
         if lens.bends:
             straighten, K = straightener(K, lens, selection.size)
@@ -160,7 +171,7 @@ class _Clip:
         read: all of its footage.
         chosen: number in the footage -> number in the data set, ascending.
         first_held_out: number in the data set from which on frames are validated on.
-        intrinsics: [3, 3].
+        intrinsics: [3, 3]; NaN where nobody knows them.
         straighten: undoes the lens in a picture; None where it does not bend.
     """
 
@@ -264,10 +275,11 @@ def _reader(source: Path, problems: list[str]) -> Callable[[], Iterator[Picture]
 def _check_options(config: VideoConfig) -> None:
     if config.source is None or not listed(config.source):
         raise UserError("video: --source is missing, a video file or a folder of images")
-    if (not listed(config.intrinsics)) == (not listed(config.fov)):
+    given = (listed(config.intrinsics), listed(config.fov), config.unknown_camera)
+    if sum(map(bool, given)) != 1:
         raise UserError(
-            "video: give either the intrinsics 'fx,fy,cx,cy' in pixels or the horizontal field of "
-            "view (fov) in degrees"
+            "video: give either the intrinsics 'fx,fy,cx,cy' in pixels, or the horizontal field of "
+            "view (fov) in degrees, or unknown_camera to have the focal length learned"
         )
     if isinstance(config.stride, bool) or not isinstance(config.stride, int) or config.stride < 1:
         raise UserError(f"video: stride {config.stride!r}: expected a whole number from 1")

@@ -57,7 +57,9 @@ def align(
       constant: no gradient flows back. At the best motion none would: a small change of depth
       changes the error through the motion only to second order.
     """
-    target, source, depth, start = jax.lax.stop_gradient((target, source, depth, source_T_target))
+    target, source, depth, intrinsics, start = jax.lax.stop_gradient(
+        (target, source, depth, intrinsics, source_T_target)
+    )
     levels = {f: _level(target, source, depth, intrinsics, f) for f in dict.fromkeys(factors)}
     moved = start
     for factor in factors:

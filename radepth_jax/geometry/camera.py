@@ -56,6 +56,20 @@ def flip_intrinsics(intrinsics: Float[Array, "3 3"], width: Any) -> Float[Array,
     return jnp.stack([jnp.stack([fx, -skew, width - 1 - cx]), v, one])
 
 
+def centred_intrinsics(focal: Any, size: Any) -> Float[Array, "3 3"]:
+    """Intrinsics [3, 3] of square pixels and a principal point in the middle.
+
+    Args:
+      focal: [] the focal length, in widths of the image.
+      size: (h, w) of the image, static or traced.
+    """
+    height, width = size[0], size[1]
+    length, one = jnp.asarray(focal * width, jnp.float32), jnp.float32(1)
+    zero = jnp.zeros_like(length)
+    rows = ((length, zero, (width - 1) / 2), (zero, length, (height - 1) / 2), (zero, zero, one))
+    return jnp.stack([jnp.stack([jnp.asarray(x, jnp.float32) for x in row]) for row in rows])
+
+
 def depth_from_disparity(disparity: Array, *, min_depth: float, max_depth: float) -> Array:
     """Depth of a sigmoid disparity in (0, 1): `1 / (1/max + (1/min - 1/max) disparity)`."""
     smallest, largest = 1 / max_depth, 1 / min_depth

@@ -10,6 +10,7 @@ from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from radepth_jax import models
+from radepth_jax.data.intrinsics import WIDEST
 from radepth_jax.errors import UserError
 from radepth_jax.losses import LossOptions, check_weights
 from radepth_jax.models import presets
@@ -27,6 +28,7 @@ _RANGES = {
     "data.max_corrupt": _NATURAL,
     "pose.true_scale": _NATURAL,
     "pose.turns_from": _NATURAL,
+    "pose.learned_fov": (0, WIDEST),
     "optimizer.learning_rate": _NATURAL,
     "optimizer.pose_factor": _NATURAL,
     "optimizer.warmup_steps": _NATURAL,
@@ -67,7 +69,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.data.data_dir = "data"  # where `radepth prepare` put it
     config.data.source = ""  # video: a file or folder to prepare on the fly
     config.data.intrinsics = ""  # video: "fx,fy,cx,cy" in native pixels ...
-    config.data.fov = 0.0  # ... or the horizontal field of view in degrees
+    config.data.fov = 0.0  # ... or the horizontal field of view in degrees; or pose.learned_fov
     config.data.stride = 1  # video: keep every n-th frame
     config.data.train_split = "train"
     config.data.validation_split = "validation"
@@ -95,6 +97,11 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # is still flat, a rotation explains most of what a translation does, and the depth may come out
     # inside out: far where it is near.
     config.pose.turns_from = 0
+    # Where positive, nobody has to know the camera: its focal length is learned with the motion
+    # (Gordon et al., Depth from Videos in the Wild, ICCV 2019), from this horizontal field of view
+    # in degrees. There is one camera for the whole data set, with square pixels and the principal
+    # point in the middle. Only turns tell the focal length.
+    config.pose.learned_fov = 0.0
 
     config.optimizer = ConfigDict()
     # "adam", "sgd" or another function of optax that takes a learning rate: "adamw", "lion", ...

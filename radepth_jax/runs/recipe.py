@@ -32,6 +32,7 @@ class Recipe:
         align: of each step of direct image alignment after the pose network, by how much it shrinks
             the images; none where empty.
         turns_from: the step from which alignment finds rotations too.
+        learns_camera: whether the focal length is a parameter, in place of the data set's camera.
         accumulate: the number of consecutive parts in which a step's batch is computed.
         optimizer: of the parameters.
         schedule: the learning rate by step, for the log.
@@ -46,6 +47,7 @@ class Recipe:
     true_scale: float
     align: tuple[int, ...]
     turns_from: int
+    learns_camera: bool
     accumulate: int
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
@@ -94,6 +96,7 @@ def make_recipe(
         true_scale=config.pose.true_scale,
         align=tuple(config.pose.align),
         turns_from=config.pose.turns_from,
+        learns_camera=config.pose.learned_fov > 0,
         accumulate=config.train.accumulate,
         optimizer=make_optimizer(config.optimizer, total_steps),
         schedule=make_schedule(config.optimizer, total_steps),

@@ -15,7 +15,7 @@ from radepth_jax.runs import default_network, hub
 from radepth_jax.runs.checkpoint import FOLDER, Checkpoints, load_checkpoint
 from radepth_jax.runs.optimizer import make_optimizer
 from radepth_jax.runs.packed_model import is_packed, read_packed
-from radepth_jax.runs.state import create_state, variables_of
+from radepth_jax.runs.state import create_state, learned_fov, variables_of
 
 SCALE_FILE = "metric_scale.json"
 
@@ -27,7 +27,8 @@ class Model:
     Attributes:
         name: the run's folder name, for tables.
         networks: of `models.build`, from the checkpoint's own config.
-        variables: {"depth": {"params", "batch_stats"}, "pose": {...}}, float32.
+        variables: {"depth": {"params", "batch_stats"}, "pose": {...}}, float32; and "camera" where
+            training learned it.
         config: of the run.
         step: training steps taken.
         metric_scale: metres per unit of predicted depth, if one was measured and stored.
@@ -39,6 +40,11 @@ class Model:
     config: ConfigDict
     step: int = 0
     metric_scale: float | None = None
+
+    @property
+    def learned_fov(self) -> float | None:
+        """The horizontal field of view in degrees, where training learned it."""
+        return learned_fov({name: value["params"] for name, value in self.variables.items()})
 
     @property
     def depth_range(self) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """What training carries from step to step."""
 
+import math
 from typing import Any
 
 import flax.struct
@@ -18,8 +19,8 @@ class TrainState:
 
     Attributes:
         step: int32 [], steps taken (skipped ones too): it names the next batch and its randomness.
-        params: {"depth", "pose"} parameters, float32.
-        batch_stats: {"depth", "pose"} BatchNorm running averages, float32.
+        params: {"depth", "pose"} parameters, float32; where the camera is learned also "camera".
+        batch_stats: BatchNorm's running averages of the same, float32.
         opt_state: the optimiser's.
         nonfinite: int32 [], steps skipped so far for a non-finite loss or gradient.
         nonfinite_streak: int32 [], of these, how many in a row up to now.
@@ -41,11 +42,30 @@ def variables_of(state: TrainState) -> dict:
     }
 
 
+def camera_variables(config: ConfigDict) -> dict:
+    """What is learned of the camera, as variables of a third network; {} where it is known.
+
+    `log_focal` [] is the logarithm of the focal length in widths of the image.
+    """
+    if not config.pose.learned_fov:
+        return {}
+    focal = 0.5 / math.tan(math.radians(config.pose.learned_fov) / 2)
+    params = {"log_focal": jnp.asarray(math.log(focal), jnp.float32)}
+    return {"camera": {"params": params, "batch_stats": {}}}
+
+
+def learned_fov(params: dict) -> float | None:
+    """The horizontal field of view in degrees that a state's parameters hold, if they hold one."""
+    if "camera" not in params:
+        return None
+    return math.degrees(2 * math.atan(0.5 / math.exp(float(params["camera"]["log_focal"]))))
+
+
 def create_state(variables: dict, optimizer: optax.GradientTransformation) -> TrainState:
     """A state at step 0 from the networks' variables.
 
     Args:
-        variables: {"depth": {"params", "batch_stats"}, "pose": {...}}.
+        variables: {"depth": {"params", "batch_stats"}, "pose": {...}}, and of `camera_variables`.
         optimizer: of `make_optimizer`.
     """
     params = {name: v["params"] for name, v in variables.items()}
@@ -63,7 +83,9 @@ def state_shapes(config: ConfigDict, total_steps: int) -> TrainState:
     """As `init_state`, but only shapes and types (`jax.ShapeDtypeStruct`)."""
     shapes = models.variable_shapes(models.build(config.model), tuple(config.views.resolution))
     optimizer = make_optimizer(config.optimizer, total_steps)
-    return jax.eval_shape(lambda variables: create_state(variables, optimizer), shapes)
+    return jax.eval_shape(
+        lambda variables: create_state(variables | camera_variables(config), optimizer), shapes
+    )
 
 
 def init_state(config: ConfigDict, total_steps: int) -> TrainState:
@@ -71,4 +93,5 @@ def init_state(config: ConfigDict, total_steps: int) -> TrainState:
     networks = models.build(config.model)
     key = jax.random.key(config.seed)
     variables = models.init_variables(networks, key, tuple(config.views.resolution))
-    return create_state(variables, make_optimizer(config.optimizer, total_steps))
+    optimizer = make_optimizer(config.optimizer, total_steps)
+    return create_state(variables | camera_variables(config), optimizer)

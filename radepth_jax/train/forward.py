@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from radepth_jax.geometry import se3
 from radepth_jax.geometry.alignment import align
-from radepth_jax.geometry.camera import depth_from_disparity
+from radepth_jax.geometry.camera import centred_intrinsics, depth_from_disparity
 from radepth_jax.losses import objective
 from radepth_jax.runs.recipe import Recipe
 from radepth_jax.views import Views, make_views, network_images
@@ -77,8 +77,8 @@ def compute_loss(
     """The objective's mean over the samples of a batch.
 
     Args:
-        params: {"depth", "pose"}.
-        batch_stats: {"depth", "pose"}.
+        params: of `TrainState`.
+        batch_stats: likewise.
         batch: as the loader gives it (docs/architecture.md).
         step: int32 [].
         seed: int32 [], of the run.
@@ -95,8 +95,12 @@ def compute_loss(
         1,
         0,
     )
+    intrinsics = batch["intrinsics"]
+    if recipe.learns_camera:
+        focal = jnp.exp(params["camera"]["log_focal"])
+        intrinsics = jax.vmap(partial(centred_intrinsics, focal))(batch["size"])
     views = jax.vmap(partial(make_views, options=view_options))(
-        view_key, batch["frames"], batch["size"], batch["intrinsics"]
+        view_key, batch["frames"], batch["size"], intrinsics
     )
     names, batch_size = views.names, len(index)
     # The views one after the other: BatchNorm's groups are consecutive.
@@ -147,7 +151,9 @@ def compute_loss(
         terms["alignment"] = jnp.mean(jnp.abs(predicted - source_T_target))
         total += terms["alignment"]
         terms["total"] = total
-    new_stats = {
+    if recipe.learns_camera:
+        terms["focal"] = jax.lax.stop_gradient(focal)
+    new_stats = batch_stats | {
         "depth": depth_stats.get("batch_stats", {}),
         "pose": pose_stats.get("batch_stats", {}) if pose_stats else batch_stats["pose"],
     }

@@ -32,7 +32,13 @@ class HeldOut:
 
     def __init__(self, recipe: Recipe, dataset: Dataset, split: str) -> None:
         offsets: Any = recipe.frame_offsets
-        source = TrainingSource(dataset, split, offsets, true_poses=recipe.true_scale > 0)
+        source = TrainingSource(
+            dataset,
+            split,
+            offsets,
+            true_poses=recipe.true_scale > 0,
+            known_camera=not recipe.learns_camera,
+        )
         chosen = np.unique(np.linspace(0, len(source) - 1, min(MOST, len(source))).astype(int))
         self._source, self._chosen = source, chosen
         self._error = make_error(recipe)

@@ -34,8 +34,10 @@ from radepth_jax.runs.recipe import Recipe, make_recipe
 from radepth_jax.runs.saved_model import load_model
 from radepth_jax.runs.state import (
     TrainState,
+    camera_variables,
     create_state,
     init_state,
+    learned_fov,
     variables_of,
 )
 from radepth_jax.train.calibration import calibration_images
@@ -97,6 +99,7 @@ def train(
         max_corrupt=config.data.max_corrupt,
         cache_bytes=config.data.cache * 2**30 / max(workers, 1),
         true_poses=config.pose.true_scale > 0,
+        known_camera=not config.pose.learned_fov,
     )
     total_steps = config.train.steps or config.train.epochs * math.ceil(
         len(source) / config.data.batch_size
@@ -233,7 +236,10 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
                 save_clock.time(step, partial(run.save, state))
             platforms.reserve_heap_fragments()
         checkpoints.wait()
-    return replicate(_trees(state))
+        last = _trees(state)
+        if (fov := learned_fov(last.params)) is not None:
+            bar.say(f"field of view, as learned: {fov:.1f} degrees horizontally")
+    return replicate(last)
 
 
 def _trees(state: TrainState) -> TrainState:
@@ -246,7 +252,8 @@ def _open_data(config: ConfigDict, workdir: str | Path) -> Dataset:
     first = jax.process_index() == 0
     if config.data.source and not first:
         gather(np.zeros(1, np.int32))
-    dataset = open_or_prepare(config.data, workdir)
+    learns_camera = config.pose.learned_fov > 0
+    dataset = open_or_prepare(config.data, workdir, unknown_camera=learns_camera)
     if config.data.source and first:
         gather(np.zeros(1, np.int32))
     return dataset
@@ -271,6 +278,12 @@ def _first_state(
     if checkpoints.latest_step is not None:
         state, saved, _ = checkpoints.restore()
         _check_same_model(saved, config, "in this --workdir", "use another --workdir")
+        if bool(saved.pose.learned_fov) != bool(config.pose.learned_fov):
+            raise UserError(
+                f"config.pose.learned_fov is {config.pose.learned_fov:g}, but was "
+                f"{saved.pose.learned_fov:g} when the run in this --workdir began; set it to that, "
+                "or use another --workdir"
+            )
         _say(f"continuing from step {int(state.step)} of {total_steps}{_changes(saved, config)}")
         return state
     optimizer = make_optimizer(config.optimizer, total_steps)
@@ -278,7 +291,7 @@ def _first_state(
     if pretrained.checkpoint:
         model = load_model(pretrained.checkpoint)
         _check_same_model(model.config, config, "config.pretrained.checkpoint", "name another one")
-        return create_state(model.variables, optimizer)
+        return create_state(_with_camera(model.variables, config), optimizer)
     state = init_state(config, total_steps)
     if pretrained.depth_encoder or pretrained.pose_encoder:
         variables = load_imagenet(
@@ -288,8 +301,14 @@ def _first_state(
             pose_encoder=pretrained.pose_encoder,
             images=lambda: calibration_images(source, tuple(config.views.resolution)),
         )
-        state = create_state(variables, optimizer)
+        state = create_state(_with_camera(variables, config), optimizer)
     return state
+
+
+def _with_camera(variables: dict, config: ConfigDict) -> dict:
+    """A model's variables with those of the camera where this run learns it, and without if not."""
+    camera = camera_variables(config)
+    return {k: v for k, v in (camera | variables).items() if k != "camera" or camera}
 
 
 def _changes(saved: ConfigDict, given: ConfigDict) -> str:
