@@ -23,6 +23,8 @@ class LossOptions:
         nothing under its intrinsics; the published training keeps them.
       min_depth: depth of disparity 1.
       max_depth: depth of disparity 0.
+      camera_height: metres over the road, where depth is to be learned in metres (train/metres.py);
+        0 leaves its common factor free.
     """
 
     weights: Mapping[str, float] = dataclasses.field(
@@ -37,6 +39,7 @@ class LossOptions:
     mask_low_filler: bool = False
     min_depth: float = 0.1
     max_depth: float = 100.0
+    camera_height: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks every field; other mappings (from configurations) become plain dictionaries.
@@ -54,7 +57,9 @@ class LossOptions:
         if not 0 <= self.ssim <= 1:
             raise UserError(f"loss.ssim is {self.ssim}; expected a share from 0 to 1")
         numbers = {f"weights.{name}": weight for name, weight in self.weights.items()}
-        for field, value in (numbers | {"noise": self.noise}).items():
+        for field, value in (
+            numbers | {"noise": self.noise, "camera_height": self.camera_height}
+        ).items():
             if not 0 <= value < float("inf"):
                 raise UserError(f"loss.{field} is {value}; expected a number of at least 0")
         for name, ramp in self.ramps.items():

@@ -12,6 +12,7 @@ from radepth_jax.geometry.alignment import align
 from radepth_jax.geometry.camera import centred_intrinsics, depth_from_disparity
 from radepth_jax.losses import objective
 from radepth_jax.runs.recipe import Recipe
+from radepth_jax.train.metres import WEIGHT, height_error
 from radepth_jax.views import Views, make_views, network_images
 
 
@@ -136,6 +137,7 @@ def compute_loss(
             stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], flipped)
         images = views["middle"].images
         source_T_target, pose_stats = predict_poses(apply_pose, images, offsets, stereo)
+    found = disparities[0][names.index("middle")]
     predicted, aligns = source_T_target, bool(recipe.align) and not recipe.true_scale
     if aligns:
         disparities = without_scale(disparities, names.index("middle"))
@@ -150,7 +152,10 @@ def compute_loss(
     if aligns:  # The pose network learns what alignment makes of its answers.
         terms["alignment"] = jnp.mean(jnp.abs(predicted - source_T_target))
         total += terms["alignment"]
-        terms["total"] = total
+    if recipe.loss.camera_height:
+        terms["height"] = jnp.mean(_height_errors(views, found, recipe))
+        total += WEIGHT * terms["height"]
+    terms["total"] = total
     if recipe.learns_camera:
         terms["focal"] = jax.lax.stop_gradient(focal)
     new_stats = batch_stats | {
@@ -161,6 +166,14 @@ def compute_loss(
     finest = {name: disparities[0][i] for i, name in enumerate(names)}
     shown = {"views": targets, "disparities": finest, **pictures}
     return total, (terms, new_stats, shown)
+
+
+def _height_errors(views: Views, disparity: jax.Array, recipe: Recipe) -> jax.Array:
+    """`height_error` [B] of the middle view's disparity [B, H, W, 1]."""
+    loss = recipe.loss
+    depth = depth_from_disparity(disparity, min_depth=loss.min_depth, max_depth=loss.max_depth)
+    judge = partial(height_error, camera_height=loss.camera_height)
+    return jax.vmap(judge)(depth, views["middle"].intrinsics)
 
 
 def without_scale(disparities: tuple[jax.Array, ...], middle: int) -> tuple[jax.Array, ...]:

@@ -1,0 +1,262 @@
+"""What goes beyond the paper? One option at a time on the demo's street, at five resolutions.
+
+    python experiments/beyond.py --option teacher --seed 0 --data_dir runs/demo/data
+
+Each is the demo's RA-Depth with one change (`OPTIONS`), trained for as many steps. Writes the
+AbsRel, the worst over the best, and the CPU time to WORKDIR/OPTION_SEED/result.json; RESULTS.md has
+the table. What helped is in the package; what did not is here alone.
+"""
+
+import argparse
+import dataclasses
+import functools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from demo import HERE, RESOLUTIONS, load_config, without_views
+from ml_collections import ConfigDict
+
+from radepth_jax.cli.cache import use_compilation_cache
+from radepth_jax.data import EvaluationSource, open_dataset
+from radepth_jax.evaluate import report
+from radepth_jax.evaluate.evaluator import evaluate
+from radepth_jax.losses import scene, terms
+from radepth_jax.runs.protocol import protocol_of
+from radepth_jax.runs.recipe import Recipe
+from radepth_jax.runs.saved_model import load_model
+from radepth_jax.train import loop
+from radepth_jax.train.step import make_train_step, pmap_step
+
+
+def recipe(config: ConfigDict) -> ConfigDict:
+    """The demo's RA-Depth as it is."""
+    return config
+
+
+def high_view(config: ConfigDict) -> ConfigDict:
+    """AS-Aug's high view beside the middle one, without the low one."""
+    config.views.names = ("high", "middle")
+    return config
+
+
+def low_view(config: ConfigDict) -> ConfigDict:
+    """AS-Aug's low view beside the middle one, without the high one."""
+    config.views.names = ("middle", "low")
+    return config
+
+
+def filler(config: ConfigDict) -> ConfigDict:
+    """The low view's filler strips count, as in the published training."""
+    config.loss.mask_low_filler = False
+    return config
+
+
+def narrow(config: ConfigDict) -> ConfigDict:
+    """The high view at 1.1 to 1.5 times the middle one's size, in place of 1.1 to 2."""
+    config.views.high_scale = (1.1, 1.5)
+    return config
+
+
+def no_consistency(config: ConfigDict) -> ConfigDict:
+    """AS-Aug without the consistency loss."""
+    config.loss.weights.consistency = 0.0
+    return config
+
+
+def late(config: ConfigDict) -> ConfigDict:
+    """The other views from a third of the steps on, in place of a fifth."""
+    config.train.middle_view_steps = 640
+    config.loss.ramps.consistency = (680, 950)
+    return config
+
+
+def strong(config: ConfigDict) -> ConfigDict:
+    """The consistency at three times its weight."""
+    config.loss.weights.consistency = 0.15
+    return config
+
+
+def apart(config: ConfigDict) -> ConfigDict:
+    """Sources two frames away in place of one: twice the parallax."""
+    config.data.frame_offsets = (0, -2, 2)
+    return config
+
+
+def farther(config: ConfigDict) -> ConfigDict:
+    """Sources one and two frames away."""
+    config.data.frame_offsets = (0, -1, 1, -2, 2)
+    return config
+
+
+def teacher(config: ConfigDict) -> ConfigDict:
+    """The middle view teaches the others: no gradient of the consistency reaches it.
+
+    Self-distillation by resizing and cropping, as BDEdepth has it, at a weight of 0.2.
+    """
+    plain = terms.consistency
+
+    def taught(middle: jax.Array, *others: Any, **options: Any) -> jax.Array:
+        return plain(jax.lax.stop_gradient(middle), *others, **options)
+
+    terms.consistency = taught
+    config.loss.weights.consistency = 0.2
+    return config
+
+
+def auto_blur(config: ConfigDict) -> ConfigDict:
+    """Images are blurred where they are finer than the network's pixels before they are compared.
+
+    Chen et al., Frequency-Aware Self-Supervised Monocular Depth Estimation, WACV 2023.
+    """
+    plain = scene._reproject
+
+    def blurred(images: jax.Array, *others: Any, **options: Any) -> Any:
+        return plain(jax.vmap(blur_fine)(images), *others, **options)
+
+    scene._reproject = blurred
+    return config
+
+
+def blur_fine(image: jax.Array, threshold: float = 0.2, share: float = 0.6) -> jax.Array:
+    """[H, W, 3] with 3x3 means where most of the 9x9 pixels around have a steep slope."""
+
+    def mean(x: jax.Array, size: int) -> jax.Array:
+        window = (size, size, 1)
+        total = jax.lax.reduce_window(x, 0.0, jax.lax.add, window, (1, 1, 1), "SAME")
+        ones = jax.lax.reduce_window(jnp.ones_like(x), 0.0, jax.lax.add, window, (1, 1, 1), "SAME")
+        return total / ones
+
+    down, right = jnp.gradient(image, axis=(0, 1))
+    steep = jnp.max(jnp.abs(down) + jnp.abs(right), axis=-1, keepdims=True) > threshold
+    fine = mean(steep.astype(jnp.float32), 9) > share
+    return jnp.where(fine, mean(image, 3), image)
+
+
+def multi_resolution(config: ConfigDict) -> ConfigDict:
+    """Plain training at several resolutions: the middle view alone, at each of five in turns."""
+    loop.make_train_step, loop.pmap_step = (lambda recipe: recipe), in_turns
+    return without_views(config)
+
+
+def in_turns(recipe: Recipe) -> Callable[..., Any]:
+    """A step at the next of the resolutions each time it is called."""
+    steps = [
+        pmap_step(
+            make_train_step(
+                dataclasses.replace(
+                    recipe, views=dataclasses.replace(recipe.views, resolution=resolution)
+                )
+            )
+        )
+        for resolution in RESOLUTIONS
+    ]
+    taken = 0
+
+    def step(*arguments: Any) -> Any:
+        nonlocal taken
+        taken += 1
+        return steps[taken % len(steps)](*arguments)
+
+    return step
+
+
+def average(config: ConfigDict) -> ConfigDict:
+    """The average of the weights over the last fifth of the steps, evenly."""
+    plain, last = loop.pmap_step, config.train.steps
+    first = last - last // 5
+    # The two steps of a run, with the middle view alone and with all, share one average.
+    kept: dict[str, Any] = {"count": 0, "sum": None}
+    add = jax.jit(functools.partial(jax.tree.map, jnp.add))
+
+    def averaging(train_step: Any) -> Callable[..., Any]:
+        inner = plain(train_step)
+
+        def step(*arguments: Any) -> Any:
+            state, metrics = inner(*arguments)
+            now = int(state.step)
+            if now > first:
+                held = (state.params, state.batch_stats)
+                kept["sum"] = held if kept["sum"] is None else add(kept["sum"], held)
+                # The step gives its state away to the next one.
+                kept["sum"] = jax.tree.map(jnp.copy, kept["sum"])
+                kept["count"] += 1
+            if now == last:
+                params, stats = jax.tree.map(lambda x: x / kept["count"], kept["sum"])
+                state = dataclasses.replace(state, params=params, batch_stats=stats)
+            return state, metrics
+
+        return step
+
+    loop.pmap_step = averaging
+    return config
+
+
+OPTIONS = {
+    option.__name__: option
+    for option in (
+        recipe,
+        without_views,
+        high_view,
+        low_view,
+        filler,
+        narrow,
+        no_consistency,
+        late,
+        strong,
+        apart,
+        farther,
+        teacher,
+        auto_blur,
+        multi_resolution,
+        average,
+    )
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--option", required=True, help=f"{', '.join(OPTIONS)}; several by commas")
+    parser.add_argument("--workdir", type=Path, default=Path("runs/beyond"))
+    parser.add_argument("--data_dir", type=Path, default=Path("runs/demo/data"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="instead of the demo's")
+    options = parser.parse_args()
+    names = options.option.split(",")
+    unknown = set(names) - set(OPTIONS)
+    if unknown:
+        parser.error(f"--option {', '.join(unknown)}: expected some of {', '.join(OPTIONS)}")
+    use_compilation_cache()
+    config = load_config(HERE.parent / "configs" / "ra_depth_street.py", "demo")
+    config.seed, config.data.data_dir = options.seed, str(options.data_dir)
+    config.train.validate_every = config.train.picture_every = 0
+    config.train.steps = options.steps or config.train.steps
+    for name in names:
+        config = OPTIONS[name](config)
+    workdir = options.workdir / f"{'_'.join(names)}_{options.seed}"
+    start = time.process_time()
+    loop.train(config, workdir)
+    seconds = time.process_time() - start
+    rows = evaluate(
+        load_model(workdir),
+        EvaluationSource(open_dataset(config.data.name, config.data.data_dir), "test"),
+        RESOLUTIONS,
+        protocol=protocol_of(config),
+    )
+    report.print_table(rows, f"street, held-out worlds: {options.option}, seed {options.seed}")
+    errors = {row.resolution: round(row.metrics["abs_rel"], 4) for row in rows}
+    result = {
+        "abs_rel": errors,
+        "worst_over_best": round(max(errors.values()) / min(errors.values()), 3),
+        "cpu_seconds": round(seconds),
+        "steps": config.train.steps,
+    }
+    (workdir / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

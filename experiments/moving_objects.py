@@ -1,0 +1,91 @@
+"""How good is depth on what moves? AbsRel on a rendered street's moving cars, and on all else.
+
+    python experiments/moving_objects.py --checkpoint RA=runs/demo/ra_depth
+
+The masks of moving cars are in no data set, so the test worlds are rendered once more with them.
+Depth has the median of each image, as in evaluation. A hole is a pixel of a car whose depth comes
+out more than twice too far.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from radepth_jax.cli.cache import use_compilation_cache
+from radepth_jax.data.street.builder import Street, world_seed
+from radepth_jax.data.street.film import film
+from radepth_jax.data.street.world import make_world
+from radepth_jax.predict import load
+
+HOLE = 2.0
+
+
+class Frame(NamedTuple):
+    """One test image: uint8 [H, W, 3], metres [H, W] (0 is unknown), and where a car moves."""
+
+    image: np.ndarray
+    depth: np.ndarray
+    moving: np.ndarray
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", action="append", required=True, help="NAME=RUN; repeated")
+    parser.add_argument("--data", default="demo", help="a configuration of street")
+    parser.add_argument("--resolution", default="192x64")
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    options = parser.parse_args()
+    use_compilation_cache()
+    frames = test_frames(options.data)
+    found = {}
+    for text in options.checkpoint:
+        name, _, run = text.rpartition("=")
+        predictor = load(run, resolution=options.resolution)
+        depths = predictor(np.stack([frame.image for frame in frames]))
+        figures = found[name or run] = measure(depths, frames)
+        print(
+            f"{name or run}: moving cars {figures['moving']:.3f} (signed {figures['signed']:+.3f}, "
+            f"holes {figures['holes']:.1%}), all else {figures['static']:.3f}; "
+            f"{figures['share']:.2%} of the pixels move"
+        )
+    if options.output:
+        options.output.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def test_frames(name: str) -> list[Frame]:
+    """The test images of a configuration of street, with what moves in them."""
+    config = next(known for known in Street.BUILDER_CONFIGS if known.name == name)
+    frames = []
+    for index in range(config.test):
+        world = make_world(world_seed(config, "test", index), config.frames)
+        shot = film(world, range(config.frames), size=(config.height, config.width))
+        frames += [
+            Frame(shot.image[i], shot.depth[i], shot.moving[i]) for i in range(1, config.frames - 1)
+        ]
+    return frames
+
+
+def measure(depths: np.ndarray, frames: list[Frame], farthest: float = 80.0) -> dict[str, float]:
+    """Mean errors relative to the truth over the pixels of all images."""
+    errors: dict[str, list[np.ndarray]] = {"moving": [], "static": []}
+    for depth, frame in zip(depths, frames, strict=True):
+        known = (frame.depth > 0) & (frame.depth < farthest)
+        scaled = depth * np.median(frame.depth[known]) / np.median(depth[known])
+        relative = np.clip(scaled, 1e-3, farthest) / np.where(known, frame.depth, 1) - 1
+        errors["moving"].append(relative[known & frame.moving])
+        errors["static"].append(relative[known & ~frame.moving])
+    moving, static = (np.concatenate(errors[name]) for name in ("moving", "static"))
+    return {
+        "moving": float(np.abs(moving).mean()),
+        "signed": float(moving.mean()),
+        "holes": float((moving > HOLE - 1).mean()),
+        "static": float(np.abs(static).mean()),
+        "share": len(moving) / (len(moving) + len(static)),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Depth in metres while training: its common factor follows the camera's height over the road.
+
+As GroCo (Cecille et al., ECCV 2024) does it and DNet after training: what the images leave open is
+one factor, and the height of the camera over the ground that the depth itself shows tells it.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from radepth_jax.evaluate.ground import ground_height
+
+WEIGHT = 0.02
+_LEAST_GROUND = 0.01  # of the pixels; with less, nothing is known
+_ROUND = 0.1  # the error is rounded off below a tenth
+
+
+def height_error(depth: jax.Array, intrinsics: jax.Array, camera_height: float) -> jax.Array:
+    """How far the camera's height over the ground of a depth map is from the known one.
+
+    It is |log(height / known height)|, rounded off at 0. Only the common factor of the depths gets
+    a gradient, so the shape of the scene is not bent to fit.
+
+    Args:
+        depth: [H, W, 1], positive.
+        intrinsics: [3, 3] in its pixels.
+        camera_height: in metres, the known one.
+
+    Returns:
+        [] error; 0 where hardly any ground is seen.
+    """
+    constant, K = jax.lax.stop_gradient((depth[..., 0], intrinsics))
+    height, ground = ground_height(constant, K, jnp.array(constant.shape, jnp.int32))
+    seen = ground > _LEAST_GROUND * constant.size
+    factor = jnp.mean(jnp.log(depth))
+    ratio = jnp.log(jnp.where(seen, height, camera_height) / camera_height)
+    ratio += factor - jax.lax.stop_gradient(factor)
+    return jnp.where(seen, jnp.sqrt(jnp.square(ratio) + _ROUND**2) - _ROUND, 0.0)
