@@ -90,7 +90,7 @@ def compute_loss(
     Returns:
         The loss [], and (terms by name [], new batch_stats, pictures with a batch axis).
     """
-    networks, offsets, view_options = recipe.networks, recipe.frame_offsets, recipe.views
+    networks, view_options = recipe.networks, recipe.views
     view_key, jitter_key, noise_key = jnp.moveaxis(
         jax.vmap(lambda key: jax.random.split(key, 3))(sample_keys(seed, step, index)),
         1,
@@ -116,27 +116,7 @@ def compute_loss(
     )
     disparities = tuple(x.reshape(len(names), batch_size, *x.shape[1:]) for x in outputs)
 
-    def apply_pose(pairs: jax.Array, groups: int) -> tuple:
-        return networks.pose.apply(
-            {"params": params["pose"], "batch_stats": batch_stats["pose"]},
-            pairs,
-            train=train,
-            groups=groups,
-            mutable=["batch_stats"],
-        )
-
-    flipped = jnp.asarray(views["middle"].flipped)
-    if recipe.true_scale:
-        metres = batch["source_T_target"]
-        scaled = metres.at[..., :3, 3].multiply(recipe.true_scale)
-        mirror_all = jax.vmap(jax.vmap(se3.mirror, (0, None)))
-        source_T_target, pose_stats = mirror_all(scaled, flipped), None
-    else:
-        stereo = None
-        if "s" in offsets:
-            stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], flipped)
-        images = views["middle"].images
-        source_T_target, pose_stats = predict_poses(apply_pose, images, offsets, stereo)
+    source_T_target, pose_stats = _motions(params, batch_stats, batch, views, recipe, train)
     found = disparities[0][names.index("middle")]
     predicted, aligns = source_T_target, bool(recipe.align) and not recipe.true_scale
     if aligns:
@@ -166,6 +146,37 @@ def compute_loss(
     finest = {name: disparities[0][i] for i, name in enumerate(names)}
     shown = {"views": targets, "disparities": finest, **pictures}
     return total, (terms, new_stats, shown)
+
+
+def _motions(
+    params: Any,
+    batch_stats: Any,
+    batch: dict[str, jax.Array],
+    views: Views,
+    recipe: Recipe,
+    train: bool,
+) -> tuple[jax.Array, Any]:
+    """As `predict_poses`, of the middle view; or the true ones where the recipe asks for those."""
+    networks, offsets = recipe.networks, recipe.frame_offsets
+    flipped = jnp.asarray(views["middle"].flipped)
+    if recipe.true_scale:
+        metres = batch["source_T_target"]
+        scaled = metres.at[..., :3, 3].multiply(recipe.true_scale)
+        return jax.vmap(jax.vmap(se3.mirror, (0, None)))(scaled, flipped), None
+
+    def apply_pose(pairs: jax.Array, groups: int) -> tuple:
+        return networks.pose.apply(
+            {"params": params["pose"], "batch_stats": batch_stats["pose"]},
+            pairs,
+            train=train,
+            groups=groups,
+            mutable=["batch_stats"],
+        )
+
+    stereo = None
+    if "s" in offsets:
+        stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], flipped)
+    return predict_poses(apply_pose, views["middle"].images, offsets, stereo)
 
 
 def _height_errors(views: Views, disparity: jax.Array, recipe: Recipe) -> jax.Array:
