@@ -29,6 +29,7 @@ _RANGES = {
     "pose.true_scale": _NATURAL,
     "pose.turns_from": _NATURAL,
     "pose.learned_fov": (0, WIDEST),
+    "pose.learn_fov_from": _NATURAL,
     "optimizer.learning_rate": _NATURAL,
     "optimizer.pose_factor": _NATURAL,
     "optimizer.warmup_steps": _NATURAL,
@@ -102,6 +103,9 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # in degrees. There is one camera for the whole data set, with square pixels and the principal
     # point in the middle. Only turns tell the focal length.
     config.pose.learned_fov = 0.0
+    # Until this step it stays where it began: while depth and motion are poor, another focal length
+    # than the true one fits best, and the depth that is learned with it holds it there.
+    config.pose.learn_fov_from = 2000
 
     config.optimizer = ConfigDict()
     # "adam", "sgd" or another function of optax that takes a learning rate: "adamw", "lion", ...

@@ -33,6 +33,7 @@ class Recipe:
             the images; none where empty.
         turns_from: the step from which alignment finds rotations too.
         learns_camera: whether the focal length is a parameter, in place of the data set's camera.
+        learn_fov_from: the step from which it moves.
         accumulate: the number of consecutive parts in which a step's batch is computed.
         optimizer: of the parameters.
         schedule: the learning rate by step, for the log.
@@ -48,6 +49,7 @@ class Recipe:
     align: tuple[int, ...]
     turns_from: int
     learns_camera: bool
+    learn_fov_from: int
     accumulate: int
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
@@ -97,6 +99,7 @@ def make_recipe(
         align=tuple(config.pose.align),
         turns_from=config.pose.turns_from,
         learns_camera=config.pose.learned_fov > 0,
+        learn_fov_from=config.pose.learn_fov_from,
         accumulate=config.train.accumulate,
         optimizer=make_optimizer(config.optimizer, total_steps),
         schedule=make_schedule(config.optimizer, total_steps),

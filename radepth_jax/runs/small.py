@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 # From random weights: `config.pose.align` and `config.pose.turns_from`.
 ALIGN, TURNS_FROM = (4, 4, 2, 2, 1, 1), 200
+LEARN_FOV_FROM = 500
 
 
 def use_small_recipe(config: ConfigDict, model: Mapping[str, Any]) -> None:
@@ -24,6 +25,7 @@ def use_small_recipe(config: ConfigDict, model: Mapping[str, Any]) -> None:
     config.batch_norm = "joint"
     # From random weights a pose network takes thousands of steps to what alignment finds at once.
     config.pose.align, config.pose.turns_from = ALIGN, TURNS_FROM
+    config.pose.learn_fov_from = LEARN_FOV_FROM
     config.optimizer.learning_rate = 1e-3
     config.optimizer.schedule = "cosine"
     config.optimizer.warmup_steps = 100

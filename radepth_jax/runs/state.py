@@ -12,6 +12,8 @@ from ml_collections import ConfigDict
 from radepth_jax import models
 from radepth_jax.runs.optimizer import make_optimizer
 
+_PACE = 5.0  # see `focal_length`
+
 
 @flax.struct.dataclass
 class TrainState:
@@ -45,20 +47,29 @@ def variables_of(state: TrainState) -> dict:
 def camera_variables(config: ConfigDict) -> dict:
     """What is learned of the camera, as variables of a third network; {} where it is known.
 
-    `log_focal` [] is the logarithm of the focal length in widths of the image.
+    `log_focal` [] is what `focal_length` takes.
     """
     if not config.pose.learned_fov:
         return {}
     focal = 0.5 / math.tan(math.radians(config.pose.learned_fov) / 2)
-    params = {"log_focal": jnp.asarray(math.log(focal), jnp.float32)}
+    params = {"log_focal": jnp.asarray(math.log(focal) / _PACE, jnp.float32)}
     return {"camera": {"params": params, "batch_stats": {}}}
+
+
+def focal_length(log_focal: jax.Array) -> jax.Array:
+    """The focal length in widths of the image: the exponential of 5 times the parameter.
+
+    An optimiser such as Adam moves a parameter by the learning rate. Its gradient is mostly noise
+    here, so with a factor of 1 the focal length would be on its way for thousands of steps.
+    """
+    return jnp.exp(_PACE * log_focal)
 
 
 def learned_fov(params: dict) -> float | None:
     """The horizontal field of view in degrees that a state's parameters hold, if they hold one."""
     if "camera" not in params:
         return None
-    return math.degrees(2 * math.atan(0.5 / math.exp(float(params["camera"]["log_focal"]))))
+    return math.degrees(2 * math.atan(0.5 / float(focal_length(params["camera"]["log_focal"]))))
 
 
 def create_state(variables: dict, optimizer: optax.GradientTransformation) -> TrainState:

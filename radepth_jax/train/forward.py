@@ -12,6 +12,7 @@ from radepth_jax.geometry.alignment import align
 from radepth_jax.geometry.camera import centred_intrinsics, depth_from_disparity
 from radepth_jax.losses import objective
 from radepth_jax.runs.recipe import Recipe
+from radepth_jax.runs.state import focal_length
 from radepth_jax.train.metres import WEIGHT, height_error
 from radepth_jax.views import Views, make_views, network_images
 
@@ -98,7 +99,10 @@ def compute_loss(
     )
     intrinsics = batch["intrinsics"]
     if recipe.learns_camera:
-        focal = jnp.exp(params["camera"]["log_focal"])
+        log_focal = params["camera"]["log_focal"]
+        moves = step >= recipe.learn_fov_from
+        log_focal = jnp.where(moves, log_focal, jax.lax.stop_gradient(log_focal))
+        focal = focal_length(log_focal)
         intrinsics = jax.vmap(partial(centred_intrinsics, focal))(batch["size"])
     views = jax.vmap(partial(make_views, options=view_options))(
         view_key, batch["frames"], batch["size"], intrinsics

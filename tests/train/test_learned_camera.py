@@ -49,18 +49,19 @@ def test_the_gradient_leads_to_the_true_focal_length(micro_config, factor):
     micro_config.loss.weights.consistency = 0.0
     micro_config.pose.align = (4, 4, 2, 2, 1, 1, 1, 1)
     micro_config.pose.learned_fov = 60.0
+    micro_config.pose.learn_fov_from = 3
     recipe = make_recipe(micro_config, 10)
     state = init_state(micro_config, 10)
     width, height = micro_config.views.resolution
     batch = turning_camera((height, width))
 
-    def photometric(log_focal):
+    def photometric(log_focal, step):
         params = state.params | {"camera": {"log_focal": log_focal}}
         _, (terms, new_stats, _) = compute_loss(
             params,
             state.batch_stats,
             batch,
-            jnp.zeros((), jnp.int32),
+            step,
             0,
             recipe=recipe,
             index=jnp.arange(1),
@@ -69,11 +70,13 @@ def test_the_gradient_leads_to_the_true_focal_length(micro_config, factor):
         return terms["photometric_middle"]
 
     value_and_slope = jax.jit(jax.value_and_grad(photometric))
-    best, _ = value_and_slope(jnp.log(TRUE_FOCAL))
-    wrong, slope = value_and_slope(jnp.log(factor * TRUE_FOCAL))
+    best, _ = value_and_slope(jnp.log(TRUE_FOCAL) / 5, 3)
+    wrong, slope = value_and_slope(jnp.log(factor * TRUE_FOCAL) / 5, 3)
     assert np.isfinite(slope)
     assert best < 0.7 * wrong
     assert np.sign(slope) == np.sign(math.log(factor))
+    _, earlier = value_and_slope(jnp.log(factor * TRUE_FOCAL) / 5, 2)
+    assert earlier == 0
 
 
 def test_a_film_of_an_unknown_camera_trains_and_predicts_points(micro_config, tmp_path, radepth):
@@ -98,7 +101,7 @@ def test_a_film_of_an_unknown_camera_trains_and_predicts_points(micro_config, tm
     config.train.steps = 2
     with pytest.raises(UserError, match=r"intrinsics are not known.* config\.pose\.learned_fov=60"):
         train(config, tmp_path / "known")
-    config.pose.learned_fov = 60.0
+    config.pose.learned_fov, config.pose.learn_fov_from = 60.0, 0
     state = train(config, tmp_path / "run")
     learned = learned_fov(state.params)
     assert learned is not None

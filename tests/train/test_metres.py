@@ -30,7 +30,7 @@ def test_the_error_is_the_logarithm_of_the_factor_and_its_gradient_changes_that_
     error, slope = jax.value_and_grad(height_error)(depth, K, KNOWN)
     log = np.log(factor)
     np.testing.assert_allclose(error, np.sqrt(log**2 + 0.01) - 0.1, atol=2e-3)
-    # A change of the depths in proportion to themselves: d error / d log(depth) is the same for all.
+    # By the logarithm of each depth the derivative is the same.
     by_pixel = np.asarray(slope * depth)
     np.testing.assert_allclose(by_pixel, by_pixel.mean(), rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(by_pixel.sum(), log / np.sqrt(log**2 + 0.01), atol=2e-2)
