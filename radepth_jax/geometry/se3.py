@@ -77,6 +77,26 @@ def mirror(dst_T_src: Float[Array, "4 4"], mirrored: Bool[Array, ""]) -> Float[A
     return sign[:, None] * dst_T_src * sign[None, :]
 
 
+def refocus(dst_T_src: Float[Array, "4 4"], factor: Float[Array, ""]) -> Float[Array, "4 4"]:
+    """The small motion that moves an image's middle as before, seen with another focal length.
+
+    There, pixels move by the focal length times the turns about x and y, and by the focal length
+    over the depth times the steps along x and y. So these are divided by the factor.
+
+    Args:
+      dst_T_src: [4, 4] rigid transform with a small rotation.
+      factor: [] the new focal length over the old one.
+
+    Returns:
+      [4, 4] rigid transform; the same one for a factor of 1.
+    """
+    rotation = dst_T_src[:3, :3]
+    turns = 0.5 * jnp.stack([rotation[2, 1] - rotation[1, 2], rotation[0, 2] - rotation[2, 0]])
+    change = jnp.concatenate([(1 / factor - 1) * turns, jnp.zeros(1)])
+    turned = jnp.matmul(rotation, rotation_from_axisangle(change), precision=HIGHEST)
+    return _assemble(turned, dst_T_src[:3, 3] * jnp.stack([1 / factor, 1 / factor, 1.0]))
+
+
 def _assemble(rotation: Float[Array, "3 3"], translation: Float[Array, "3"]) -> Array:
     top = jnp.concatenate([rotation, translation[:, None]], axis=1)
     return jnp.concatenate([top, jnp.array([[0.0, 0, 0, 1]])], axis=0)

@@ -126,6 +126,13 @@ def compute_loss(
     if aligns:
         disparities = without_scale(disparities, names.index("middle"))
         source_T_target = align_poses(views, disparities[0], predicted, step, recipe)
+    if recipe.learns_camera:
+        # The poses were found with the focal length as it is. With another one they would be other
+        # ones: to hold them would tell more of how well they were found than of the camera.
+        other = focal / jax.lax.stop_gradient(focal)
+        source_T_target = jax.vmap(jax.vmap(se3.refocus, (0, None)), (0, None))(
+            source_T_target, other
+        )
     weights = recipe.loss.weights_at(step)
     total, terms, pictures = jax.vmap(
         lambda v, d, T, k: objective(v, d, T, k, options=recipe.loss, weights=weights),

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radepth_jax.geometry import se3
+from radepth_jax.geometry import camera, se3
 
 # Exponents rather than values, so that angles near zero are drawn as often as large ones.
 directions = st.tuples(*[st.floats(-1, 1, width=32)] * 3).filter(lambda v: np.linalg.norm(v) > 0.1)
@@ -55,3 +55,24 @@ def test_mirror_changes_the_sign_of_x_in_both_cameras():
     mirrored = se3.mirror(transform, jnp.array(True))
     np.testing.assert_allclose(mirrored @ (flip * point), flip * (transform @ point), atol=1e-6)
     np.testing.assert_array_equal(se3.mirror(transform, jnp.array(False)), transform)
+
+
+def test_a_refocused_motion_moves_the_images_middle_alike():
+    """And its margins otherwise: that is what tells the focal length of a camera that turns."""
+    motion = se3.transform_from_pose(jnp.array([0.01, -0.02, 0.03]), jnp.array([0.1, -0.2, 0.3]))
+    np.testing.assert_allclose(se3.refocus(motion, jnp.float32(1)), motion, atol=1e-7)
+
+    def moved(focal, x, y, motion):
+        K = camera.centred_intrinsics(jnp.float32(focal), (101, 101))
+        pixel = jnp.array([50 + 101 * x, 50 + 101 * y])
+        point = jnp.array([x / focal, y / focal, 1.0]) * 5
+        return camera.project(camera.transform_points(motion, point), K) - pixel
+
+    factor = 1.5
+    refocused = se3.refocus(motion, jnp.float32(factor))
+    middle, there = (moved(f, 0.0, 0.0, m) for f, m in ((0.6, motion), (0.9, refocused)))
+    np.testing.assert_allclose(there, middle, atol=0.02)
+    held = moved(0.9, 0.0, 0.0, motion)
+    assert np.abs(held - middle).max() > 0.3 * np.abs(middle).max()
+    margin, there = (moved(f, 0.5, 0.1, m) for f, m in ((0.6, motion), (0.9, refocused)))
+    assert np.abs(there - margin).max() > 0.2
