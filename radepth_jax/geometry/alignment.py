@@ -68,6 +68,17 @@ def align(
     return jnp.where(_misfit(judge, moved) < _misfit(judge, start), moved, start)
 
 
+def misfit(
+    target: Float[Array, "H W 3"],
+    source: Float[Array, "H W 3"],
+    depth: Float[Array, "H W 1"],
+    intrinsics: Float[Array, "3 3"],
+    source_T_target: Float[Array, "4 4"],
+) -> Float[Array, ""]:
+    """What `align` makes small, at full size: the mean of a robust error; arguments as there."""
+    return _misfit(_level(target, source, depth, intrinsics, 1), source_T_target)
+
+
 def _level(target: Array, source: Array, depth: Array, intrinsics: Array, factor: int) -> _Level:
     """The images in grey and the depth, shrunk by a factor; the depth by means of its inverse."""
     grey = [jnp.mean(image, axis=-1, keepdims=True) for image in (target, source)]

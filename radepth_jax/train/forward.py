@@ -13,6 +13,7 @@ from radepth_jax.geometry.camera import centred_intrinsics, depth_from_disparity
 from radepth_jax.losses import objective
 from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.state import focal_length
+from radepth_jax.train.camera import focal_slope
 from radepth_jax.train.metres import WEIGHT, height_error
 from radepth_jax.views import Views, make_views, network_images
 
@@ -99,11 +100,9 @@ def compute_loss(
     )
     intrinsics = batch["intrinsics"]
     if recipe.learns_camera:
-        log_focal = params["camera"]["log_focal"]
-        moves = step >= recipe.learn_fov_from
-        log_focal = jnp.where(moves, log_focal, jax.lax.stop_gradient(log_focal))
-        focal = focal_length(log_focal)
-        intrinsics = jax.vmap(partial(centred_intrinsics, focal))(batch["size"])
+        focal = focal_length(params["camera"]["log_focal"])
+        known = jax.lax.stop_gradient(focal)
+        intrinsics = jax.vmap(partial(centred_intrinsics, known))(batch["size"])
     views = jax.vmap(partial(make_views, options=view_options))(
         view_key, batch["frames"], batch["size"], intrinsics
     )
@@ -126,13 +125,6 @@ def compute_loss(
     if aligns:
         disparities = without_scale(disparities, names.index("middle"))
         source_T_target = align_poses(views, disparities[0], predicted, step, recipe)
-    if recipe.learns_camera:
-        # The poses were found with the focal length as it is. With another one they would be other
-        # ones: to hold them would tell more of how well they were found than of the camera.
-        other = focal / jax.lax.stop_gradient(focal)
-        source_T_target = jax.vmap(jax.vmap(se3.refocus, (0, None)), (0, None))(
-            source_T_target, other
-        )
     weights = recipe.loss.weights_at(step)
     total, terms, pictures = jax.vmap(
         lambda v, d, T, k: objective(v, d, T, k, options=recipe.loss, weights=weights),
@@ -148,7 +140,10 @@ def compute_loss(
         total += WEIGHT * terms["height"]
     terms["total"] = total
     if recipe.learns_camera:
-        terms["focal"] = jax.lax.stop_gradient(focal)
+        slopes = _focal_slopes(views, found, source_T_target, recipe)
+        moves = step >= recipe.learn_fov_from
+        total += jnp.where(moves, jnp.mean(slopes), 0) * jnp.log(focal / known)  # plus 0
+        terms["focal"] = known
     new_stats = batch_stats | {
         "depth": depth_stats.get("batch_stats", {}),
         "pose": pose_stats.get("batch_stats", {}) if pose_stats else batch_stats["pose"],
@@ -188,6 +183,15 @@ def _motions(
     if "s" in offsets:
         stereo = jax.vmap(se3.mirror)(batch["stereo_T_target"], flipped)
     return predict_poses(apply_pose, views["middle"].images, offsets, stereo)
+
+
+def _focal_slopes(
+    views: Views, disparity: jax.Array, source_T_target: jax.Array, recipe: Recipe
+) -> jax.Array:
+    """`focal_slope` [B] with the middle view's disparity [B, H, W, 1]."""
+    loss, middle = recipe.loss, views["middle"]
+    depth = depth_from_disparity(disparity, min_depth=loss.min_depth, max_depth=loss.max_depth)
+    return jax.vmap(focal_slope)(middle.images, depth, middle.intrinsics, source_T_target)
 
 
 def _height_errors(views: Views, disparity: jax.Array, recipe: Recipe) -> jax.Array:

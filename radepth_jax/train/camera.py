@@ -1,0 +1,51 @@
+"""Learning a focal length that nobody knows, from how well other ones explain the images.
+
+As Gordon et al. (Depth from Videos in the Wild, ICCV 2019) learn it: a turn moves the image's
+margins farther than its middle, by an amount that depends on the focal length. But most of what
+another focal length changes, another motion makes good, so each is judged with the motion that
+suits it best.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from radepth_jax.geometry import se3
+from radepth_jax.geometry.alignment import align, misfit
+
+_STEP = 0.1  # of the logarithm, to either side
+_FACTORS = (2, 1, 1)  # steps of alignment for another focal length; see `align`
+
+
+def focal_slope(
+    images: jax.Array, depth: jax.Array, intrinsics: jax.Array, source_T_target: jax.Array
+) -> jax.Array:
+    """How the misfit of aligned images changes with the logarithm of the focal length.
+
+    It is a difference of two misfits, and no gradient flows back.
+
+    Args:
+        images: [F, H, W, 3] in [0, 1] of one view, the target first.
+        depth: [H, W, 1] of the target.
+        intrinsics: [3, 3] of the view.
+        source_T_target: [F - 1, 4, 4], found with these intrinsics.
+
+    Returns:
+        [] the mean over the sources.
+    """
+    target, sources = images[0], images[1:]
+
+    def judge(factor: jax.Array) -> jax.Array:
+        other = intrinsics.at[0, 0].multiply(factor).at[1, 1].multiply(factor)
+
+        def best(source: jax.Array, motion: jax.Array) -> jax.Array:
+            near = se3.refocus(motion, factor)
+            aligned = align(target, source, depth, other, near, factors=_FACTORS)
+            error = partial(misfit, target, source, depth, other)
+            return jnp.minimum(error(near), error(aligned))
+
+        return jnp.mean(jax.vmap(best)(sources, source_T_target))
+
+    less, more = judge(jnp.exp(-_STEP)), judge(jnp.exp(_STEP))
+    return jax.lax.stop_gradient((more - less) / (2 * _STEP))
