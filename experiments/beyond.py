@@ -143,12 +143,6 @@ def multi_resolution(config: ConfigDict) -> ConfigDict:
     return without_views(config)
 
 
-def turns(config: ConfigDict) -> ConfigDict:
-    """All views, and each step at one of the five resolutions in turns; the views late."""
-    loop.make_train_step, loop.pmap_step = (lambda recipe: recipe), in_turns
-    return late(config)
-
-
 def in_turns(recipe: Recipe) -> Callable[..., Any]:
     """A step at the next of the resolutions each time it is called."""
     steps = [
@@ -219,7 +213,6 @@ OPTIONS = {
         teacher,
         auto_blur,
         multi_resolution,
-        turns,
         average,
     )
 }
