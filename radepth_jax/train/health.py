@@ -1,11 +1,14 @@
 """Notice a run that has gone wrong, and say so in plain words."""
 
+import math
+
 # Variation is the disparity's standard deviation over its mean, inside an image. A street's true
 # disparity has about 0.8; an untrained network's 0.02 to 0.05, growing within a few hundred steps.
 FLAT_VARIATION = 0.02
 FALLEN_VARIATION = 0.15
 FALLEN_SHARE = 0.3
 COLLAPSED_AUTOMASK = 0.97
+LEAST_FOV, MOST_FOV = 8.0, 140.0  # degrees, of a camera that is learned
 
 
 class CollapseDetector:
@@ -62,3 +65,14 @@ class CollapseDetector:
             "a later or longer config.loss.ramps.consistency, or a lower learning rate; if it is "
             "so from the start, check that the camera moves and that the intrinsics are right"
         )
+
+
+def lost_camera(focal: float) -> str | None:
+    """A message where a learned focal length, in widths of the image, is no camera's; else None."""
+    fov = math.degrees(2 * math.atan(0.5 / focal))
+    if LEAST_FOV < fov < MOST_FOV:
+        return None
+    return (
+        f"the field of view that is learned has come to {fov:.0f} degrees, and will hardly come "
+        "back: start again from a narrower config.pose.learned_fov, or give the camera"
+    )

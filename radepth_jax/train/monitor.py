@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from radepth_jax.errors import UserError
-from radepth_jax.train.health import CollapseDetector
+from radepth_jax.train.health import CollapseDetector, lost_camera
 
 MAX_NONFINITE_STREAK = 10
 # Averaging these over the steps of an interval would mean nothing.
@@ -30,7 +30,7 @@ class Monitor:
         self._batch_size = batch_size
         self._say = say
         self._health = CollapseDetector()
-        self._collapsed = False
+        self._collapsed = self._lost = False
         self._values: list[dict[str, float]] = []
         self._since = time.perf_counter()
         self._waited = 0.0
@@ -66,6 +66,10 @@ class Monitor:
         if message and not self._collapsed:
             self._say(f"step {step}: {message}")
         self._collapsed = message is not None
+        lost = lost_camera(values["focal"]) if "focal" in values else None
+        if lost and not self._lost:
+            self._say(f"step {step}: {lost}")
+        self._lost = lost is not None
         return values
 
     def summary(self, seconds_waited: float) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from radepth_jax.train.health import CollapseDetector
+from radepth_jax.train.health import CollapseDetector, lost_camera
 
 
 def watch(variations, automasked=0.4, **options):
@@ -38,3 +38,10 @@ def test_a_run_that_never_leaves_its_start_is_reported_after_a_while(variation, 
 
 def test_one_bad_step_is_no_collapse():
     assert set(watch([0.5] * 100 + [0.0] + [0.5] * 100)) == {None}
+
+
+def test_a_field_of_view_that_runs_away_is_reported():
+    assert [lost_camera(focal) for focal in (0.3, 0.58, 1.2, 4.0)] == [None] * 4
+    assert "has come to 157 degrees" in lost_camera(0.1)
+    assert "start again from a narrower config.pose.learned_fov" in lost_camera(0.1)
+    assert lost_camera(20.0)
