@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-# From random weights: `config.pose.align` and `config.pose.turns_from`.
+# From random weights: `config.pose.align`, `.turns_from` and `.learn_fov_from`.
 ALIGN, TURNS_FROM = (4, 4, 2, 2, 1, 1), 200
 LEARN_FOV_FROM = 500
 
