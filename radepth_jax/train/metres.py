@@ -1,7 +1,8 @@
 """Depth in metres while training: its common factor follows the camera's height over the road.
 
 As GroCo (Cecille et al., ECCV 2024) does it and DNet after training: what the images leave open is
-one factor, and the height of the camera over the ground that the depth itself shows tells it.
+one factor, and the height of the camera over the ground that the depth itself shows tells it. The
+depth range should begin near metres: a large factor is learned at the cost of the depth.
 """
 
 import jax
