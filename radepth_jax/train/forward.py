@@ -189,17 +189,19 @@ def _focal_slopes(
     views: Views, disparity: jax.Array, source_T_target: jax.Array, recipe: Recipe
 ) -> jax.Array:
     """`focal_slope` [B] with the middle view's disparity [B, H, W, 1]."""
-    loss, middle = recipe.loss, views["middle"]
-    depth = depth_from_disparity(disparity, min_depth=loss.min_depth, max_depth=loss.max_depth)
+    middle, depth = views["middle"], _depth(disparity, recipe)
     return jax.vmap(focal_slope)(middle.images, depth, middle.intrinsics, source_T_target)
 
 
 def _height_errors(views: Views, disparity: jax.Array, recipe: Recipe) -> jax.Array:
     """`height_error` [B] of the middle view's disparity [B, H, W, 1]."""
+    judge = partial(height_error, camera_height=recipe.loss.camera_height)
+    return jax.vmap(judge)(_depth(disparity, recipe), views["middle"].intrinsics)
+
+
+def _depth(disparity: jax.Array, recipe: Recipe) -> jax.Array:
     loss = recipe.loss
-    depth = depth_from_disparity(disparity, min_depth=loss.min_depth, max_depth=loss.max_depth)
-    judge = partial(height_error, camera_height=loss.camera_height)
-    return jax.vmap(judge)(depth, views["middle"].intrinsics)
+    return depth_from_disparity(disparity, min_depth=loss.min_depth, max_depth=loss.max_depth)
 
 
 def without_scale(disparities: tuple[jax.Array, ...], middle: int) -> tuple[jax.Array, ...]:
@@ -241,11 +243,7 @@ def align_poses(
         [B, S, 4, 4], constant.
     """
     middle = views["middle"]
-    depth = depth_from_disparity(
-        disparities[views.names.index("middle")],
-        min_depth=recipe.loss.min_depth,
-        max_depth=recipe.loss.max_depth,
-    )
+    depth = _depth(disparities[views.names.index("middle")], recipe)
     turns = step >= recipe.turns_from
     start = jnp.where(turns, source_T_target, jnp.eye(4))
     over_sources = jax.vmap(
