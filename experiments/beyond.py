@@ -181,9 +181,10 @@ def average(config: ConfigDict) -> ConfigDict:
             now = int(state.step)
             if now > first:
                 held = (state.params, state.batch_stats)
-                kept["sum"] = held if kept["sum"] is None else add(kept["sum"], held)
-                # The step gives its state away to the next one.
-                kept["sum"] = jax.tree.map(jnp.copy, kept["sum"])
+                if kept["sum"] is None:  # The step gives its state away to the next one.
+                    kept["sum"] = jax.tree.map(jnp.copy, held)
+                else:
+                    kept["sum"] = add(kept["sum"], held)
                 kept["count"] += 1
             if now == last:
                 params, stats = jax.tree.map(lambda x: x / kept["count"], kept["sum"])

@@ -56,7 +56,7 @@ def parse_camera(
     """
     h, w = size
     if text is None:
-        focal = w / 2 / math.tan(math.radians(check_fov(fov)) / 2)
+        focal = focal_from_fov(check_fov(fov), w)
         fy = focal * float(aspect)
         return np.array([[focal, 0, (w - 1) / 2], [0, fy, (h - 1) / 2], [0, 0, 1]]), Lens()
     lens = Lens()
@@ -76,6 +76,16 @@ def parse_camera(
     except ValueError as error:
         raise UserError(f"intrinsics {text!r}: {error}") from None
     return K, lens
+
+
+def focal_from_fov(fov: float, side: float = 1.0) -> float:
+    """The focal length, in the unit of an image's side, from the angle in degrees that it spans."""
+    return side / 2 / math.tan(math.radians(fov) / 2)
+
+
+def fov_from_focal(focal: float, side: float = 1.0) -> float:
+    """The inverse of `focal_from_fov`."""
+    return math.degrees(2 * math.atan(side / 2 / focal))
 
 
 def check_fov(fov: float | None) -> float:
@@ -104,7 +114,7 @@ def check_intrinsics(K: np.ndarray, size: tuple[int, int]) -> None:
         raise ValueError(f"expected cx, cy inside the footage's {w}x{h} pixels; {pixels}")
     if cx <= 1 and cy <= 1 and min(size) > _ONE_CORNER:
         raise ValueError(f"expected cx, cy near the middle of {w}x{h} pixels; {pixels}")
-    fields = [math.degrees(2 * math.atan(side / 2 / f)) for side, f in ((w, fx), (h, fy))]
+    fields = [fov_from_focal(f, side) for side, f in ((w, fx), (h, fy))]
     if max(fields) > WIDEST or max(fields) < NARROWEST or not 1 / _SQUAREST < fx / fy < _SQUAREST:
         raise ValueError(
             f"a field of view of {fields[0]:.3g} by {fields[1]:.3g} degrees, expected "

@@ -10,6 +10,7 @@ import optax
 from ml_collections import ConfigDict
 
 from radepth_jax import models
+from radepth_jax.data.intrinsics import focal_from_fov, fov_from_focal
 from radepth_jax.runs.optimizer import make_optimizer
 
 _PACE = 5.0  # see `focal_length`
@@ -51,7 +52,7 @@ def camera_variables(config: ConfigDict) -> dict:
     """
     if not config.pose.learned_fov:
         return {}
-    focal = 0.5 / math.tan(math.radians(config.pose.learned_fov) / 2)
+    focal = focal_from_fov(config.pose.learned_fov)
     params = {"log_focal": jnp.asarray(math.log(focal) / _PACE, jnp.float32)}
     return {"camera": {"params": params, "batch_stats": {}}}
 
@@ -69,7 +70,7 @@ def learned_fov(params: dict) -> float | None:
     """The horizontal field of view in degrees that a state's parameters hold, if they hold one."""
     if "camera" not in params:
         return None
-    return math.degrees(2 * math.atan(0.5 / float(focal_length(params["camera"]["log_focal"]))))
+    return fov_from_focal(float(focal_length(params["camera"]["log_focal"])))
 
 
 def create_state(variables: dict, optimizer: optax.GradientTransformation) -> TrainState:

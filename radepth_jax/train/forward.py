@@ -140,9 +140,12 @@ def compute_loss(
         total += WEIGHT * terms["height"]
     terms["total"] = total
     if recipe.learns_camera:
-        slopes = _focal_slopes(views, found, source_T_target, recipe)
-        moves = step >= recipe.learn_fov_from
-        total += jnp.where(moves, jnp.mean(slopes), 0) * jnp.log(focal / known)  # plus 0
+        slope = jax.lax.cond(
+            step >= recipe.learn_fov_from,
+            lambda: jnp.mean(_focal_slopes(views, found, source_T_target, recipe)),
+            lambda: jnp.zeros(()),
+        )
+        total += slope * jnp.log(focal / known)  # plus 0
         terms["focal"] = known
     new_stats = batch_stats | {
         "depth": depth_stats.get("batch_stats", {}),

@@ -1,6 +1,6 @@
 """Notice a run that has gone wrong, and say so in plain words."""
 
-import math
+from radepth_jax.data.intrinsics import fov_from_focal
 
 # Variation is the disparity's standard deviation over its mean, inside an image. A street's true
 # disparity has about 0.8; an untrained network's 0.02 to 0.05, growing within a few hundred steps.
@@ -69,7 +69,7 @@ class CollapseDetector:
 
 def lost_camera(focal: float) -> str | None:
     """A message where a learned focal length, in widths of the image, is no camera's; else None."""
-    fov = math.degrees(2 * math.atan(0.5 / focal))
+    fov = fov_from_focal(focal)
     if LEAST_FOV < fov < MOST_FOV:
         return None
     return (

@@ -49,3 +49,8 @@ def test_points_on_the_cameras_plane_land_outside():
     pixels = camera.project(jnp.array([[0.5, 0.5, 0.0], [0.5, 0.5, 1e-9]]), K)
     assert (pixels > 1e4).all()
     assert np.isfinite(pixels).all()
+
+
+def test_a_centred_camera():
+    K = camera.centred_intrinsics(0.5, (48, 96))
+    np.testing.assert_array_equal(K, [[48, 0, 47.5], [0, 48, 23.5], [0, 0, 1]])

@@ -1,7 +1,6 @@
 """Training where nobody knows the camera: its focal length is learned with the motion."""
 
 import math
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -144,8 +143,3 @@ def test_a_film_of_an_unknown_camera_trains_and_predicts_points(micro_config, tm
         config.pose.learned_fov = fov
         again = learned_fov(train(config, tmp_path / f"again_{fov}").params)
         assert again == (pytest.approx(learned, abs=0.5) if fov else None)
-
-
-def test_a_centred_camera():
-    K = partial(centred_intrinsics, 0.5)((48, 96))
-    np.testing.assert_array_equal(K, [[48, 0, 47.5], [0, 48, 23.5], [0, 0, 1]])
