@@ -131,6 +131,10 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # Steps at the start that train on the middle view alone. From random weights, the high view's
     # larger motion and the consistency are in the way of a first idea of depth; 0 from ImageNet.
     config.train.middle_view_steps = 0
+    # Resolutions that the steps after those take in turns, in place of views.resolution, such as
+    # ((144, 48), (192, 64), (288, 96)). A network sees images well at sizes near those that it was
+    # trained at. Each compiles its own step.
+    config.train.resolutions = ()
     # Parts that a step's batch is computed in, one after the other, for a batch that does not fit.
     # Gradients are averaged over them; each has its own BatchNorm statistics.
     config.train.accumulate = 1
@@ -182,11 +186,14 @@ def check_config(config: ConfigDict) -> None:
     stride = models.build(config.model).depth.stride
     for resolution in (config.views.resolution, *config.evaluate.resolutions):
         check_resolution(tuple(resolution), stride)
-    for factor in config.pose.align:
-        if factor < 1 or any(side % factor for side in config.views.resolution):
+    for resolution in config.train.resolutions:
+        ViewOptions(**{**config.views, "resolution": resolution})
+        check_resolution(tuple(resolution), stride)
+    for resolution in (config.views.resolution, *config.train.resolutions):
+        if any(factor < 1 or side % factor for factor in config.pose.align for side in resolution):
             raise UserError(
                 f"config.pose.align: {tuple(config.pose.align)}: expected numbers that divide both "
-                f"sides of config.views.resolution, {tuple(config.views.resolution)}"
+                f"sides of every training resolution; {tuple(resolution)} is one"
             )
     if config.pose.align and "s" in config.data.frame_offsets:
         raise UserError(

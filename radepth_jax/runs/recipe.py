@@ -26,6 +26,7 @@ class Recipe:
         batch_norm: "per_view" (the high, middle and low views apart) or "joint".
         frame_offsets: of a sample's frames, the target's 0 first; "s" is the opposite camera.
         views: how the views are made.
+        resolutions: that steps take in turns; empty where all have that of `views`.
         loss: the objective's options.
         true_scale: where positive, the data set's own poses replace the pose network's, their
             metres times this.
@@ -44,6 +45,7 @@ class Recipe:
     batch_norm: str
     frame_offsets: tuple[int | str, ...]
     views: ViewOptions
+    resolutions: tuple[tuple[int, int], ...]
     loss: LossOptions
     true_scale: float
     align: tuple[int, ...]
@@ -61,6 +63,13 @@ class Recipe:
     def with_views(self, *names: str) -> "Recipe":
         """The recipe with these views alone."""
         return replace(self, views=replace(self.views, names=names))
+
+    def in_turns(self) -> tuple["Recipe", ...]:
+        """A recipe for each of the resolutions."""
+        return tuple(
+            replace(self, views=replace(self.views, resolution=resolution))
+            for resolution in self.resolutions or (self.views.resolution,)
+        )
 
 
 def make_recipe(
@@ -94,6 +103,7 @@ def make_recipe(
         batch_norm=config.batch_norm,
         frame_offsets=tuple(config.data.frame_offsets),
         views=ViewOptions(**config.views),
+        resolutions=tuple(map(tuple, config.train.resolutions)),
         loss=LossOptions(**config.loss),
         true_scale=config.pose.true_scale,
         align=tuple(config.pose.align),

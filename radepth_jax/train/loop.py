@@ -180,7 +180,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
     config, total_steps, checkpoints = run.config, run.total_steps, run.checkpoints
     over_devices = shard_map_step if config.train.mapping == "shard_map" else pmap_step
     middle_step = over_devices(make_train_step(run.recipe.with_views("middle")))
-    full_step = over_devices(make_train_step(run.recipe))
+    full_steps = [over_devices(make_train_step(recipe)) for recipe in run.recipe.in_turns()]
     preview = make_preview(run.recipe)
     flat = config.optimizer.name in ELEMENTWISE
     state = replicate(flat_state(jax.device_get(state)) if flat else state)
@@ -219,7 +219,8 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
                 log.picture(
                     step, "training", training_picture(preview, _trees(state), first, config.seed)
                 )
-            step_fn = middle_step if step <= every.middle_view_steps else full_step
+            in_turn = full_steps[step % len(full_steps)]
+            step_fn = middle_step if step <= every.middle_view_steps else in_turn
             state, metrics = step_fn(state, batch, config.seed)
             # Read one step late, so that the device never waits for this process.
             if unread is not None:

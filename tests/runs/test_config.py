@@ -45,3 +45,20 @@ def test_a_resolution_is_two_whole_numbers(resolution):
     config.evaluate.resolutions = (resolution,)
     with pytest.raises(UserError, match=r"resolution \(.*: expected two whole numbers"):
         check_config(config)
+
+
+@pytest.mark.parametrize(
+    ("resolutions", "message"),
+    [
+        (((640, 192), (100, 64)), r"100x64: .*multiples of 32.* nearest is 96x64"),
+        (((640,),), r"resolution is \(640,\); expected \(width, height\)"),
+        (((672, 224),), r"align: \(64,\): .*training resolution; \(672, 224\)"),
+    ],
+)
+def test_every_training_resolution_is_checked(resolutions, message):
+    config = default_config()
+    config.pose.align = (64,)
+    check_config(config)
+    config.train.resolutions = resolutions
+    with pytest.raises(UserError, match=message):
+        check_config(config)

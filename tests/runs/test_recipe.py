@@ -18,6 +18,15 @@ def test_a_recipe_is_of_its_config_whatever_becomes_of_the_config(micro_config):
     assert recipe.with_views(*recipe.views.names) == recipe
 
 
+def test_a_recipe_has_one_resolution_or_several_in_turns(micro_config):
+    recipe = make_recipe(micro_config, 10)
+    assert recipe.in_turns() == (recipe,)
+    micro_config.train.resolutions = [[96, 32], [128, 64]]  # lists, as a saved config has them
+    turns = make_recipe(micro_config, 10).in_turns()
+    assert [turn.views.resolution for turn in turns] == [(96, 32), (128, 64)]
+    assert {turn.views.names for turn in turns} == {recipe.views.names}
+
+
 def test_only_the_networks_over_devices_average_their_statistics(micro_config):
     """Seen in what they compute: each device's image alone, or all devices' images together."""
     recipe = make_recipe(micro_config, 10)

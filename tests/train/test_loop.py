@@ -297,6 +297,28 @@ def test_the_first_steps_can_train_on_the_middle_view_alone(micro_config, tmp_pa
     assert all("train/photometric_middle" in record for record in steps)
 
 
+def test_the_steps_after_those_take_the_resolutions_in_turns(micro_config, tmp_path, monkeypatch):
+    compiled = loop.pmap_step(loop.make_train_step(loop.make_recipe(micro_config, 4)))
+    micro_config.train.middle_view_steps = 1
+    micro_config.train.resolutions = ((64, 32), (96, 64), (128, 32))
+    micro_config.train.steps = 6
+    seen = []
+
+    def step_of(recipe):
+        def step(*arguments):
+            seen.append((recipe.views.names, recipe.views.resolution))
+            return compiled(*arguments)
+
+        return step
+
+    monkeypatch.setattr(loop, "make_train_step", lambda recipe: recipe)
+    monkeypatch.setattr(loop, "pmap_step", step_of)
+    train(micro_config, tmp_path / "run")
+    views = ("high", "middle", "low")
+    in_turns = [(128, 32), (64, 32), (96, 64), (128, 32), (64, 32)]
+    assert seen == [(("middle",), (64, 32)), *((views, size) for size in in_turns)]
+
+
 def test_a_run_starts_from_folded_weights(micro_config, tmp_path):
     random = np.random.default_rng(0)
     micro_config.model.depth.encoder = presets.RESNET18 | {"width": 4, "stages": 3}
