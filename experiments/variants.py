@@ -19,6 +19,7 @@ class Variant(NamedTuple):
     model: str  # of presets.MODELS
     views: tuple[str, ...] = ("middle",)  # VIEWS is AS-Aug
     consistency: bool = False
+    resolutions: bool = False  # steps at three of them in turns: plain multi-resolution training
 
 
 VARIANTS = {
@@ -31,6 +32,8 @@ VARIANTS = {
     "dual_hrnet": Variant("+ Dual HRNet", "ra_depth"),
     "no_dual_hrnet": Variant("full without Dual HRNet", "hrnet_skip", VIEWS, True),
     "no_consistency": Variant("full without CS-loss", "ra_depth", VIEWS),
+    "multi_resolution": Variant("Dual HRNet, several resolutions", "ra_depth", resolutions=True),
+    "multi_skip": Variant("Monodepth2, several resolutions", "monodepth2", resolutions=True),
 }
 
 SYSTEMS = ("monodepth2", "hr_depth", "diffnet", "ra_depth")
@@ -85,6 +88,10 @@ def configure(
     config.views.names = variant.views
     config.views.resolution = RESOLUTIONS[size][TRAINED_AT]
     config.loss.weights.consistency = float(variant.consistency)
+    if variant.resolutions:
+        config.train.resolutions = around(
+            RESOLUTIONS[size][TRAINED_AT], stride=32 if size == "full" else 16
+        )
     config.train.steps = steps
     config.train.validate_every = config.train.picture_every = 0
     config.evaluate.crop = "garg" if dataset == "kitti_raw" else "none"
@@ -103,6 +110,14 @@ def configure(
         config.loss.weights.consistency *= variant.consistency
         config.loss.ramps.consistency = (int(0.4 * steps), int(0.55 * steps))
     return config
+
+
+def around(resolution: tuple[int, int], stride: int) -> tuple[tuple[int, int], ...]:
+    """Three quarters of a resolution, itself, and one and a half, in multiples of a stride."""
+    return tuple(
+        tuple(round(factor * side / stride) * stride for side in resolution)
+        for factor in (0.75, 1.0, 1.5)
+    )
 
 
 def use_resnet(config: ConfigDict, weights: str) -> None:

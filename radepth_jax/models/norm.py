@@ -11,6 +11,21 @@ from jaxtyping import Array, Float
 from radepth_jax.platforms import PLAIN
 
 
+def average(
+    running: Float[Array, "N"], new: Float[Array, "G N"], momentum: float = 0.1
+) -> Float[Array, "N"]:
+    """The running averages after each group's statistics have entered them in order.
+
+    Args:
+        running: averages so far, of any number of norms.
+        new: the groups' statistics.
+        momentum: weight of a new statistic (PyTorch's convention).
+    """
+    for group in new:
+        running = (1.0 - momentum) * running + momentum * group
+    return running
+
+
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last.
 
@@ -24,7 +39,8 @@ class BatchNorm(nn.Module):
             calls in that order.
         axis_name: mapped axis over whose devices the statistics are taken, as if their batches
             were one; `None` keeps them local.
-        momentum: weight of a new statistic in the running average (PyTorch's convention).
+        averages: in training, put the running averages with the new statistics in place of the old
+            ones; otherwise the groups' statistics [groups, C], for `average` to put in.
         epsilon: added to the variance.
         dtype: of the result.
         normalise: computes what training needs; see `radepth_jax.platforms`.
@@ -38,7 +54,7 @@ class BatchNorm(nn.Module):
     use_running_average: bool
     groups: int = 1
     axis_name: str | None = None
-    momentum: float = 0.1
+    averages: bool = True
     epsilon: float = 1e-5
     dtype: Any = jnp.float32
     normalise: Callable[..., Any] = PLAIN.normalise
@@ -65,15 +81,11 @@ class BatchNorm(nn.Module):
             )
             devices = 1 if self.axis_name is None else jax.lax.axis_size(self.axis_name)
             count = devices * x.size // (self.groups * channels)
-            running_mean.value = self._fold(running_mean.value, mean)
-            running_var.value = self._fold(running_var.value, var * (count / max(count - 1, 1)))
+            var *= count / max(count - 1, 1)
+            if self.averages:
+                mean, var = average(running_mean.value, mean), average(running_var.value, var)
+            running_mean.value, running_var.value = mean, var
         return normal.astype(self.dtype).reshape(x.shape)
-
-    def _fold(self, running: Float[Array, "C"], new: Float[Array, "G C"]) -> Float[Array, "C"]:
-        """The running average after each group's statistic has entered it in order."""
-        for part in range(self.groups):
-            running = (1.0 - self.momentum) * running + self.momentum * new[part]
-        return running
 
 
 class Shift(nn.Module):

@@ -24,6 +24,8 @@ class Policy:
             them once more: less memory, more time.
         ops: what convolutions, ReLUs and norms compute with. `PLAIN` can be differentiated in
             every way and exported.
+        averages: in training, BatchNorm returns new running averages; otherwise every group's own
+            statistics, for `runs.flat.average_statistics` to put into those of all norms at once.
         folded: convolutions have the norms in them; see `fold_norms`.
     """
 
@@ -31,6 +33,7 @@ class Policy:
     axis_name: str | None = None
     remat: bool = False
     ops: Operations = PLAIN
+    averages: bool = True
     folded: bool = False
 
     @classmethod
@@ -79,6 +82,7 @@ class Layers:
             use_running_average=not self.train,
             groups=self.groups,
             axis_name=self.policy.axis_name,
+            averages=self.policy.averages,
             dtype=self.policy.dtype,
             normalise=self.policy.ops.normalise,
             name=name,

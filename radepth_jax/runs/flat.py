@@ -6,6 +6,7 @@ So a training step holds vectors, and only the networks see trees. Convolution k
 with the output channels first, as cuDNN takes them.
 """
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from radepth_jax.models.norm import average
 from radepth_jax.runs.state import TrainState
 
 # Optimisers that treat every number alone: to those a vector is as good as a tree.
@@ -84,6 +86,32 @@ def to_trees(values: Any) -> Any:
 def flatten_like(trees: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """Each network's tree, as a vector where `other` has one."""
     return {name: flatten(tree) if _is_flat(other[name]) else tree for name, tree in trees.items()}
+
+
+def average_statistics(running: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """BatchNorm's running averages after a batch.
+
+    Args:
+        running: each network's averages, as a tree or a vector.
+        new: each network's tree of statistics [groups, C] (see `Policy.averages`); None where it
+            was not used.
+    """
+
+    def update(old: Any, found: Any) -> Any:
+        if not jax.tree.leaves(found):
+            return old
+        if not _is_flat(old):
+            return jax.tree.map(average, old, found)
+        parts, start = [], 0
+        # A network may call some norms on more groups than others.
+        for _, leaves in itertools.groupby(jax.tree.leaves(found), key=len):
+            rows = jnp.concatenate(list(leaves), axis=1)
+            end = start + rows.shape[1]
+            parts.append(average(old.vector[start:end], rows))
+            start = end
+        return replace(old, vector=jnp.concatenate(parts))
+
+    return {name: update(old, new[name]) for name, old in running.items()}
 
 
 def flat_state(state: TrainState) -> TrainState:

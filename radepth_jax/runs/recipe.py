@@ -20,7 +20,8 @@ class Recipe:
     """The networks and the options of a training step; hashable, and nothing in it is traced.
 
     Attributes:
-        networks: whose BatchNorm statistics are of one device's batch.
+        networks: whose BatchNorm statistics are of one device's batch. In training they return
+            those of every group; `average_statistics` puts them into the running averages.
         synchronised: the networks for a step over the device axis `devices.AXIS`; they average
             the statistics over it where the config asks for that.
         batch_norm: "per_view" (the high, middle and low views apart) or "joint".
@@ -94,6 +95,7 @@ def make_recipe(
             axis_name=axis_name,
             remat=config.train.rematerialise,
             ops=ops or for_backend(jax.default_backend()),
+            averages=False,
         )
         return models.build(config.model, policy)
 

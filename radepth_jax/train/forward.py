@@ -90,7 +90,8 @@ def compute_loss(
         train: whether BatchNorm uses the batch's statistics and updates the running ones.
 
     Returns:
-        The loss [], and (terms by name [], new batch_stats, pictures with a batch axis).
+        The loss [], and (terms by name [], each network's statistics of the batch for
+        `average_statistics`, pictures with a batch axis).
     """
     networks, view_options = recipe.networks, recipe.views
     view_key, jitter_key, noise_key = jnp.moveaxis(
@@ -147,14 +148,14 @@ def compute_loss(
         )
         total += slope * jnp.log(focal / known)  # plus 0
         terms["focal"] = known
-    new_stats = batch_stats | {
-        "depth": depth_stats.get("batch_stats", {}),
-        "pose": pose_stats.get("batch_stats", {}) if pose_stats else batch_stats["pose"],
+    found_stats = dict.fromkeys(batch_stats) | {
+        "depth": depth_stats.get("batch_stats"),
+        "pose": pose_stats.get("batch_stats") if pose_stats else None,
     }
     targets = {name: views[name].images[:, 0] for name in names}
     finest = {name: disparities[0][i] for i, name in enumerate(names)}
     shown = {"views": targets, "disparities": finest, **pictures}
-    return total, (terms, new_stats, shown)
+    return total, (terms, found_stats, shown)
 
 
 def _motions(

@@ -11,7 +11,7 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 
 from radepth_jax.devices import AXIS
-from radepth_jax.runs.flat import flatten_like, to_trees
+from radepth_jax.runs.flat import average_statistics, flatten_like, to_trees
 from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.state import TrainState
 from radepth_jax.train.forward import compute_loss
@@ -50,10 +50,11 @@ def make_train_step(recipe: Recipe) -> Callable[..., tuple[TrainState, dict]]:
         def compute_part(
             batch_stats: Any, part: dict[str, jax.Array], index: jax.Array
         ) -> tuple[Any, Any, dict[str, jax.Array]]:
-            grads, (terms, new_stats, _) = grad_fn(
+            grads, (terms, found, _) = grad_fn(
                 networks, to_trees(batch_stats), part, state.step, seed, index=index
             )
-            return flatten_like(new_stats, batch_stats), flatten_like(grads, state.params), terms
+            averages = average_statistics(batch_stats, found)
+            return averages, flatten_like(grads, state.params), terms
 
         parts = recipe.accumulate
         split = {k: v.reshape(parts, -1, *v.shape[1:]) for k, v in batch.items()}

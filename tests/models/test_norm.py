@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from radepth_jax import platforms
-from radepth_jax.models.norm import BatchNorm
+from radepth_jax.models.norm import BatchNorm, average
 
 CHANNELS = 3
 
@@ -85,6 +85,17 @@ def test_groups_are_successive_calls(form, groups, size, seed):
         stats,
         given_variables["batch_stats"],
     )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_groups_own_statistics_can_be_averaged_later(form):
+    given_variables, x = variables(), batch(6)
+    y, averaged = train(given_variables, x, form, groups=3)
+    same, own = train(given_variables, x, form, groups=3, averages=False)
+    np.testing.assert_array_equal(y, same)
+    for name, running in given_variables["batch_stats"].items():
+        assert own[name].shape == (3, CHANNELS)
+        np.testing.assert_allclose(average(running, own[name]), averaged[name], rtol=1e-6)
 
 
 @pytest.mark.parametrize("form", FORMS)

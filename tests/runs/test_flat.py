@@ -6,7 +6,15 @@ import numpy as np
 import optax
 import pytest
 
-from radepth_jax.runs.flat import ELEMENTWISE, flat_state, flatten, flatten_like, to_trees
+from radepth_jax.models.norm import average
+from radepth_jax.runs.flat import (
+    ELEMENTWISE,
+    average_statistics,
+    flat_state,
+    flatten,
+    flatten_like,
+    to_trees,
+)
 from radepth_jax.runs.optimizer import make_optimizer
 from radepth_jax.runs.state import init_state
 
@@ -15,6 +23,7 @@ TREE = {
     "dense": {"kernel": np.ones((2, 3), np.float32), "bias": np.full(3, 7, np.float32)},
     "scale": np.zeros((), np.float32),
 }
+SIZES = (("first", 3), ("second", 5))
 
 
 @pytest.mark.parametrize("of", [np.asarray, jnp.asarray])
@@ -42,6 +51,25 @@ def test_only_what_the_other_has_as_a_vector_becomes_one():
     other = {"depth": flatten(TREE), "pose": TREE}
     like = flatten_like({"depth": TREE, "pose": TREE}, other)
     assert jax.tree.structure(like) == jax.tree.structure(other)
+
+
+def test_statistics_of_a_vector_are_averaged_as_those_of_its_tree():
+    random = np.random.default_rng(0)
+    old = {name: {"mean": random.normal(size=n), "var": random.random(n)} for name, n in SIZES}
+    groups = {3: 2, 5: 4}  # of norms with so many channels
+    new = jax.tree.map(lambda x: random.normal(size=(groups[len(x)], len(x))), old)
+    expected = jax.tree.map(average, old, new)
+    found = average_statistics(
+        {"tree": old, "vector": flatten(old), "unused": old, "camera": {}},
+        {"tree": new, "vector": new, "unused": None, "camera": None},
+    )
+    assert set(found) == {"tree", "vector", "unused", "camera"}
+    for name, tree in (("tree", expected), ("vector", expected), ("unused", old)):
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6),
+            to_trees(found[name]),
+            tree,
+        )
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
