@@ -27,10 +27,8 @@ from radepth_jax.evaluate import report
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.losses import scene, terms
 from radepth_jax.runs.protocol import protocol_of
-from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.saved_model import load_model
 from radepth_jax.train import loop
-from radepth_jax.train.step import make_train_step, pmap_step
 
 
 def recipe(config: ConfigDict) -> ConfigDict:
@@ -139,30 +137,8 @@ def blur_fine(image: jax.Array, threshold: float = 0.2, share: float = 0.6) -> j
 
 def multi_resolution(config: ConfigDict) -> ConfigDict:
     """Plain training at several resolutions: the middle view alone, at each of five in turns."""
-    loop.make_train_step, loop.pmap_step = (lambda recipe: recipe), in_turns
+    config.train.resolutions, config.train.middle_view_steps = RESOLUTIONS, 0
     return without_views(config)
-
-
-def in_turns(recipe: Recipe) -> Callable[..., Any]:
-    """A step at the next of the resolutions each time it is called."""
-    steps = [
-        pmap_step(
-            make_train_step(
-                dataclasses.replace(
-                    recipe, views=dataclasses.replace(recipe.views, resolution=resolution)
-                )
-            )
-        )
-        for resolution in RESOLUTIONS
-    ]
-    taken = 0
-
-    def step(*arguments: Any) -> Any:
-        nonlocal taken
-        taken += 1
-        return steps[taken % len(steps)](*arguments)
-
-    return step
 
 
 def average(config: ConfigDict) -> ConfigDict:

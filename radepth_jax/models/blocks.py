@@ -4,6 +4,7 @@ Images and features are [N, H, W, C]. Residual blocks get their convolutions and
 so that the policy, the training mode and the groups are set once.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -84,6 +85,7 @@ class TorchConv(nn.Module):
         padding: zeros on each side; `None` is half the kernel.
         use_bias: whether it has a bias.
         bias: what the bias starts at; `None` is PyTorch's default.
+        repeated: it sees every pixel repeated twice; see `convolve_repeated`.
         policy: of the network.
     """
 
@@ -93,13 +95,15 @@ class TorchConv(nn.Module):
     padding: int | None = None
     use_bias: bool = True
     bias: float | None = None
+    repeated: bool = False
     policy: Policy = Policy()
 
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N h w D"]:
         """Features at 1/`stride` of the size, less what padding does not cover."""
         initial = UniformFanIn(self.kernel**2 * x.shape[-1])
-        return nn.Conv(
+        layer = RepeatedConv if self.repeated else nn.Conv
+        return layer(
             self.features,
             (self.kernel, self.kernel),
             strides=self.stride,
@@ -126,6 +130,62 @@ class ConvElu(nn.Module):
         x = reflect_pad(x) if self.kernel == 3 else x
         conv = TorchConv(self.features, self.kernel, padding=0, policy=self.policy, name="conv")
         return nn.elu(conv(x))
+
+
+class UpConvElu(nn.Module):
+    """`ConvElu` with a 3x3 kernel of an image whose pixels are each repeated twice."""
+
+    features: int
+    policy: Policy = Policy()
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N 2*H 2*W D"]:
+        """Features of twice the size."""
+        return nn.elu(
+            TorchConv(self.features, padding=0, repeated=True, policy=self.policy, name="conv")(x)
+        )
+
+
+class RepeatedConv(nn.Conv):
+    """`convolve_repeated`, with the fields and the parameters of `nn.Conv`."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N 2*H 2*W D"]:
+        """Features of twice the size."""
+        shape = (*self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
+        bias = self.param("bias", self.bias_init, shape[-1:], self.param_dtype)
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        return convolve_repeated(x, kernel, self.conv_general_dilated) + bias[None, None, None]
+
+
+def convolve_repeated(
+    x: Float[Array, "N H W C"], kernel: Float[Array, "3 3 C D"], conv: Callable[..., Array]
+) -> Float[Array, "N 2*H 2*W D"]:
+    """`kernel` over `reflect_pad(upsample_nearest(x, 2))`, computed at the size of `x`.
+
+    Three repeated pixels in a row are two of `x`, so each of the four pixels that one of `x`
+    becomes is a smaller convolution of it: the same products, in another order. As one convolution
+    with zeros in its kernel it is fast everywhere; on a TPU the repeated image, with a few of 128
+    lanes filled, was the most expensive part of the decoder (experiments/RESULTS.md).
+
+    Args:
+        x: features.
+        kernel: the weights.
+        conv: of `Operations`.
+    """
+    first = jnp.array([[1, 0, 0], [0, 1, 1], [0, 0, 0]], kernel.dtype)  # of an even output row
+    second = jnp.array([[0, 0, 0], [1, 1, 0], [0, 0, 1]], kernel.dtype)  # of an odd one
+    sums = jnp.stack([first, second])
+    kernels = jnp.einsum("ark,bsl,klcd->rscabd", sums, sums, kernel, precision="highest")
+    # A row beyond the border mirrors one that repeats the border itself.
+    padded = _pad(x, beyond=0)
+    layout = ("NHWC", "HWIO", "NHWC")
+    kernels = kernels.reshape(3, 3, x.shape[-1], -1)
+    y = conv(padded, kernels, (1, 1), ((0, 0), (0, 0)), dimension_numbers=layout)
+    n, h, w, _ = x.shape
+    y = y.reshape(n, h, w, 2, 2, -1).transpose(0, 1, 3, 2, 4, 5)
+    return y.reshape(n, 2 * h, 2 * w, -1)
 
 
 class ChannelGate(nn.Module):
@@ -161,10 +221,16 @@ class ChannelGate(nn.Module):
 
 def reflect_pad(x: Float[Array, "N H W C"]) -> Float[Array, "N H+2 W+2 C"]:
     """Pad height and width (2 at least) by one pixel, mirrored about the border pixel."""
+    return _pad(x, beyond=1)
+
+
+def _pad(x: Float[Array, "N H W C"], beyond: int) -> Float[Array, "N H+2 W+2 C"]:
+    """With a copy, on each side, of the pixels so far from that border."""
     # `x[:, 1:2]` would be a gather where an export leaves the batch size open.
     for axis in (1, 2):
-        first = jax.lax.slice_in_dim(x, 1, 2, axis=axis)
-        last = jax.lax.slice_in_dim(x, -2, -1, axis=axis)
+        size = x.shape[axis]
+        first = jax.lax.slice_in_dim(x, beyond, beyond + 1, axis=axis)
+        last = jax.lax.slice_in_dim(x, size - 1 - beyond, size - beyond, axis=axis)
         x = jnp.concatenate([first, x, last], axis=axis)
     return x
 

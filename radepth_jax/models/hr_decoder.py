@@ -6,7 +6,7 @@ He et al., RA-Depth, ECCV 2022, section 3.3 (Dual HRNet).
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from radepth_jax.models.blocks import upsample_nearest
+from radepth_jax.models.blocks import UpConvElu, upsample_nearest
 from radepth_jax.models.decoder import Decoder, check_widths
 
 
@@ -42,7 +42,7 @@ class HRDecoder(Decoder):
         x = self.block(stem.shape[-1], 1, name="stem_from0")(x)
         x = stem + upsample_nearest(x, 2)
         x = self.block(self.head[0], name="head1")(x)
-        x = self.block(self.head[1], name="head2")(upsample_nearest(x, 2))
+        x = UpConvElu(self.head[1], policy=self.policy, name="head2")(x)
         return (self.disparity(x, name="disparity"),)
 
     def _receive(
