@@ -141,6 +141,20 @@ def multi_resolution(config: ConfigDict) -> ConfigDict:
     return without_views(config)
 
 
+def three_resolutions(config: ConfigDict) -> ConfigDict:
+    """The same after a fifth of the steps, at three, of which the test has one."""
+    config = without_views(config)
+    config.train.middle_view_steps = config.train.steps // 5
+    config.train.resolutions = ((144, 48), (192, 64), (288, 96))
+    return config
+
+
+def fixed(config: ConfigDict) -> ConfigDict:
+    """BatchNorm's statistics stay as they are for the second half of the steps."""
+    config.train.batch_statistics_steps = config.train.steps // 2
+    return config
+
+
 def average(config: ConfigDict) -> ConfigDict:
     """The average of the weights over the last fifth of the steps, evenly."""
     plain, last = loop.pmap_step, config.train.steps
@@ -190,6 +204,8 @@ OPTIONS = {
         teacher,
         auto_blur,
         multi_resolution,
+        three_resolutions,
+        fixed,
         average,
     )
 }

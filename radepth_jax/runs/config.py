@@ -34,6 +34,7 @@ _RANGES = {
     "optimizer.pose_factor": _NATURAL,
     "optimizer.warmup_steps": _NATURAL,
     "optimizer.clip_norm": _NATURAL,
+    "train.batch_statistics_steps": _NATURAL,
     "train.accumulate": _POSITIVE,
     "train.log_every": _POSITIVE,
     "train.picture_every": _NATURAL,
@@ -135,6 +136,10 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # ((144, 48), (192, 64), (288, 96)). A network sees images well at sizes near those that it was
     # trained at. Each compiles its own step.
     config.train.resolutions = ()
+    # Where positive, the steps after this one normalise by BatchNorm's running statistics, which
+    # then stay as they are. What the network learns there holds at any resolution: a batch's own
+    # statistics depend on its resolution, and in a test there are none.
+    config.train.batch_statistics_steps = 0
     # Parts that a step's batch is computed in, one after the other, for a batch that does not fit.
     # Gradients are averaged over them; each has its own BatchNorm statistics.
     config.train.accumulate = 1

@@ -24,6 +24,7 @@ class Recipe:
             those of every group; `average_statistics` puts them into the running averages.
         synchronised: the networks for a step over the device axis `devices.AXIS`; they average
             the statistics over it where the config asks for that.
+        fixed_statistics: whether BatchNorm normalises by its running statistics and keeps them.
         batch_norm: "per_view" (the high, middle and low views apart) or "joint".
         frame_offsets: of a sample's frames, the target's 0 first; "s" is the opposite camera.
         views: how the views are made.
@@ -43,6 +44,7 @@ class Recipe:
 
     networks: Networks
     synchronised: Networks
+    fixed_statistics: bool
     batch_norm: str
     frame_offsets: tuple[int | str, ...]
     views: ViewOptions
@@ -64,6 +66,10 @@ class Recipe:
     def with_views(self, *names: str) -> "Recipe":
         """The recipe with these views alone."""
         return replace(self, views=replace(self.views, names=names))
+
+    def with_fixed_statistics(self) -> "Recipe":
+        """The recipe for steps that keep BatchNorm's statistics."""
+        return replace(self, fixed_statistics=True)
 
     def in_turns(self) -> tuple["Recipe", ...]:
         """A recipe for each of the resolutions."""
@@ -102,6 +108,7 @@ def make_recipe(
     return Recipe(
         networks=build(None),
         synchronised=build(AXIS if config.batch_norm_sync else None),
+        fixed_statistics=False,
         batch_norm=config.batch_norm,
         frame_offsets=tuple(config.data.frame_offsets),
         views=ViewOptions(**config.views),

@@ -87,13 +87,14 @@ def compute_loss(
         seed: int32 [], of the run.
         recipe: with the networks that compute; `over_devices` inside a mapped step.
         index: int32 [B], the samples' positions in the global batch.
-        train: whether BatchNorm uses the batch's statistics and updates the running ones.
+        train: whether BatchNorm uses the batch's statistics, unless the recipe has fixed ones.
 
     Returns:
         The loss [], and (terms by name [], each network's statistics of the batch for
         `average_statistics`, pictures with a batch axis).
     """
     networks, view_options = recipe.networks, recipe.views
+    train = train and not recipe.fixed_statistics
     view_key, jitter_key, noise_key = jnp.moveaxis(
         jax.vmap(lambda key: jax.random.split(key, 3))(sample_keys(seed, step, index)),
         1,
@@ -148,10 +149,10 @@ def compute_loss(
         )
         total += slope * jnp.log(focal / known)  # plus 0
         terms["focal"] = known
-    found_stats = dict.fromkeys(batch_stats) | {
-        "depth": depth_stats.get("batch_stats"),
-        "pose": pose_stats.get("batch_stats") if pose_stats else None,
-    }
+    found_stats = dict.fromkeys(batch_stats)
+    if train:
+        found_stats["depth"] = depth_stats.get("batch_stats")
+        found_stats["pose"] = pose_stats.get("batch_stats") if pose_stats else None
     targets = {name: views[name].images[:, 0] for name in names}
     finest = {name: disparities[0][i] for i, name in enumerate(names)}
     shown = {"views": targets, "disparities": finest, **pictures}

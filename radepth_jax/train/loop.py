@@ -1,11 +1,11 @@
 """Train from a config and a working directory; the same call resumes."""
 
+import functools
 import json
 import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -47,7 +47,7 @@ from radepth_jax.train.monitor import Monitor
 from radepth_jax.train.preemption import Preemption
 from radepth_jax.train.preview import make_preview, training_picture
 from radepth_jax.train.progress import Progress
-from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
+from radepth_jax.train.step import StepFn, make_train_step, pmap_step, shard_map_step
 from radepth_jax.train.validation import Validation
 from radepth_jax.train.wandb_log import WandbLog
 
@@ -179,8 +179,11 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
     """The steps from `state` to the last one, with everything that happens between them."""
     config, total_steps, checkpoints = run.config, run.total_steps, run.checkpoints
     over_devices = shard_map_step if config.train.mapping == "shard_map" else pmap_step
-    middle_step = over_devices(make_train_step(run.recipe.with_views("middle")))
-    full_steps = [over_devices(make_train_step(recipe)) for recipe in run.recipe.in_turns()]
+
+    @functools.cache
+    def compiled(recipe: Recipe) -> StepFn:
+        return over_devices(make_train_step(recipe))
+
     preview = make_preview(run.recipe)
     flat = config.optimizer.name in ELEMENTWISE
     state = replicate(flat_state(jax.device_get(state)) if flat else state)
@@ -219,8 +222,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
                 log.picture(
                     step, "training", training_picture(preview, _trees(state), first, config.seed)
                 )
-            in_turn = full_steps[step % len(full_steps)]
-            step_fn = middle_step if step <= every.middle_view_steps else in_turn
+            step_fn = compiled(recipe_of_step(run.recipe, every, step))
             state, metrics = step_fn(state, batch, config.seed)
             # Read one step late, so that the device never waits for this process.
             if unread is not None:
@@ -234,13 +236,25 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
                 validate(step, _trees(state), log)
             # Last, so that a run which goes on from here has all the figures up to here.
             if due(step, every.checkpoint_every):
-                save_clock.time(step, partial(run.save, state))
+                save_clock.time(step, functools.partial(run.save, state))
             platforms.reserve_heap_fragments()
         checkpoints.wait()
         last = _trees(state)
         if (fov := learned_fov(last.params)) is not None:
             bar.say(f"field of view, as learned: {fov:.1f} degrees horizontally")
     return replicate(last)
+
+
+def recipe_of_step(recipe: Recipe, settings: ConfigDict, step: int) -> Recipe:
+    """What the recipe is at a step of a run with these settings, `config.train`."""
+    if step <= settings.middle_view_steps:
+        recipe = recipe.with_views("middle")
+    else:
+        turns = recipe.in_turns()
+        recipe = turns[step % len(turns)]
+    if 0 < settings.batch_statistics_steps < step:
+        recipe = recipe.with_fixed_statistics()
+    return recipe
 
 
 def _trees(state: TrainState) -> TrainState:

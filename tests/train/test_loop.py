@@ -297,26 +297,33 @@ def test_the_first_steps_can_train_on_the_middle_view_alone(micro_config, tmp_pa
     assert all("train/photometric_middle" in record for record in steps)
 
 
-def test_the_steps_after_those_take_the_resolutions_in_turns(micro_config, tmp_path, monkeypatch):
-    compiled = loop.pmap_step(loop.make_train_step(loop.make_recipe(micro_config, 4)))
-    micro_config.train.middle_view_steps = 1
+def test_a_step_has_its_views_its_resolution_and_its_statistics(micro_config):
+    micro_config.train.middle_view_steps = 2
     micro_config.train.resolutions = ((64, 32), (96, 64), (128, 32))
-    micro_config.train.steps = 6
-    seen = []
-
-    def step_of(recipe):
-        def step(*arguments):
-            seen.append((recipe.views.names, recipe.views.resolution))
-            return compiled(*arguments)
-
-        return step
-
-    monkeypatch.setattr(loop, "make_train_step", lambda recipe: recipe)
-    monkeypatch.setattr(loop, "pmap_step", step_of)
-    train(micro_config, tmp_path / "run")
+    micro_config.train.batch_statistics_steps = 4
+    recipe = make_recipe(micro_config, 7)
+    steps = [loop.recipe_of_step(recipe, micro_config.train, step) for step in range(1, 8)]
     views = ("high", "middle", "low")
-    in_turns = [(128, 32), (64, 32), (96, 64), (128, 32), (64, 32)]
-    assert seen == [(("middle",), (64, 32)), *((views, size) for size in in_turns)]
+    assert [step.views.names for step in steps] == [("middle",)] * 2 + [views] * 5
+    in_turns = [(64, 32), (96, 64), (128, 32), (64, 32), (96, 64)]
+    assert [step.views.resolution for step in steps] == [(64, 32)] * 2 + in_turns
+    assert [step.fixed_statistics for step in steps] == [False] * 4 + [True] * 3
+    micro_config.train.batch_statistics_steps = 0
+    assert not loop.recipe_of_step(recipe, micro_config.train, 7).fixed_statistics
+
+
+def test_a_run_takes_the_recipe_of_each_step(micro_config, tmp_path, monkeypatch):
+    taken = []
+
+    def recipe_of_step(recipe, settings, step):
+        taken.append(step)
+        return recipe.with_views("middle") if step == 2 else recipe
+
+    monkeypatch.setattr(loop, "recipe_of_step", recipe_of_step)
+    train(micro_config, tmp_path / "run")
+    assert taken == [1, 2, 3, 4]
+    steps = [record for record in read_records(tmp_path / "run") if "train/total" in record]
+    assert ["train/photometric_high" in record for record in steps] == [True, False, True, True]
 
 
 def test_a_run_starts_from_folded_weights(micro_config, tmp_path):

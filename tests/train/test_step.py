@@ -101,6 +101,25 @@ def test_two_parts_on_two_devices_equal_four_devices(sgd_config, batches):
     assert two_metrics["total"] == pytest.approx(four_metrics["total"], rel=1e-5)
 
 
+def test_with_fixed_statistics_samples_do_not_depend_on_each_other(sgd_config, batches):
+    """So the parts of a batch that are computed apart give the same step."""
+    sgd_config.optimizer.learning_rate = 0.1
+    sgd_config.views.names = ("middle",)
+    start = jax.device_get(init_state(sgd_config, 10))
+    ends = []
+    for accumulate in (1, 2):
+        sgd_config.train.accumulate = accumulate
+        recipe = make_recipe(sgd_config, 10).with_fixed_statistics()
+        step = pmap_step(make_train_step(recipe), jax.devices()[:1])
+        placed = place_batch(batches[0], jax.devices()[:1], accumulate)
+        state, _ = step(replicate(flat_state(start), jax.devices()[:1]), placed, sgd_config.seed)
+        ends.append(to_trees(jax.device_get(state)))
+    assert largest_difference(ends[0].params, start.params) > 1e-3
+    assert largest_difference(ends[0].params, ends[1].params) < 1e-5
+    for end in ends:
+        assert largest_difference(end.batch_stats, start.batch_stats) == 0
+
+
 def test_the_step_is_deterministic(sgd_config, batches):
     first, _ = run_pmap(sgd_config, batches, jax.devices())
     second, _ = run_pmap(sgd_config, batches, jax.devices())
