@@ -18,7 +18,10 @@ from radepth_jax.runs.small import use_small_recipe
 
 
 def get_config(variant: str = "full") -> ConfigDict:
-    """`full`, or `demo` (`--config configs/ra_depth_street.py:demo`): fewer worlds and steps."""
+    """`full`; `resolutions`: no views, steps at three resolutions; `demo`: fewer worlds and steps.
+
+    Such as `--config configs/ra_depth_street.py:resolutions`.
+    """
     config = default_config()
     use_small_recipe(config, presets.tiny())
     config.data.name = "street/full"
@@ -33,6 +36,12 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.train.checkpoint_every = 500
     config.train.picture_every = 1000
     config.evaluate.resolutions = ((128, 48), (192, 64), (304, 96))
+    if variant == "resolutions":
+        config.views.names = ("middle",)
+        config.loss.weights.consistency = 0.0
+        config.train.resolutions = ((144, 48), (192, 64), (288, 96))
+        config.train.steps = 12000
+        config.train.batch_statistics_steps = 6000
     if variant == "demo":
         config.data.name = "street/demo"
         config.loss.ramps.consistency = (450, 800)

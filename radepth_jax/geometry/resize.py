@@ -76,6 +76,20 @@ def resample(
     return jnp.einsum("wx,...hxc->...hwc", columns, shorter, precision=precision)
 
 
+def enlarge(
+    image: Float[Array, "... h w C"], size: tuple[int, ...]
+) -> Float[Array, "... {size[0]} {size[1]} C"]:
+    """Bilinear interpolation to `size` (H, W), with clamped borders."""
+    old = image.shape[-3:-1]
+    if old == size:
+        return image
+    rows, columns = (
+        resize_weights(jnp.arange(new), had, new, had, kernel="linear", antialias=False)
+        for had, new in zip(old, size, strict=True)
+    )
+    return resample(image, rows, columns)
+
+
 def _lanczos3(x: Array) -> Array:
     """`sinc(x) sinc(x/3)` within |x| < 3, with one sine: sin(3a) = 3 sin(a) - 4 sin(a)^3."""
     safe = jnp.where(x == 0, 1.0, x)

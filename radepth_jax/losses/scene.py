@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from radepth_jax.geometry.camera import depth_from_disparity
-from radepth_jax.geometry.resize import resample, resize_weights
+from radepth_jax.geometry.resize import enlarge
 from radepth_jax.geometry.sampling import warp
 from radepth_jax.losses.options import LossOptions
 from radepth_jax.losses.photometric import Reprojection, minimum_reprojection
@@ -81,7 +81,7 @@ def make_scene(
     def reproject(disparity: Float[Array, "V H W 1"]) -> tuple[Array, Array, Reprojection]:
         return jax.vmap(judge)(views.images, views.intrinsics, disparity, keys, region)
 
-    full = [jax.vmap(lambda d: _enlarge(d, size))(disparity) for disparity in disparities]
+    full = [enlarge(disparity, size) for disparity in disparities]
     if len(full) == 1:  # Under vmap, XLA's CPU backend takes ten times as long over some sums.
         depth, warped, reprojection = jax.tree.map(lambda x: x[None], reproject(full[0]))
     else:
@@ -129,16 +129,3 @@ def _region(views: Views) -> Region | None:
     sizes = jnp.minimum(views.size, jnp.array([canvas], views.size.dtype))
     zeros = jnp.zeros(len(views.names), sizes.dtype)
     return Region(zeros, zeros, sizes[:, 0], sizes[:, 1])
-
-
-def _enlarge(
-    disparity: Float[Array, "h w 1"], size: tuple[int, ...]
-) -> Float[Array, "{size[0]} {size[1]} 1"]:
-    """Bilinear interpolation to `size` (h, w)."""
-    if disparity.shape[:2] == size:
-        return disparity
-    rows, columns = (
-        resize_weights(jnp.arange(new), old, new, old, kernel="linear", antialias=False)
-        for old, new in zip(disparity.shape[:2], size, strict=True)
-    )
-    return resample(disparity, rows, columns)

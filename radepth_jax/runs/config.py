@@ -132,9 +132,10 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # Steps at the start that train on the middle view alone. From random weights, the high view's
     # larger motion and the consistency are in the way of a first idea of depth; 0 from ImageNet.
     config.train.middle_view_steps = 0
-    # Resolutions that the steps after those take in turns, in place of views.resolution, such as
-    # ((144, 48), (192, 64), (288, 96)). A network sees images well at sizes near those that it was
-    # trained at. Each compiles its own step.
+    # Resolutions at which the depth network sees the views in the steps after those, in turns, such
+    # as ((144, 48), (192, 64), (288, 96)): it sees images well at sizes near those of its training.
+    # The losses are computed there, or at views.resolution where that is finer. Each compiles its
+    # own step.
     config.train.resolutions = ()
     # Where positive, the steps after this one normalise by BatchNorm's running statistics, which
     # then stay as they are. What the network learns there holds at any resolution: a batch's own

@@ -1,5 +1,6 @@
 """What a training step does, built once from a config."""
 
+import math
 from dataclasses import dataclass, replace
 
 import jax
@@ -29,6 +30,7 @@ class Recipe:
         frame_offsets: of a sample's frames, the target's 0 first; "s" is the opposite camera.
         views: how the views are made.
         resolutions: that steps take in turns; empty where all have that of `views`.
+        seen: (width, height) at which the depth network sees the views; None is that of `views`.
         loss: the objective's options.
         true_scale: where positive, the data set's own poses replace the pose network's, their
             metres times this.
@@ -49,6 +51,7 @@ class Recipe:
     frame_offsets: tuple[int | str, ...]
     views: ViewOptions
     resolutions: tuple[tuple[int, int], ...]
+    seen: tuple[int, int] | None
     loss: LossOptions
     true_scale: float
     align: tuple[int, ...]
@@ -73,10 +76,13 @@ class Recipe:
 
     def in_turns(self) -> tuple["Recipe", ...]:
         """A recipe for each of the resolutions."""
-        return tuple(
-            replace(self, views=replace(self.views, resolution=resolution))
-            for resolution in self.resolutions or (self.views.resolution,)
-        )
+        return tuple(map(self._at, self.resolutions)) or (self,)
+
+    def _at(self, resolution: tuple[int, int]) -> "Recipe":
+        # What is seen small is judged by the finer views: its own pixels show little motion.
+        if math.prod(resolution) < math.prod(self.views.resolution):
+            return replace(self, seen=resolution)
+        return replace(self, views=replace(self.views, resolution=resolution))
 
 
 def make_recipe(
@@ -113,6 +119,7 @@ def make_recipe(
         frame_offsets=tuple(config.data.frame_offsets),
         views=ViewOptions(**config.views),
         resolutions=tuple(map(tuple, config.train.resolutions)),
+        seen=None,
         loss=LossOptions(**config.loss),
         true_scale=config.pose.true_scale,
         align=tuple(config.pose.align),

@@ -1,5 +1,6 @@
 """From a batch of native frames to the loss: views, networks, objective."""
 
+import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from radepth_jax.geometry import se3
 from radepth_jax.geometry.alignment import align
 from radepth_jax.geometry.camera import centred_intrinsics, depth_from_disparity
+from radepth_jax.geometry.resize import enlarge
 from radepth_jax.losses import objective
 from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.state import focal_length
@@ -105,13 +107,18 @@ def compute_loss(
         focal = focal_length(params["camera"]["log_focal"])
         known = jax.lax.stop_gradient(focal)
         intrinsics = jax.vmap(partial(centred_intrinsics, known))(batch["size"])
-    views = jax.vmap(partial(make_views, options=view_options))(
-        view_key, batch["frames"], batch["size"], intrinsics
-    )
+    make = jax.vmap(partial(make_views, options=view_options))
+    views = make(view_key, batch["frames"], batch["size"], intrinsics)
     names, batch_size = views.names, len(index)
     # The views one after the other: BatchNorm's groups are consecutive.
     see = jax.vmap(partial(network_images, options=view_options), out_axes=1)
-    seen = see(jitter_key, views)
+    if recipe.seen:
+        small = dataclasses.replace(view_options, resolution=recipe.seen)
+        make = jax.vmap(partial(make_views, options=small))
+        shown = make(view_key, batch["frames"][:, :1], batch["size"], intrinsics)
+    else:
+        shown = views
+    seen = see(jitter_key, shown)
     outputs, depth_stats = networks.depth.apply(
         {"params": params["depth"], "batch_stats": batch_stats["depth"]},
         seen.reshape(-1, *seen.shape[2:]),
@@ -119,6 +126,8 @@ def compute_loss(
         groups=len(names) if recipe.batch_norm == "per_view" else 1,
         mutable=["batch_stats"],
     )
+    if recipe.seen:
+        outputs = tuple(enlarge(x, _grown(x, recipe)) for x in outputs)
     disparities = tuple(x.reshape(len(names), batch_size, *x.shape[1:]) for x in outputs)
 
     source_T_target, pose_stats = _motions(params, batch_stats, batch, views, recipe, train)
@@ -202,6 +211,13 @@ def _height_errors(views: Views, disparity: jax.Array, recipe: Recipe) -> jax.Ar
     """`height_error` [B] of the middle view's disparity [B, H, W, 1]."""
     judge = partial(height_error, camera_height=recipe.loss.camera_height)
     return jax.vmap(judge)(_depth(disparity, recipe), views["middle"].intrinsics)
+
+
+def _grown(disparity: jax.Array, recipe: Recipe) -> tuple[int, ...]:
+    """(h, w) of a scale's disparity if the network saw the views at their own resolution."""
+    assert recipe.seen
+    sides = zip(disparity.shape[1:3], recipe.views.size, recipe.seen[::-1], strict=True)
+    return tuple(side * of_views // seen for side, of_views, seen in sides)
 
 
 def _depth(disparity: jax.Array, recipe: Recipe) -> jax.Array:

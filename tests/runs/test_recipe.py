@@ -25,6 +25,14 @@ def test_a_recipe_has_one_resolution_or_several_in_turns(micro_config):
     turns = make_recipe(micro_config, 10).in_turns()
     assert [turn.views.resolution for turn in turns] == [(96, 32), (128, 64)]
     assert {turn.views.names for turn in turns} == {recipe.views.names}
+    assert {turn.seen for turn in turns} == {None}
+
+
+def test_what_is_seen_small_is_judged_at_the_views_resolution(micro_config):
+    micro_config.train.resolutions = ((48, 32), (64, 32))
+    small, same = make_recipe(micro_config, 10).in_turns()
+    assert (small.seen, small.views.resolution) == ((48, 32), (64, 32))
+    assert (same.seen, same.views.resolution) == (None, (64, 32))
 
 
 def test_only_the_networks_over_devices_average_their_statistics(micro_config):
