@@ -49,16 +49,17 @@ def test_the_network_sees_the_resolution_and_the_losses_no_smaller_one(
 ):
     micro_config.train.resolutions = (resolution,) if resolution else ()
     (recipe,) = make_recipe(micro_config, 10).in_turns()
-    sizes = set()
+    sizes = []
 
     def record(call, args, kwargs, context):
         if isinstance(context.module, DepthNetwork) and context.method_name == "__call__":
-            sizes.add(args[0].shape[1:3])
+            sizes.append(args[0].shape[1:3])
         return call(*args, **kwargs)
 
+    loss = losses(recipe, micro_config, batch)
     with nn.intercept_methods(record):
-        _, (_, _, shown) = jax.eval_shape(losses(recipe, micro_config, batch))
-    assert sizes == {seen[::-1]}
+        _, (_, _, shown) = jax.eval_shape(loss)
+    assert sizes == [seen[::-1]]
     for name in ("high", "middle", "low"):
         assert shown["views"][name].shape == (2, *judged[::-1], 3)
         assert shown["disparities"][name].shape == (2, *judged[::-1], 1)
