@@ -18,7 +18,7 @@ from radepth_jax.runs.small import use_small_recipe
 
 
 def get_config(variant: str = "full") -> ConfigDict:
-    """`full`; `resolutions`: no views, steps at three resolutions; `demo`: fewer worlds and steps.
+    """`full`; `resolutions`: no views, steps at four resolutions; `demo`: fewer worlds and steps.
 
     Such as `--config configs/ra_depth_street.py:resolutions`.
     """
@@ -39,7 +39,7 @@ def get_config(variant: str = "full") -> ConfigDict:
     if variant == "resolutions":
         config.views.names = ("middle",)
         config.loss.weights.consistency = 0.0
-        config.train.resolutions = ((144, 48), (192, 64), (288, 96))
+        config.train.resolutions = ((144, 48), (192, 64), (240, 80), (288, 96))
         config.train.steps = 12000
         config.train.batch_statistics_steps = 6000
     if variant == "demo":

@@ -141,11 +141,11 @@ def multi_resolution(config: ConfigDict) -> ConfigDict:
     return without_views(config)
 
 
-def three_resolutions(config: ConfigDict) -> ConfigDict:
-    """The same after a fifth of the steps, at three, of which the test has one."""
+def other_resolutions(config: ConfigDict) -> ConfigDict:
+    """The same after a fifth of the steps, at four, of which the test has one."""
     config = without_views(config)
     config.train.middle_view_steps = config.train.steps // 5
-    config.train.resolutions = ((144, 48), (192, 64), (288, 96))
+    config.train.resolutions = ((144, 48), (192, 64), (240, 80), (288, 96))
     return config
 
 
@@ -204,7 +204,7 @@ OPTIONS = {
         teacher,
         auto_blur,
         multi_resolution,
-        three_resolutions,
+        other_resolutions,
         fixed,
         average,
     )

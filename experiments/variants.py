@@ -19,7 +19,7 @@ class Variant(NamedTuple):
     model: str  # of presets.MODELS
     views: tuple[str, ...] = ("middle",)  # VIEWS is AS-Aug
     consistency: bool = False
-    resolutions: bool = False  # steps at three of them in turns: plain multi-resolution training
+    resolutions: bool = False  # steps at four of them in turns: plain multi-resolution training
 
 
 VARIANTS = {
@@ -113,10 +113,10 @@ def configure(
 
 
 def around(resolution: tuple[int, int], stride: int) -> tuple[tuple[int, int], ...]:
-    """Three quarters of a resolution, itself, and one and a half, in multiples of a stride."""
+    """From three quarters of a resolution to one and a half, in multiples of a stride."""
     return tuple(
         tuple(round(factor * side / stride) * stride for side in resolution)
-        for factor in (0.75, 1.0, 1.5)
+        for factor in (0.75, 1.0, 1.25, 1.5)
     )
 
 
