@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--resolution", help="WxH instead of the config's")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--rematerialise", action="store_true")
+    parser.add_argument("--fixed_statistics", action="store_true", help="of BatchNorm")
     parser.add_argument("--largest", action="store_true", help="the largest batch that fits, too")
     parser.add_argument("--against", type=Path, help="an earlier result.json to compare with")
     parser.add_argument("--output", type=Path, help="folder for result.json and program.txt")
@@ -172,7 +173,8 @@ def lower(options: argparse.Namespace, chip: Gpu | Tpu, batch: int) -> Any:
         return predict.lower(jax.eval_shape(lambda: variables), pictures)
 
     steps = config.train.steps or 66_350  # of 20 epochs of the published split
-    step = make_train_step(make_recipe(config, steps, ops=ops))
+    recipe = make_recipe(config, steps, ops=ops)
+    step = make_train_step(recipe.with_fixed_statistics() if options.fixed_statistics else recipe)
     data = {
         "frames": jax.ShapeDtypeStruct((images, 3, *FRAMES, 3), jnp.uint8),
         "size": jax.ShapeDtypeStruct((images, 2), jnp.int32),
