@@ -13,7 +13,7 @@ the same network without AS-Aug and consistency 0.157 and 0.363; the row prior 0
 from ml_collections import ConfigDict
 
 from radepth_jax.models import presets
-from radepth_jax.runs.config import default_config
+from radepth_jax.runs.config import check_variant, default_config
 from radepth_jax.runs.small import use_small_recipe
 
 
@@ -22,6 +22,7 @@ def get_config(variant: str = "full") -> ConfigDict:
 
     Such as `--config configs/ra_depth_street.py:resolutions`.
     """
+    check_variant(variant, ("full", "resolutions", "demo"))
     config = default_config()
     use_small_recipe(config, presets.tiny())
     config.data.name = "street/full"

@@ -15,12 +15,13 @@ Set `config.views.resolution` near your footage's shape, at about half its size,
 from ml_collections import ConfigDict
 
 from radepth_jax.models import presets
-from radepth_jax.runs.config import default_config
+from radepth_jax.runs.config import check_variant, default_config
 from radepth_jax.runs.small import use_small_recipe
 
 
 def get_config(variant: str = "full") -> ConfigDict:
     """`full`, or `small` for a CPU."""
+    check_variant(variant, ("full", "small"))
     config = default_config()
     config.data.name = "video"
     config.data.skip_corrupt = True

@@ -228,6 +228,12 @@ def check_config(config: ConfigDict) -> None:
         raise UserError("config.train.steps and .epochs: expected one of them to be positive")
 
 
+def check_variant(variant: str, known: tuple[str, ...]) -> None:
+    """Raise UserError unless a config file's variant is one that it knows."""
+    if variant not in known:
+        raise UserError(f"variant {variant!r}: expected one of {', '.join(known)}")
+
+
 def check_batch_size(config: ConfigDict, devices: int) -> None:
     """Raise UserError, naming the nearest sizes that would do, if a batch cannot be split evenly.
 
