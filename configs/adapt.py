@@ -28,6 +28,8 @@ def get_config() -> ConfigDict:
     config.views.resolution = (224, 128)
     # It has learned what depth is: no step without alignment's turns, and small ones.
     config.pose.turns_from = config.pose.learn_fov_from = 0
+    # A few batches of one clip would replace what its norms know of all footage.
+    config.train.batch_statistics_steps = 0
     config.optimizer.learning_rate = 1e-4
     config.train.steps = 300
     config.train.validate_every = 300

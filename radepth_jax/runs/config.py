@@ -34,7 +34,7 @@ _RANGES = {
     "optimizer.pose_factor": _NATURAL,
     "optimizer.warmup_steps": _NATURAL,
     "optimizer.clip_norm": _NATURAL,
-    "train.batch_statistics_steps": _NATURAL,
+    "train.batch_statistics_steps": (-1, math.inf),
     "train.accumulate": _POSITIVE,
     "train.log_every": _POSITIVE,
     "train.picture_every": _NATURAL,
@@ -133,14 +133,14 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # larger motion and the consistency are in the way of a first idea of depth; 0 from ImageNet.
     config.train.middle_view_steps = 0
     # Resolutions at which the depth network sees the views in the steps after those, in turns, such
-    # as ((144, 48), (192, 64), (288, 96)): it sees images well at sizes near those of its training.
+    # as ((144, 48), (192, 64), (240, 80)): it sees images well at sizes near those of its training.
     # The losses are computed there, or at views.resolution where that is finer. Each compiles its
     # own step.
     config.train.resolutions = ()
-    # Where positive, the steps after this one normalise by BatchNorm's running statistics, which
-    # then stay as they are. What the network learns there holds at any resolution: a batch's own
-    # statistics depend on its resolution, and in a test there are none.
-    config.train.batch_statistics_steps = 0
+    # Steps at the start in which BatchNorm normalises by each batch's statistics; -1 is all. The
+    # others normalise by the running statistics, which then stay as they are, as in a test. A
+    # batch's own depend on its resolution, and what is learned with them fits no other one as well.
+    config.train.batch_statistics_steps = -1
     # Parts that a step's batch is computed in, one after the other, for a batch that does not fit.
     # Gradients are averaged over them; each has its own BatchNorm statistics.
     config.train.accumulate = 1

@@ -252,7 +252,7 @@ def recipe_of_step(recipe: Recipe, settings: ConfigDict, step: int) -> Recipe:
     else:
         turns = recipe.in_turns()
         recipe = turns[step % len(turns)]
-    if 0 < settings.batch_statistics_steps < step:
+    if 0 <= settings.batch_statistics_steps < step:
         recipe = recipe.with_fixed_statistics()
     return recipe
 

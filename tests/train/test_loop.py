@@ -308,8 +308,9 @@ def test_a_step_has_its_views_its_resolution_and_its_statistics(micro_config):
     in_turns = [(64, 32), (96, 64), (128, 32), (64, 32), (96, 64)]
     assert [step.views.resolution for step in steps] == [(64, 32)] * 2 + in_turns
     assert [step.fixed_statistics for step in steps] == [False] * 4 + [True] * 3
-    micro_config.train.batch_statistics_steps = 0
-    assert not loop.recipe_of_step(recipe, micro_config.train, 7).fixed_statistics
+    for steps, fixed in ((0, True), (-1, False)):
+        micro_config.train.batch_statistics_steps = steps
+        assert loop.recipe_of_step(recipe, micro_config.train, 1).fixed_statistics == fixed
 
 
 def test_a_run_takes_the_recipe_of_each_step(micro_config, tmp_path, monkeypatch):
