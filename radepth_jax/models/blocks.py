@@ -152,11 +152,12 @@ class RepeatedConv(nn.Conv):
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N 2*H 2*W D"]:
         """Features of twice the size."""
-        shape = (*self.kernel_size, x.shape[-1], self.features)
+        shape = (3, 3, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         bias = self.param("bias", self.bias_init, shape[-1:], self.param_dtype)
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-        return convolve_repeated(x, kernel, self.conv_general_dilated) + bias[None, None, None]
+        conv = self.conv_general_dilated or jax.lax.conv_general_dilated
+        return convolve_repeated(x, kernel, conv) + bias[None, None, None]
 
 
 def convolve_repeated(

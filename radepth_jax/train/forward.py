@@ -112,13 +112,12 @@ def compute_loss(
     names, batch_size = views.names, len(index)
     # The views one after the other: BatchNorm's groups are consecutive.
     see = jax.vmap(partial(network_images, options=view_options), out_axes=1)
+    visible = views
     if recipe.seen:
         small = dataclasses.replace(view_options, resolution=recipe.seen)
         make = jax.vmap(partial(make_views, options=small))
-        shown = make(view_key, batch["frames"][:, :1], batch["size"], intrinsics)
-    else:
-        shown = views
-    seen = see(jitter_key, shown)
+        visible = make(view_key, batch["frames"][:, :1], batch["size"], intrinsics)
+    seen = see(jitter_key, visible)
     outputs, depth_stats = networks.depth.apply(
         {"params": params["depth"], "batch_stats": batch_stats["depth"]},
         seen.reshape(-1, *seen.shape[2:]),
