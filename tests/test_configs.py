@@ -11,7 +11,7 @@ from radepth_jax.runs.config import check_config
 CONFIGS = Path(__file__).parents[1] / "configs"
 VARIANTS = {
     "adapt": (),
-    "compared_kitti": ("monodepth2", "monodepth2_resnet50", "hr_depth", "diffnet"),
+    "compared_kitti": ("monodepth2", "monodepth2_resnet50", "hr_depth", "diffnet", "hrnet_skip"),
     "ra_depth_kitti": (),
     "ra_depth_street": ("full", "resolutions", "demo"),
     "ra_depth_video": ("full", "small"),

@@ -126,7 +126,9 @@ def compute_loss(
         mutable=["batch_stats"],
     )
     if recipe.seen:
-        outputs = tuple(enlarge(x, _grown(x, recipe)) for x in outputs)
+        outputs = tuple(
+            enlarge(x, _grown(x.shape[1:3], recipe.seen, view_options.resolution)) for x in outputs
+        )
     disparities = tuple(x.reshape(len(names), batch_size, *x.shape[1:]) for x in outputs)
 
     source_T_target, pose_stats = _motions(params, batch_stats, batch, views, recipe, train)
@@ -212,11 +214,12 @@ def _height_errors(views: Views, disparity: jax.Array, recipe: Recipe) -> jax.Ar
     return jax.vmap(judge)(_depth(disparity, recipe), views["middle"].intrinsics)
 
 
-def _grown(disparity: jax.Array, recipe: Recipe) -> tuple[int, ...]:
-    """(h, w) of a scale's disparity if the network saw the views at their own resolution."""
-    assert recipe.seen
-    sides = zip(disparity.shape[1:3], recipe.views.size, recipe.seen[::-1], strict=True)
-    return tuple(side * of_views // seen for side, of_views, seen in sides)
+def _grown(
+    size: tuple[int, ...], seen: tuple[int, int], resolution: tuple[int, int]
+) -> tuple[int, ...]:
+    """(h, w) of a disparity of `size` if the network had seen `resolution`; both (width, height)."""
+    sides = zip(size, seen[::-1], resolution[::-1], strict=True)
+    return tuple(side * whole // small for side, small, whole in sides)
 
 
 def _depth(disparity: jax.Array, recipe: Recipe) -> jax.Array:
