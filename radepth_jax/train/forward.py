@@ -217,7 +217,7 @@ def _height_errors(views: Views, disparity: jax.Array, recipe: Recipe) -> jax.Ar
 def _grown(
     size: tuple[int, ...], seen: tuple[int, int], resolution: tuple[int, int]
 ) -> tuple[int, ...]:
-    """(h, w) of a disparity of `size` if the network had seen `resolution`; both (width, height)."""
+    """(h, w) of a disparity of `size`, had the network seen (width, height) `resolution`."""
     sides = zip(size, seen[::-1], resolution[::-1], strict=True)
     return tuple(side * whole // small for side, small, whole in sides)
 
