@@ -1,12 +1,15 @@
 """Train the network in the box: a small one, on varied rendered streets alone.
 
     python experiments/box.py --output runs/box
+    python experiments/box.py --start runs/box --fixed_statistics --output runs/box_fixed
 
 The network that `radepth predict` uses where no checkpoint is named must be right on footage that
 it never saw. So it learns from what only a rendered street has, and every camera there differs: the
 depth of every pixel, up to one factor an image, and the motion of the camera. It sees random
 windows of the frames, resized to one of several canvases, so that it works at any resolution, in
-changed colours, blurred and with noise. On a GPU it takes minutes (`--steps 24000`).
+changed colours, blurred and with noise. On a GPU it takes minutes (`--steps 24000`). The second
+command goes on with BatchNorm's statistics as they are, which belong to no canvas then, and so with
+canvases too large for more than one image a step.
 
 The result is a run's folder, as `radepth train` leaves one; `--store` puts its network into the
 package (`radepth_jax/runs/default_network`).
@@ -40,7 +43,8 @@ from radepth_jax.views.augment import colour_jitter
 
 # (width, height) of what the network sees, and how many images a step has.
 CANVASES = (((192, 64), 8), ((160, 96), 8), ((320, 96), 4))
-SIZE = (144, 384)  # (h, w) of the frames
+LARGE_CANVASES = (((384, 192), 2), ((640, 192), 1), ((768, 256), 1))  # with fixed statistics
+SIZE, LARGE_SIZE = (144, 384), (288, 768)  # (h, w) of the frames
 SCALE = 0.03  # units of depth a metre, about what self-supervised training arrives at
 FRAMES = range(2, 4)  # of each world: how many worlds matters more than how long they are
 FAR = 300.0  # metres: nearer than this the sky must not be
@@ -57,6 +61,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1e9, help="decay to zero by then, and end")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", help="go on from this run's weights, or from `default`'s")
+    parser.add_argument("--fixed_statistics", action="store_true", help="and with its statistics")
     parser.add_argument("--store", action="store_true", help="pack what --output holds, and end")
     options = parser.parse_args()
     if options.store:
@@ -64,8 +69,13 @@ def main() -> None:
         packed = PackedModel(model.variables, model.config, model.step)
         write_packed(packed, default_network.FOLDER, np.float16)
         return
+    fixed = options.fixed_statistics
+    if fixed and not options.start:
+        parser.error("--fixed_statistics needs a run to take them from: --start")
+    canvases = CANVASES + LARGE_CANVASES * fixed
     start = time.perf_counter()
-    worlds = jax.device_put(film_worlds(options.worlds, options.first_world))
+    size = LARGE_SIZE if fixed else SIZE
+    worlds = jax.device_put(film_worlds(options.worlds, options.first_world, size))
     print(f"[{time.perf_counter() - start:.0f} s] {len(worlds['images'])} frames", flush=True)
 
     config = box_config()
@@ -96,7 +106,7 @@ def main() -> None:
         keys = jax.random.split(key, batch)
         views = jax.vmap(partial(look, worlds=worlds, canvas=canvas))(keys, chosen)
         (_, (terms, stats)), gradients = jax.value_and_grad(loss, has_aux=True)(
-            params, stats, views, networks
+            params, stats, views, networks, fixed
         )
         state.hyperparams["learning_rate"] = rate
         updates, state = optimizer.update(gradients, state, params)
@@ -113,7 +123,7 @@ def main() -> None:
         return train_step.lower(*shapes, canvas=canvas, batch=batch).compile()
 
     with ThreadPoolExecutor(len(CANVASES)) as pool:  # XLA compiles outside Python's lock.
-        steps = list(pool.map(lambda each: compile_for(*each), CANVASES))
+        steps = list(pool.map(lambda each: compile_for(*each), canvases))
     begun = time.perf_counter()
     print(f"[{begun - start:.0f} s] compiled", flush=True)
     for step in range(options.steps):
@@ -146,8 +156,8 @@ def box_config() -> ConfigDict:
     return config
 
 
-def film_worlds(number: int, first: int = 0) -> dict[str, np.ndarray]:
-    """Render worlds of `street/varied`, from `first` on: all of it in memory.
+def film_worlds(number: int, first: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Render worlds of `street/varied`, from `first` on, in frames of `size`: all of it in memory.
 
     Returns:
         `images` uint8 [N, H, W, 3]; `inverse` float16 [N, H, W], 1 / metres, 0 in the sky;
@@ -158,7 +168,7 @@ def film_worlds(number: int, first: int = 0) -> dict[str, np.ndarray]:
 
     def shoot(index: int) -> dict[str, np.ndarray]:
         world = make_varied_world(world_seed(config, "train", first + index), config.frames)
-        shot = film(world, FRAMES, size=SIZE, device=jax.devices()[0], chunk=len(FRAMES))
+        shot = film(world, FRAMES, size=size, device=jax.devices()[0], chunk=len(FRAMES))
         T = shot.world_T_camera
         inverse = np.where(shot.depth > 0, 1 / np.maximum(shot.depth, 1e-3), 0)
         return {
@@ -220,13 +230,18 @@ def look(key: Any, chosen: dict, *, worlds: dict, canvas: tuple[int, int]) -> di
     return {"seen": seen, "inverse": truth, "second_T_first": motion}
 
 
-def loss(params: Any, stats: Any, views: dict, networks: models.Networks) -> Any:
-    """Errors of log depth up to a factor an image, of its edges, of the sky, and of the motion."""
+def loss(
+    params: Any, stats: Any, views: dict, networks: models.Networks, fixed: bool = False
+) -> Any:
+    """Errors of log depth up to a factor an image, of its edges, of the sky, and of the motion.
+
+    With `fixed`, BatchNorm normalises by the statistics that it is given.
+    """
 
     def call(name: str, images: jax.Array) -> Any:
         network = getattr(networks, name)
         variables = {"params": params[name], "batch_stats": stats[name]}
-        return network.apply(variables, images, train=True, mutable=["batch_stats"])
+        return network.apply(variables, images, train=not fixed, mutable=["batch_stats"])
 
     (disparity, *_), depth_stats = call("depth", views["seen"][:, 0])
     pairs = jnp.concatenate([views["seen"][:, 0], views["seen"][:, 1]], -1)
@@ -271,8 +286,9 @@ def loss(params: Any, stats: Any, views: dict, networks: models.Networks) -> Any
     }
     total = terms["depth"] + 0.1 * terms["absolute"] + 0.5 * terms["edges"] + 0.5 * terms["sky"]
     total += 2 * terms["turn"] + 5 * terms["move"]
-    new = {"depth": depth_stats["batch_stats"], "pose": pose_stats["batch_stats"]}
-    return total, (terms, new)
+    if not fixed:
+        stats = {"depth": depth_stats["batch_stats"], "pose": pose_stats["batch_stats"]}
+    return total, (terms, stats)
 
 
 if __name__ == "__main__":
