@@ -1,13 +1,19 @@
 """How good is depth on what moves? AbsRel on a rendered street's moving cars, and on all else.
 
     python experiments/moving_objects.py --checkpoint RA=runs/demo/ra_depth
+    python experiments/moving_objects.py --data full --parked DIR
 
 The masks of moving cars are in no data set, so the test worlds are rendered once more with them.
 Depth has the median of each image, as in evaluation. A hole is a pixel of a car whose depth comes
 out more than twice too far.
+
+The second command prepares the same data set with no car that moves in training: oncoming ones
+stand, and the one ahead is left out. What a network learns there is the best that can be had by
+knowing what moves, and leaving it out of the loss.
 """
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +21,11 @@ from typing import NamedTuple
 import numpy as np
 
 from radepth_jax.cli.cache import use_compilation_cache
+from radepth_jax.data import schema
+from radepth_jax.data.street import builder
 from radepth_jax.data.street.builder import Street, world_seed
 from radepth_jax.data.street.film import film
-from radepth_jax.data.street.world import make_world
+from radepth_jax.data.street.world import World, make_world
 from radepth_jax.predict import load
 
 HOLE = 2.0
@@ -33,12 +41,17 @@ class Frame(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", action="append", required=True, help="NAME=RUN; repeated")
+    parser.add_argument("--checkpoint", action="append", default=[], help="NAME=RUN; repeated")
+    parser.add_argument("--parked", help="prepare the data set without moving cars here, and end")
     parser.add_argument("--data", default="demo", help="a configuration of street")
     parser.add_argument("--resolution", default="192x64")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     options = parser.parse_args()
     use_compilation_cache()
+    if options.parked:
+        builder.make_world = parked_world
+        Street(config=options.data, data_dir=options.parked).download_and_prepare()
+        return
     frames = test_frames(options.data)
     found = {}
     for text in options.checkpoint:
@@ -53,6 +66,22 @@ def main() -> None:
         )
     if options.output:
         options.output.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def parked_world(seed: tuple[int, int, int], frames: int) -> World:
+    """As `make_world`; in a training world, no car moves and none is ahead in the camera's lane."""
+    world = make_world(seed, frames)
+    if seed[1] != schema.SAMPLE_SPLITS.index("train"):
+        return world
+
+    solids = []
+    for solid in world.solids:
+        motion = solid.motion
+        if motion and motion.speed > 0:
+            continue
+        parked = motion and dataclasses.replace(motion, speed=0.0)
+        solids.append(dataclasses.replace(solid, motion=parked))
+    return dataclasses.replace(world, solids=tuple(solids))
 
 
 def test_frames(name: str) -> list[Frame]:

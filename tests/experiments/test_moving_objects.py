@@ -31,3 +31,15 @@ def test_moving_pixels_and_others_have_their_own_errors():
             "share": 4 / 30,
         }
     )
+
+
+def test_no_car_moves_in_a_parked_training_world():
+    def speeds(world):
+        return [solid.motion.speed for solid in world.solids if solid.motion]
+
+    seeds = [(0, split, index) for split in (0, 2) for index in range(12)]
+    before = {seed: speeds(moving_objects.make_world(seed, 12)) for seed in seeds}
+    assert any(speed > 0 for seed in seeds for speed in before[seed] if not seed[1])
+    for seed, had in before.items():
+        wanted = had if seed[1] else [0.0 for speed in had if speed < 0]
+        assert speeds(moving_objects.parked_world(seed, 12)) == wanted
