@@ -30,6 +30,7 @@ _RANGES = {
     "pose.turns_from": _NATURAL,
     "pose.learned_fov": (0, WIDEST),
     "pose.learn_fov_from": _NATURAL,
+    "pretrained.keep": (0, 1),
     "optimizer.learning_rate": _NATURAL,
     "optimizer.pose_factor": _NATURAL,
     "optimizer.warmup_steps": _NATURAL,
@@ -122,6 +123,10 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.pretrained = ConfigDict()
     # A run's --workdir whose weights to start from, or "default", the network in the box.
     config.pretrained.checkpoint = ""
+    # After the last step the weights go this share of the way back to that checkpoint's, so that
+    # what it knew is kept beside what was learned (Wortsman et al., Robust Fine-Tuning, CVPR 2022).
+    # For BatchNorm's statistics to fit, set train.batch_statistics_steps to 0.
+    config.pretrained.keep = 0.0
     # Without it, ImageNet's: a .safetensors or .npz file, "hf:REPO", or "" for random encoders.
     config.pretrained.depth_encoder = "hf:timm/hrnet_w18.ms_in1k"
     config.pretrained.pose_encoder = "hf:timm/resnet18.tv_in1k"
@@ -223,6 +228,11 @@ def check_config(config: ConfigDict) -> None:
             raise UserError(
                 f"config.{field}: expected a number from {least}{to}, got {values[field]}"
             )
+    if config.pretrained.keep and not config.pretrained.checkpoint:
+        raise UserError(
+            f"config.pretrained.keep is {config.pretrained.keep:g}, but there is no checkpoint to "
+            "keep anything of; set config.pretrained.checkpoint, or this to 0"
+        )
     make_optimizer(config.optimizer, 1)
     if config.train.steps <= 0 and config.train.epochs <= 0:
         raise UserError("config.train.steps and .epochs: expected one of them to be positive")

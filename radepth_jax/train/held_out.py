@@ -1,4 +1,7 @@
-"""A yardstick without ground truth: how well held-out frames are rebuilt from their neighbours."""
+"""A yardstick without ground truth: how well held-out frames are rebuilt from their neighbours.
+
+And their depth, for people to look at: an error that falls is no proof of better depth.
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -9,11 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from radepth_jax.data import Dataset, TrainingSource
+from radepth_jax.pictures import colorize, grid, to_uint8
 from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.state import TrainState
 from radepth_jax.train.forward import compute_loss
 
 MOST = 64  # samples: it is to take seconds
+SHOWN = 3  # of them
 _LATER = 2**30  # a step at which alignment finds turns, and every ramp is at its end
 
 
@@ -46,10 +51,18 @@ class HeldOut:
     def __len__(self) -> int:
         return len(self._chosen)
 
-    def __call__(self, state: TrainState) -> float:
-        """The error, given the state with trees of parameters."""
-        networks = state.params, state.batch_stats
-        return float(np.mean([self._error(*networks, sample) for sample in self._samples()]))
+    def __call__(self, state: TrainState) -> tuple[float, np.ndarray]:
+        """The error, given the state with trees of parameters, and a picture of some samples.
+
+        The picture, uint8 [H, W, 3], has a row for each: the image, and its disparity in colours.
+        """
+        found = [self._error(state.params, state.batch_stats, s) for s in self._samples()]
+        spread = np.linspace(0, len(found) - 1, min(SHOWN, len(found))).astype(int)
+        rows = []
+        for index in spread:
+            image, disparity = (np.asarray(part[0]) for part in found[index][1:])
+            rows.append([to_uint8(image), colorize(disparity[..., 0])])
+        return float(np.mean([error for error, *_ in found])), grid(rows)
 
     def _samples(self) -> Iterator[dict[str, np.ndarray]]:
         for index in self._chosen:
@@ -57,18 +70,21 @@ class HeldOut:
             yield {k: np.asarray(v)[None] for k, v in sample.items() if k != "skipped"}
 
 
-def make_error(recipe: Recipe) -> Callable[..., jax.Array]:
-    """A jitted (params, batch_stats, batch) -> the middle view's photometric error."""
+def make_error(recipe: Recipe) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
+    """A jitted (params, batch_stats, batch) -> the middle view's photometric error.
+
+    With the view [B, H, W, 3] and its disparity [B, H, W, 1].
+    """
     views = dataclasses.replace(recipe.views, names=("middle",), flip=0.0, jitter=0.0)
     loss = dataclasses.replace(recipe.loss, weights={"photometric": 1.0}, ramps={}, noise=0.0)
     plain = dataclasses.replace(recipe, views=views, loss=loss)
 
-    def error(params: Any, batch_stats: Any, batch: dict[str, jax.Array]) -> jax.Array:
+    def error(params: Any, batch_stats: Any, batch: dict[str, jax.Array]) -> Any:
         index = jnp.arange(batch["frames"].shape[0])
         step = jnp.int32(_LATER)
-        _, (terms, _, _) = compute_loss(
+        _, (terms, _, shown) = compute_loss(
             params, batch_stats, batch, step, 0, recipe=plain, index=index, train=False
         )
-        return terms["photometric_middle"]
+        return terms["photometric_middle"], shown["views"]["middle"], shown["disparities"]["middle"]
 
     return jax.jit(error)

@@ -42,6 +42,7 @@ from radepth_jax.runs.state import (
 )
 from radepth_jax.train.calibration import calibration_images
 from radepth_jax.train.goodput import SaveClock
+from radepth_jax.train.kept import keep_share
 from radepth_jax.train.metric_log import MetricLog
 from radepth_jax.train.monitor import Monitor
 from radepth_jax.train.preemption import Preemption
@@ -224,6 +225,10 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
                 )
             step_fn = compiled(recipe_of_step(run.recipe, every, step))
             state, metrics = step_fn(state, batch, config.seed)
+            if step == total_steps and config.pretrained.keep:
+                start = load_model(config.pretrained.checkpoint).variables
+                kept = keep_share(_trees(state), start, config.pretrained.keep)
+                state = replicate(flat_state(kept) if flat else kept)
             # Read one step late, so that the device never waits for this process.
             if unread is not None:
                 bar.update(step - 1, monitor.read(step - 1, unread, checkpoints.latest_step))

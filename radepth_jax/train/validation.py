@@ -62,8 +62,9 @@ class Validation:
                     f"at {row.resolution}"
                 )
         if self._held_out is not None:
-            error = self._held_out(state)
+            error, picture = self._held_out(state)
             log.scalars(step, {"photometric": error}, "validation")
+            log.picture(step, "held_out", picture)
             when = f"step {step}" if step else "before training"
             self._say(
                 f"{when}: photometric error {error:.4f} on {len(self._held_out)} held-out samples"

@@ -24,6 +24,20 @@ def test_every_option_of_views_and_losses_is_a_setting():
         assert set(section) == {field.name for field in dataclasses.fields(options)}
 
 
+def test_nothing_can_be_kept_of_no_checkpoint():
+    config = default_config()
+    config.pretrained.keep = 0.5
+    with pytest.raises(UserError, match=r"keep is 0\.5, but there is no checkpoint to keep"):
+        check_config(config)
+    config.pretrained.checkpoint = "default"
+    check_config(config)
+    config.pretrained.keep = 1.5
+    with pytest.raises(
+        UserError, match=r"pretrained\.keep: expected a number from 0 to 1, got 1\.5"
+    ):
+        check_config(config)
+
+
 def test_a_term_that_nobody_added_is_named():
     config = default_config()
     config.loss.weights.edges = 1.0

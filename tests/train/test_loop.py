@@ -10,6 +10,7 @@ import signal
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from radepth_jax.data import Dataset, open_dataset
 from radepth_jax.errors import PreemptedError, UserError
@@ -184,7 +185,15 @@ def test_without_depth_held_out_frames_are_rebuilt(micro_config, tmp_path, monke
     dataset = open_dataset("street/tiny", micro_config.data.data_dir)
     held_out = HeldOut(make_recipe(micro_config, 4), dataset, "validation")
     state, _ = load_checkpoint(tmp_path / "run")
-    assert held_out(state) == pytest.approx(errors[-1], rel=1e-3)
+    error, picture = held_out(state)
+    assert error == pytest.approx(errors[-1], rel=1e-3)
+    # Beside them, before and after: an image and its depth of each sample that is shown.
+    assert picture.shape == (32 * 3 + 2 * 2, 64 * 2 + 2, 3)
+    before, after = (Image.open(tmp_path / f"run/pictures/held_out_000000{n}.png") for n in (0, 4))
+    assert np.abs(np.asarray(after, int) - picture).max() <= 2  # as alone on its device
+    moved = np.any(np.asarray(before) != np.asarray(after), -1)
+    assert moved[:, 64:].any()
+    assert not moved[:, :64].any()
 
 
 def test_a_finished_run_says_so_and_changes_nothing(micro_config, reference, capsys):
@@ -232,6 +241,17 @@ def test_a_run_can_start_from_anothers_weights(micro_config, reference, tmp_path
     state = train(micro_config, tmp_path / "tuned")
     assert int(state.step) == 1
     assert_identical(reference[1].params, state.params)
+
+
+def test_a_run_ends_and_is_saved_with_what_it_keeps(micro_config, reference, tmp_path):
+    micro_config.pretrained.checkpoint = str(reference[0])
+    micro_config.train.steps = 2
+    micro_config.pretrained.keep = 1.0
+    state = train(micro_config, tmp_path / "kept")
+    assert_identical(reference[1].params, state.params)
+    saved, _ = load_checkpoint(tmp_path / "kept")
+    assert int(saved.step) == 2
+    assert_identical(load_checkpoint(reference[0])[0].params, saved.params)
 
 
 def test_ten_non_finite_steps_stop_the_run_and_keep_the_checkpoint(
