@@ -30,6 +30,8 @@ def get_config() -> ConfigDict:
     config.views.resolution = (224, 128)
     # It has learned what depth is: no step without alignment's turns, and small ones.
     config.pose.turns_from = config.pose.learn_fov_from = 0
+    # On a highway, alignment would lose the motion that the network in the box knows.
+    config.pose.align_automask = True
     # A few batches of one clip would replace what its norms know of all footage.
     config.train.batch_statistics_steps = 0
     config.optimizer.learning_rate = 1e-4

@@ -43,7 +43,7 @@ from radepth_jax.views.augment import colour_jitter
 
 # (width, height) of what the network sees, and how many images a step has.
 CANVASES = (((192, 64), 8), ((160, 96), 8), ((320, 96), 4))
-LARGE_CANVASES = (((384, 192), 2), ((640, 192), 1), ((768, 256), 1))  # with fixed statistics
+LARGE_CANVASES = (((384, 192), 2), ((640, 192), 1), ((768, 256), 1), ((1024, 320), 1))
 SIZE, LARGE_SIZE = (144, 384), (288, 768)  # (h, w) of the frames
 SCALE = 0.03  # units of depth a metre, about what self-supervised training arrives at
 FRAMES = range(2, 4)  # of each world: how many worlds matters more than how long they are
