@@ -18,7 +18,7 @@ def keep_share(state: TrainState, start: dict[str, Any], share: float) -> TrainS
     Args:
         state: on the host, with trees of parameters.
         start: the checkpoint's variables: {"depth": {"params", "batch_stats"}, "pose": {...}}.
-            What else the state has, such as a learned camera, stays as it is.
+            A learned camera, of either, stays as the state has it.
         share: of the way back to them, from 0 (not at all) to 1.
     """
 
@@ -29,7 +29,7 @@ def keep_share(state: TrainState, start: dict[str, Any], share: float) -> TrainS
                 start[name][kind],
                 own[name],
             )
-            for name in start
+            for name in ("depth", "pose")
         }
 
     return dataclasses.replace(
