@@ -130,7 +130,8 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # what it knew is kept beside what was learned (Wortsman et al., Robust Fine-Tuning, CVPR 2022).
     # For BatchNorm's statistics to fit, set train.batch_statistics_steps to 0.
     config.pretrained.keep = 0.0
-    # Without a checkpoint, ImageNet's: a .safetensors or .npz file, "hf:REPO", or "" for random encoders.
+    # Without a checkpoint, ImageNet's: a .safetensors or .npz file, "hf:REPO", or "" for random
+    # encoders.
     config.pretrained.depth_encoder = "hf:timm/hrnet_w18.ms_in1k"
     config.pretrained.pose_encoder = "hf:timm/resnet18.tv_in1k"
 
