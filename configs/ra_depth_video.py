@@ -32,9 +32,7 @@ def get_config(variant: str = "full") -> ConfigDict:
         use_small_recipe(config, presets.box())
         config.pretrained.checkpoint = "default"
         config.views.resolution = (224, 128)
-        # Its depth and motion are fair from the start; see configs/adapt.py.
-        config.pose.turns_from = config.pose.learn_fov_from = 0
-        config.pose.align_automask = True
+        config.pose.learn_fov_from = config.pose.turns_from  # its depth is fair from the start
         config.optimizer.learning_rate = 3e-4
         config.train.steps = 1500
     config.evaluate.resolutions = (config.views.resolution,)

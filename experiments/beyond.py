@@ -234,12 +234,6 @@ def fixed(config: ConfigDict) -> ConfigDict:
     return config
 
 
-def masked(config: ConfigDict) -> ConfigDict:
-    """Alignment leaves out what fits better unmoved, such as cars that drive along."""
-    config.pose.align_automask = True
-    return config
-
-
 def average(config: ConfigDict) -> ConfigDict:
     """The average of the weights over the last fifth of the steps, evenly."""
     plain, last = loop.pmap_step, config.train.steps
@@ -293,7 +287,6 @@ OPTIONS = {
         multi_resolution,
         other_resolutions,
         fixed,
-        masked,
         average,
     )
 }

@@ -18,8 +18,6 @@ from radepth_jax.geometry.sampling import sample
 
 # Grey differences of this size (of 1) count half: moving objects and occlusions have larger ones.
 _TOLERANCE = 0.05
-# Greys that differ by less are the same: a warp by no motion rounds.
-_SAME = 1e-3
 # Of the normal equations' diagonal: motions that the images hardly tell apart stay what they were.
 _DAMPING = 1e-2
 
@@ -42,7 +40,6 @@ def align(
     *,
     factors: Sequence[int],
     turns: Bool[Array, ""] | bool = True,
-    automask: bool = False,
 ) -> Float[Array, "4 4"]:
     """Improve a motion by a few Gauss-Newton steps, from coarse images to fine ones.
 
@@ -54,9 +51,6 @@ def align(
       source_T_target: [4, 4] to start from.
       factors: for each step, by how much the images are shrunk; each divides H and W.
       turns: whether the rotation is improved too, or the translation alone.
-      automask: whether pixels that the unmoved source fits better have no say (Godard et al., ICCV
-        2019, section 3.3). On a highway most of what has texture moves with the camera or is far
-        away, so no motion at all would fit best.
 
     Returns:
       [4, 4] the motion after the steps, or the one to start from where that fits better. It is a
@@ -69,10 +63,9 @@ def align(
     levels = {f: _level(target, source, depth, intrinsics, f) for f in dict.fromkeys(factors)}
     moved = start
     for factor in factors:
-        moved = _step(levels[factor], moved, jnp.asarray(turns), automask)
+        moved = _step(levels[factor], moved, jnp.asarray(turns))
     judge = levels[sorted(levels)[len(levels) // 2]]
-    better = _misfit(judge, moved, automask) < _misfit(judge, start, automask)
-    return jnp.where(better, moved, start)
+    return jnp.where(_misfit(judge, moved) < _misfit(judge, start), moved, start)
 
 
 def misfit(
@@ -100,12 +93,10 @@ def _level(target: Array, source: Array, depth: Array, intrinsics: Array, factor
 
 
 def _step(
-    level: _Level, source_T_target: Float[Array, "4 4"], turns: Bool[Array, ""], automask: bool
+    level: _Level, source_T_target: Float[Array, "4 4"], turns: Bool[Array, ""]
 ) -> Float[Array, "4 4"]:
     """One Gauss-Newton step."""
     difference, inside = _compare(level, source_T_target)
-    if automask:
-        inside &= jnp.abs(difference) <= jnp.abs(_unmoved(level)) + _SAME
     weight = inside / (1 + jnp.square(difference / _TOLERANCE))
     free = jnp.concatenate([jnp.full(3, turns), jnp.ones(3, bool)])
     slopes = _slopes(level) * free[None, None]
@@ -131,11 +122,6 @@ def _compare(
     return (sample(level.source, seen) - level.target)[..., 0], inside
 
 
-def _unmoved(level: _Level) -> Float[Array, "h w"]:
-    """Every pixel's grey in the source as it is, minus the target's."""
-    return (level.source - level.target)[..., 0]
-
-
 def _slopes(level: _Level) -> Float[Array, "h w 6"]:
     """The target's change of grey, at each pixel, with a small rotation (3) and translation (3)."""
     target, inverse = level.target[..., 0], 1 / level.depth[..., 0]
@@ -152,15 +138,7 @@ def _slopes(level: _Level) -> Float[Array, "h w 6"]:
     return right[..., None] * u_moves + down[..., None] * fy * y_moves
 
 
-def _misfit(
-    level: _Level, source_T_target: Float[Array, "4 4"], automask: bool = False
-) -> Float[Array, ""]:
-    """The mean of a robust error; a pixel that the source does not show has the tolerance's.
-
-    With `automask` no pixel has more than that of the unmoved source.
-    """
+def _misfit(level: _Level, source_T_target: Float[Array, "4 4"]) -> Float[Array, ""]:
+    """The mean of a robust error; a pixel that the source does not show has the tolerance's."""
     difference, inside = _compare(level, source_T_target)
-    error = jnp.where(inside, jnp.square(difference / _TOLERANCE), 1.0)
-    if automask:
-        error = jnp.minimum(error, jnp.square(_unmoved(level) / _TOLERANCE))
-    return jnp.mean(jnp.log1p(error))
+    return jnp.mean(jnp.log1p(jnp.where(inside, jnp.square(difference / _TOLERANCE), 1.0)))

@@ -56,13 +56,11 @@ class Alignment(NamedTuple):
     Attributes:
         intrinsics: [3, 3] of the recording, in native pixels.
         factors: of each step, by how much it shrinks the images.
-        automask: whether what fits better unmoved is left out.
         depths: the smallest and the largest that disparities stand for.
     """
 
     intrinsics: np.ndarray
     factors: tuple[int, ...]
-    automask: bool
     depths: tuple[float, float]
 
 
@@ -76,8 +74,8 @@ def alignment_of(model: Model, intrinsics: np.ndarray) -> Alignment | None:
     factors = tuple(model.config.pose.align)
     if not factors or not np.isfinite(intrinsics).all():
         return None
-    loss, automask = model.config.loss, model.config.pose.align_automask
-    return Alignment(intrinsics, factors, automask, (loss.min_depth, loss.max_depth))
+    loss = model.config.loss
+    return Alignment(intrinsics, factors, (loss.min_depth, loss.max_depth))
 
 
 @partial(jax.jit, static_argnames=("networks", "resolution"))
@@ -107,7 +105,7 @@ def predict_motions(
     return motion
 
 
-@partial(jax.jit, static_argnames=("networks", "resolution", "factors", "automask", "depths"))
+@partial(jax.jit, static_argnames=("networks", "resolution", "factors", "depths"))
 def align_motions(
     variables: Any,
     frames: jax.Array,
@@ -118,7 +116,6 @@ def align_motions(
     networks: Networks,
     resolution: Resolution,
     factors: tuple[int, ...],
-    automask: bool,
     depths: tuple[float, float],
 ) -> jax.Array:
     """Motions after direct alignment of each frame to the next, on the depth of the earlier one.
@@ -132,7 +129,6 @@ def align_motions(
         networks: of `models.build`.
         resolution: (width, height) that the network was trained at.
         factors: of `Alignment`.
-        automask: of `Alignment`.
         depths: of `Alignment`.
 
     Returns:
@@ -145,8 +141,7 @@ def align_motions(
         intrinsics, sizes[:-1], (resolution[1], resolution[0])
     )
     start = jax.vmap(se3.transform_from_pose)(*motions)
-    over_pairs = jax.vmap(partial(align, factors=factors, automask=automask))
-    return over_pairs(images[:-1], images[1:], depth, resized, start)
+    return jax.vmap(partial(align, factors=factors))(images[:-1], images[1:], depth, resized, start)
 
 
 def motions_along(
@@ -190,7 +185,6 @@ def motions_along(
                 networks=networks,
                 resolution=resolution,
                 factors=alignment.factors,
-                automask=alignment.automask,
                 depths=alignment.depths,
             )
             transforms = np.asarray(aligned)

@@ -61,9 +61,10 @@ class CameraPath:
         motions = predict_motions(variables, frames, sizes, **shared)
         if self._alignment is None:
             return np.asarray(jax.vmap(se3.transform_from_pose)(*motions)[0], np.float64)
-        options = self._alignment._asdict()
-        intrinsics = options.pop("intrinsics")
-        aligned = align_motions(variables, frames, sizes, motions, intrinsics, **options, **shared)
+        intrinsics, factors, depths = self._alignment
+        aligned = align_motions(
+            variables, frames, sizes, motions, intrinsics, factors=factors, depths=depths, **shared
+        )
         return np.asarray(aligned[0], np.float64)
 
 

@@ -96,9 +96,6 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # factor by which it shrinks the images, such as (4, 4, 2, 2, 1, 1); () is none. The depth
     # network then learns with the aligned poses, and the pose network learns those.
     config.pose.align = ()
-    # Whether pixels that the unmoved source fits better have no say in it, as in the loss. On a
-    # highway, where what has texture is far away or moves along, it finds no motion otherwise.
-    config.pose.align_automask = False
     # Until this step alignment starts from no motion and finds translations alone. While the depth
     # is still flat, a rotation explains most of what a translation does, and the depth may come out
     # inside out: far where it is near.

@@ -36,7 +36,6 @@ class Recipe:
             metres times this.
         align: of each step of direct image alignment after the pose network, by how much it shrinks
             the images; none where empty.
-        align_automask: whether alignment leaves out what fits better unmoved.
         turns_from: the step from which alignment finds rotations too.
         learns_camera: whether the focal length is a parameter, in place of the data set's camera.
         learn_fov_from: the step from which it moves.
@@ -56,7 +55,6 @@ class Recipe:
     loss: LossOptions
     true_scale: float
     align: tuple[int, ...]
-    align_automask: bool
     turns_from: int
     learns_camera: bool
     learn_fov_from: int
@@ -125,7 +123,6 @@ def make_recipe(
         loss=LossOptions(**config.loss),
         true_scale=config.pose.true_scale,
         align=tuple(config.pose.align),
-        align_automask=config.pose.align_automask,
         turns_from=config.pose.turns_from,
         learns_camera=config.pose.learned_fov > 0,
         learn_fov_from=config.pose.learn_fov_from,

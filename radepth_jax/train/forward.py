@@ -270,8 +270,7 @@ def align_poses(
     turns = step >= recipe.turns_from
     start = jnp.where(turns, source_T_target, jnp.eye(4))
     over_sources = jax.vmap(
-        partial(align, factors=recipe.align, turns=turns, automask=recipe.align_automask),
-        (None, 0, None, None, 0),
+        partial(align, factors=recipe.align, turns=turns), (None, 0, None, None, 0)
     )
     return jax.vmap(over_sources)(
         middle.images[:, 0], middle.images[:, 1:], depth, middle.intrinsics, start

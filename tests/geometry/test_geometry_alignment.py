@@ -1,7 +1,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,18 +26,16 @@ def road_depth() -> jax.Array:
 
 
 aligned = jax.jit(lambda *scene: alignment.align(*scene, factors=FACTORS))
-masked = jax.jit(lambda *scene: alignment.align(*scene, factors=FACTORS, automask=True))
 warped = jax.jit(sampling.warp)
 
 
-@pytest.mark.parametrize("aligned", [aligned, masked])
 @given(
     seed=st.integers(0, 100),
     turn=st.tuples(*[st.floats(-0.02, 0.02)] * 3),
     move=st.tuples(*[st.floats(-0.1, 0.1)] * 3),
 )
 @settings(max_examples=20)
-def test_finds_the_motion_that_made_the_target(aligned, seed, turn, move):
+def test_finds_the_motion_that_made_the_target(seed, turn, move):
     source, depth = smooth_noise(seed), road_depth()
     truth = se3.transform_from_pose(jnp.array(turn), jnp.array(move))
     target = warped(source, depth, K, truth)
@@ -61,21 +58,6 @@ def test_moving_objects_hardly_count():
     target = target.at[10:40, 10:34].set(1 - target[10:40, 10:34])  # a sixth of the image
     found = aligned(target, source, depth, K, jnp.eye(4))
     np.testing.assert_allclose(found, truth, atol=2e-2)
-
-
-def test_where_most_moves_along_the_auto_mask_keeps_the_motion():
-    """As on a highway: what has texture is unmoved, and the road has little."""
-    source, depth = smooth_noise(0), road_depth()
-    contrast = jnp.where(jnp.arange(HEIGHT) < 32, 0.2, 0.05)[:, None, None]
-    faint = 0.5 + (source - 0.5) * contrast
-    truth = se3.transform_from_pose(jnp.zeros(3), jnp.array([0.0, 0.0, 0.1]))
-    target = warped(faint, depth, K, truth)
-    target = target.at[:32].set(faint[:32])
-    found = kept = truth
-    for _ in range(10):  # as in training, where each answer is the next one's start
-        found, kept = aligned(target, faint, depth, K, found), masked(target, faint, depth, K, kept)
-    assert abs(found[2, 3]) < 0.05
-    np.testing.assert_allclose(kept, truth, atol=1e-2)
 
 
 def test_keeps_a_start_that_fits_better_than_what_it_finds():
