@@ -8,8 +8,8 @@ it never saw. So it learns from what only a rendered street has, and every camer
 depth of every pixel, up to one factor an image, and the motion of the camera. It sees random
 windows of the frames, resized to one of several canvases, so that it works at any resolution, in
 changed colours, blurred and with noise. On a GPU it takes minutes (`--steps 24000`). The second
-command goes on with BatchNorm's statistics as they are, which belong to no canvas then, and so with
-canvases too large for more than one image a step.
+command goes on with BatchNorm's statistics kept as they are, as a prediction has them. A step needs
+no batch then, so it also has canvases that are large enough for one image alone.
 
 The result is a run's folder, as `radepth train` leaves one; `--store` puts its network into the
 package (`radepth_jax/runs/default_network`).
