@@ -142,6 +142,8 @@ def main() -> None:
             print(f"[{time.perf_counter() - start:.0f} s] step {step} {shown}", flush=True)
     # The running statistics belong to the average's neighbourhood: its last few thousand steps.
     variables = {name: {"params": average[name], "batch_stats": stats[name]} for name in params}
+    if fixed:  # Large frames are few, and the pose network gets worse on few pairs.
+        variables["pose"] = load_model(options.start).variables["pose"]
     save_model(jax.device_get(variables), config, options.output)
     print(f"[{time.perf_counter() - start:.0f} s] {options.output}", flush=True)
 
