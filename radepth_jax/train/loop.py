@@ -186,8 +186,12 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
         return over_devices(make_train_step(recipe))
 
     preview = make_preview(run.recipe)
-    flat = config.optimizer.name in ELEMENTWISE
-    state = replicate(flat_state(jax.device_get(state)) if flat else state)
+
+    def placed(state: TrainState) -> TrainState:
+        flat = config.optimizer.name in ELEMENTWISE
+        return replicate(flat_state(state) if flat else state)
+
+    state = placed(jax.device_get(state))
     first_step = int(state.step) + 1
     every = config.train
     main = jax.process_index() == 0
@@ -227,8 +231,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
             state, metrics = step_fn(state, batch, config.seed)
             if step == total_steps and config.pretrained.keep:
                 start = load_model(config.pretrained.checkpoint).variables
-                kept = keep_share(_trees(state), start, config.pretrained.keep)
-                state = replicate(flat_state(kept) if flat else kept)
+                state = placed(keep_share(_trees(state), start, config.pretrained.keep))
             # Read one step late, so that the device never waits for this process.
             if unread is not None:
                 bar.update(step - 1, monitor.read(step - 1, unread, checkpoints.latest_step))
