@@ -8,7 +8,7 @@ Depth has the median of each image, as in evaluation. A hole is a pixel of a car
 out more than twice too far.
 
 The second command prepares the same data set with no car that moves in training: oncoming ones
-stand, and the one ahead is left out. What a network learns there is the best that can be had by
+stand, and the one ahead is left out. What a network learns there is about what can be had by
 knowing what moves, and leaving it out of the loss.
 """
 
