@@ -245,6 +245,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
             # Last, so that a run which goes on from here has all the figures up to here.
             if due(step, every.checkpoint_every):
                 save_clock.time(step, functools.partial(run.save, state))
+            run.report_step()
             platforms.reserve_heap_fragments()
         checkpoints.wait()
         last = _trees(state)

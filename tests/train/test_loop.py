@@ -155,7 +155,9 @@ def test_a_run_goes_on_from_an_older_checkpoint_where_the_newest_is_damaged(
 
 def test_a_run_writes_every_term_pictures_and_validation(micro_config, tmp_path):
     micro_config.train.picture_every = micro_config.train.validate_every = 4
-    train(micro_config, tmp_path / "run")
+    reports = []
+    train(micro_config, tmp_path / "run", report_step=lambda: reports.append("step"))
+    assert len(reports) == 4  # without them the watch over a process of many ends it
     records = read_records(tmp_path / "run")
     terms = {name for record in records for name in record}
     assert terms >= {
