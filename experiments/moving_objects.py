@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import PIL.Image
 
 from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.data import schema
@@ -27,6 +28,7 @@ from radepth_jax.data.street.builder import Street, world_seed
 from radepth_jax.data.street.film import film
 from radepth_jax.data.street.world import World, make_world
 from radepth_jax.predict import load
+from radepth_jax.runs.config import parse_resolution
 
 HOLE = 2.0
 
@@ -44,7 +46,8 @@ def main() -> None:
     parser.add_argument("--checkpoint", action="append", default=[], help="NAME=RUN; repeated")
     parser.add_argument("--parked", help="prepare the data set without moving cars here, and end")
     parser.add_argument("--data", default="demo", help="a configuration of street")
-    parser.add_argument("--resolution", default="192x64")
+    parser.add_argument("--resolution", default="192x64", help="of the network's input")
+    parser.add_argument("--pictures", help="WxH to which the pictures are reduced first")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     options = parser.parse_args()
     use_compilation_cache()
@@ -53,12 +56,15 @@ def main() -> None:
         Street(config=options.data, data_dir=options.parked).download_and_prepare()
         return
     frames = test_frames(options.data)
+    images = np.stack([frame.image for frame in frames])
+    if options.pictures:
+        size = parse_resolution("--pictures", options.pictures)
+        images = np.stack([with_detail_of(image, size) for image in images])
     found = {}
     for text in options.checkpoint:
         name, _, run = text.rpartition("=")
         predictor = load(run, resolution=options.resolution)
-        depths = predictor(np.stack([frame.image for frame in frames]))
-        figures = found[name or run] = measure(depths, frames)
+        figures = found[name or run] = measure(predictor(images), frames)
         print(
             f"{name or run}: moving cars {figures['moving']:.3f} (signed {figures['signed']:+.3f}, "
             f"holes {figures['holes']:.1%}), all else {figures['static']:.3f}; "
@@ -95,6 +101,13 @@ def test_frames(name: str) -> list[Frame]:
             Frame(shot.image[i], shot.depth[i], shot.moving[i]) for i in range(1, config.frames - 1)
         ]
     return frames
+
+
+def with_detail_of(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The image, reduced to (width, height) and enlarged to its own size again."""
+    picture = PIL.Image.fromarray(image)
+    lanczos = PIL.Image.Resampling.LANCZOS
+    return np.asarray(picture.resize(size, lanczos).resize(picture.size, lanczos))
 
 
 def measure(depths: np.ndarray, frames: list[Frame], farthest: float = 80.0) -> dict[str, float]:

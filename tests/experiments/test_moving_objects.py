@@ -33,6 +33,15 @@ def test_moving_pixels_and_others_have_their_own_errors():
     )
 
 
+def test_a_picture_loses_detail_and_keeps_its_size():
+    columns = np.arange(96) % 4 < 2
+    fine = np.broadcast_to(255 * columns[None, :, None], (32, 96, 3)).astype(np.uint8)
+    reduced = moving_objects.with_detail_of(fine, (24, 8))
+    assert reduced.shape == fine.shape
+    assert np.std(reduced) < 0.2 * np.std(fine)
+    np.testing.assert_array_equal(moving_objects.with_detail_of(fine, (96, 32)), fine)
+
+
 def test_no_car_moves_in_a_parked_training_world():
     def speeds(world):
         return [solid.motion.speed for solid in world.solids if solid.motion]
