@@ -6,8 +6,8 @@
 Each is the demo's RA-Depth with one change (`OPTIONS`), trained for as many steps, or the
 ablation's on KITTI, whose ResNet-18 starts from ImageNet's FILE. Writes the AbsRel, the worst over
 the best, the CPU time, and that of a step, of the last fifth of them, to
-WORKDIR/OPTION_SEED/result.json; RESULTS.md has the table. What helped is in the package; what did
-not is here alone.
+WORKDIR/DATASET/OPTION_SEED/result.json, of which beyond_table.py makes the table of RESULTS.md.
+What helped is in the package; what did not is here alone.
 """
 
 import argparse
@@ -330,7 +330,7 @@ def main() -> None:
     config = basis(options)
     for name in names:
         config = OPTIONS[name](config)
-    workdir = options.workdir / f"{'_'.join(names)}_{options.seed}"
+    workdir = options.workdir / options.dataset / f"{options.option}_{options.seed}"
     start = time.process_time()
     finished: list[float] = []  # by the CPU's clock: other programs may run beside
     loop.train(config, workdir, lambda: finished.append(time.process_time()))

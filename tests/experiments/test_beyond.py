@@ -1,5 +1,6 @@
 """What the options beyond the paper do to a step's images, and that it is undone."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
 
 import beyond
+import beyond_table
 
 SHAPE = (6, 48, 144, 3)
 
@@ -38,3 +40,25 @@ def test_blur_leaves_what_is_smooth_and_softens_what_is_fine():
     fine = np.repeat(((rows + columns) % 4 < 2)[..., None], 3, -1).astype(np.float32)
     np.testing.assert_array_equal(beyond.blur_fine(smooth), smooth)
     assert np.std(beyond.blur_fine(fine)[8:-8, 8:-8]) < 0.5 * np.std(fine)
+
+
+def test_the_table_has_all_data_sets_and_seeds_of_an_option_together(tmp_path):
+    result = {"abs_rel": {"a": 0.2, "b": 0.3}, "worst_over_best": 1.5, "seconds_per_step": 0.25}
+    for run in (
+        "street/teacher_0",
+        "kitti_raw/recipe_0",
+        "street/recipe_1",
+        "street/fixed,graft_0",
+    ):
+        folder = tmp_path / run
+        folder.mkdir(parents=True)
+        (folder / "result.json").write_text(json.dumps(result))
+    rows = [row[2:-2].split(" | ") for row in beyond_table.table(tmp_path)[2:]]
+    assert [row[:3] for row in rows] == [
+        ["`recipe`", "street", "1"],
+        ["", "kitti", "0"],
+        ["`teacher`", "street", "0"],
+        ["`fixed,graft`", "street", "0"],
+    ]
+    assert rows[0][3:] == [".200", ".300", ".250", "1.50", "0.25", "0"]
+    assert rows[2][-1] == "7"  # lines of `teacher` beside what the recipe has too
