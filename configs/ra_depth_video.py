@@ -32,7 +32,9 @@ def get_config(variant: str = "full") -> ConfigDict:
         use_small_recipe(config, presets.box())
         config.pretrained.checkpoint = "default"
         config.views.resolution = (224, 128)
-        config.pose.learn_fov_from = config.pose.turns_from  # its depth is fair from the start
+        # The box knows motion. On a highway alignment would lose it (experiments/RESULTS.md).
+        config.pose.align, config.pose.turns_from = (), 0
+        config.pose.learn_fov_from = 200  # its depth is fair from the start
         config.optimizer.learning_rate = 3e-4
         config.train.steps = 1500
     config.evaluate.resolutions = (config.views.resolution,)
