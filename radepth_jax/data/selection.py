@@ -73,7 +73,6 @@ def choose(
         UserError: where fewer than MIN_FRAMES are left, or most would be left out.
     """
     selections: dict[tuple[int, int], Selection] = {}
-    damaged = 0
     for picture in pictures:
         if not picture.follows:
             for selection in selections.values():
@@ -89,7 +88,6 @@ def choose(
             selections[size].offer(picture, thumbnail(image), min_change)
         except ValueError as error:
             problems.append(f"{picture.origin}: {error}; left out")
-            damaged += 1
         for other in selections.values():
             if other.size != size:  # what is before and what is after are no neighbours
                 other.part()
