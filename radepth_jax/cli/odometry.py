@@ -1,10 +1,10 @@
 """`radepth odometry --checkpoint DIR [--dataset NAME --data_dir DIR] [--output DIR]`.
 
 Runs the pose network along every recording of a split, and the direct alignment that the network
-was trained with (`config.pose.align`), chains the motions into trajectories and
-compares them with the true poses. The output folder gets odometry.csv, odometry.json and, for each
-recording, NAME_kitti.txt, NAME_tum.txt and the truth as NAME_truth_kitti.txt, NAME_truth_tum.txt,
-all of them camera to world, for `evo_ape kitti NAME_truth_kitti.txt NAME_kitti.txt -as`. Timestamps
+was trained with or `--align` asks for, chains the motions into trajectories and compares them with
+the true poses. The output folder gets odometry.csv, odometry.json and, for each recording,
+NAME_kitti.txt, NAME_tum.txt and the truth as NAME_truth_kitti.txt, NAME_truth_tum.txt, all of them
+camera to world, for `evo_ape kitti NAME_truth_kitti.txt NAME_kitti.txt -as`. Timestamps
 are the recording's, or frame numbers where it has none.
 
 `radepth odometry --trajectory FILE --truth FILE [--output DIR]`.
@@ -35,6 +35,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--dataset", help="a prepared data set; by default the one trained on")
     parser.add_argument("--data_dir", help="where it was prepared; by default as trained")
     parser.add_argument("--split", help="of the data set; by default test")
+    parser.add_argument(
+        "--align",
+        help="steps of direct alignment, each by how much it shrinks the images, such as "
+        "4,4,2,2,1,1, or none; by default as the network was trained (config.pose.align)",
+    )
     parser.add_argument("--trajectory", help="a file to compare instead of a checkpoint")
     parser.add_argument("--truth", help="the file of the true poses, in metres")
     parser.add_argument(
@@ -46,7 +51,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--output", help="folder for the table and the trajectories")
     options = parser.parse_args(argv)
 
-    of_checkpoints = ("checkpoint", "dataset", "data_dir", "split")
+    of_checkpoints = ("checkpoint", "dataset", "data_dir", "split", "align")
     of_files = ("trajectory", "truth", "max_difference")
     given = [name for name in of_checkpoints + of_files if getattr(options, name) is not None]
     mixed = [name for name in given if name in of_checkpoints]
@@ -105,11 +110,15 @@ def _follow(options: argparse.Namespace) -> None:
     from radepth_jax.data.recordings import find_recordings, read_poses
     from radepth_jax.evaluate import odometry, trajectory_files, trajectory_report
     from radepth_jax.inference.motion import alignment_of, check_pose_network, motions_along
+    from radepth_jax.runs.config import check_config
     from radepth_jax.runs.saved_model import load_model
 
     platforms.keep_freed_memory()
     model = load_model(options.checkpoint)
     check_pose_network(model, options.checkpoint)
+    if options.align is not None:
+        model.config.pose.align = _factors(options.align)
+        check_config(model.config)
     dataset = open_dataset(
         options.dataset or model.config.data.name, options.data_dir or model.config.data.data_dir
     )
@@ -158,6 +167,16 @@ def _follow(options: argparse.Namespace) -> None:
             for path in trajectory_report.write_rows(rows, folder):
                 print(path)
         print(f"{folder}: trajectories of {len(recordings)} recordings")
+
+
+def _factors(text: str) -> tuple[int, ...]:
+    """Of `--align`."""
+    if text == "none":
+        return ()
+    factors = text.split(",")
+    if not all(factor.strip().isdecimal() for factor in factors):
+        raise UserError(f"--align: expected numbers such as 4,4,2,2,1,1, or none, got {text!r}")
+    return tuple(map(int, factors))
 
 
 def _make_folder(name: str) -> Path:

@@ -67,6 +67,19 @@ def test_the_data_set_trained_on_is_the_default(radepth, checkpoint, street_dir,
     np.testing.assert_array_equal(np.loadtxt(tmp_path / "test_000_tum.txt")[:, 0], range(5))
 
 
+def test_alignment_is_asked_for_whatever_the_network_was_trained_with(radepth, checkpoint):
+    plain, none, aligned = (
+        radepth(f"--checkpoint={checkpoint}", *align)[1]
+        for align in ((), ("--align=none",), ("--align=2,1",))
+    )
+    assert plain == none != aligned
+    for text, message in (
+        ("2,x", "--align: expected numbers such as 4,4,2,2,1,1, or none, got '2,x'"),
+        ("3", "config.pose.align: (3,): expected numbers that divide both sides of every"),
+    ):
+        assert_one_line(radepth(f"--checkpoint={checkpoint}", f"--align={text}"), message)
+
+
 def test_kitti_odometry_from_the_published_files(radepth, checkpoint, odometry_tree, tmp_path):
     prepare("kitti_odometry", source=odometry_tree, data_dir=tmp_path / "data")
     arguments = [f"--checkpoint={checkpoint}", "--dataset=kitti_odometry"]
