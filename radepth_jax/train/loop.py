@@ -10,7 +10,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict
 
 from radepth_jax import platforms
@@ -24,23 +23,13 @@ from radepth_jax.data import (
 from radepth_jax.data.loader import DevicePrefetch
 from radepth_jax.devices import loader_workers, place_batch, replicate
 from radepth_jax.errors import PreemptedError, UserError, writing_to
-from radepth_jax.interop.pretrained import load_imagenet
 from radepth_jax.processes import check_same, gather
 from radepth_jax.runs.checkpoint import Checkpoints
 from radepth_jax.runs.config import check_batch_size, check_config, to_json
 from radepth_jax.runs.flat import ELEMENTWISE, flat_state, to_trees
-from radepth_jax.runs.optimizer import make_optimizer
 from radepth_jax.runs.recipe import Recipe, make_recipe
 from radepth_jax.runs.saved_model import load_model
-from radepth_jax.runs.state import (
-    TrainState,
-    camera_variables,
-    create_state,
-    init_state,
-    learned_fov,
-    variables_of,
-)
-from radepth_jax.train.calibration import calibration_images
+from radepth_jax.runs.state import TrainState, learned_fov
 from radepth_jax.train.goodput import SaveClock
 from radepth_jax.train.kept import keep_share
 from radepth_jax.train.metric_log import MetricLog
@@ -48,11 +37,10 @@ from radepth_jax.train.monitor import Monitor
 from radepth_jax.train.preemption import Preemption
 from radepth_jax.train.preview import make_preview, training_picture
 from radepth_jax.train.progress import Progress
+from radepth_jax.train.start import first_state
 from radepth_jax.train.step import StepFn, make_train_step, pmap_step, shard_map_step
 from radepth_jax.train.validation import Validation
 from radepth_jax.train.wandb_log import WandbLog
-
-_OF_THE_HOST = ("data.data_dir", "data.workers")
 
 
 def train(
@@ -109,7 +97,7 @@ def train(
     with writing_to(workdir), Preemption() as preemption:
         workdir.mkdir(parents=True, exist_ok=True)
         with Checkpoints(workdir, keep=config.train.keep_checkpoints) as checkpoints:
-            state = _first_state(config, total_steps, checkpoints, source)
+            state = first_state(config, total_steps, checkpoints, source, _say)
             start_step = int(state.step)
             check_same(
                 "their config, data or checkpoint",
@@ -293,65 +281,3 @@ def _fingerprint(config: ConfigDict) -> int:
 def _say(message: str) -> None:
     if jax.process_index() == 0:
         print(message)
-
-
-def _first_state(
-    config: ConfigDict, total_steps: int, checkpoints: Checkpoints, source: TrainingSource
-) -> TrainState:
-    """Where the run stands: its newest checkpoint, other weights to start from, or nothing."""
-    if checkpoints.latest_step is not None:
-        state, saved, _ = checkpoints.restore()
-        _check_same_model(saved, config, "in this --workdir", "use another --workdir")
-        if bool(saved.pose.learned_fov) != bool(config.pose.learned_fov):
-            raise UserError(
-                f"config.pose.learned_fov is {config.pose.learned_fov:g}, but was "
-                f"{saved.pose.learned_fov:g} when the run in this --workdir began; set it to that, "
-                "or use another --workdir"
-            )
-        _say(f"continuing from step {int(state.step)} of {total_steps}{_changes(saved, config)}")
-        return state
-    optimizer = make_optimizer(config.optimizer, total_steps)
-    pretrained = config.pretrained
-    if pretrained.checkpoint:
-        model = load_model(pretrained.checkpoint)
-        _check_same_model(model.config, config, "config.pretrained.checkpoint", "name another one")
-        return create_state(_with_camera(model.variables, config), optimizer)
-    state = init_state(config, total_steps)
-    if pretrained.depth_encoder or pretrained.pose_encoder:
-        variables = load_imagenet(
-            variables_of(state),
-            config.model,
-            depth_encoder=pretrained.depth_encoder,
-            pose_encoder=pretrained.pose_encoder,
-            images=lambda: calibration_images(source, tuple(config.views.resolution)),
-        )
-        state = create_state(_with_camera(variables, config), optimizer)
-    return state
-
-
-def _with_camera(variables: dict, config: ConfigDict) -> dict:
-    """A model's variables with those of the camera where this run learns it, and without if not."""
-    camera = camera_variables(config)
-    return {k: v for k, v in (camera | variables).items() if k != "camera" or camera}
-
-
-def _changes(saved: ConfigDict, given: ConfigDict) -> str:
-    """What a run goes on with that it was not begun with, to end a line with."""
-    before, now = (flatten_dict(to_json(c), sep=".") for c in (saved, given))
-    changed = [
-        f"{field} {now[field]} (was {before[field]})"
-        for field in now
-        if field in before and now[field] != before[field] and field not in _OF_THE_HOST
-    ]
-    return f", with other settings than before: {', '.join(changed)}" if changed else ""
-
-
-def _check_same_model(saved: ConfigDict, given: ConfigDict, where: str, remedy: str) -> None:
-    """UserError that names the first field in which two configs' models differ."""
-    theirs, ours = (flatten_dict(to_json(c)["model"], sep=".") for c in (saved, given))
-    for field in sorted(set(theirs) | set(ours)):
-        if theirs.get(field) != ours.get(field):
-            raise UserError(
-                f"config.model.{field} is {ours.get(field)}, but the checkpoint {where} is of "
-                f"another model, with {theirs.get(field)}; {remedy}, or set the field to that"
-            )

@@ -21,7 +21,7 @@ from radepth_jax.runs.checkpoint import Checkpoints
 from radepth_jax.runs.config import default_config
 from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.runs.state import init_state, variables_of
-from radepth_jax.train.loop import _first_state
+from radepth_jax.train.start import first_state
 
 ROOT = Path(__file__).parents[2]
 NEEDS_TORCH = "needs the torch extra: pip install 'radepth-jax[torch]'"
@@ -96,7 +96,8 @@ def test_training_starts_from_a_converted_checkpoint(small_parts, converted, tmp
     config.model = ConfigDict(small())
     config.pretrained.checkpoint = str(converted)
     with Checkpoints(tmp_path / "new") as checkpoints:
-        state = _first_state(config, 10, checkpoints, source=None)  # of no use here
+        # No image is calibrated with, and nothing is said.
+        state = first_state(config, 10, checkpoints, source=None, say=print)
     expected = variables_from_torch(small_parts, small())
     jax.tree.map(np.testing.assert_array_equal, variables_of(state), expected)
 

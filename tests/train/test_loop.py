@@ -19,7 +19,7 @@ from radepth_jax.models import presets
 from radepth_jax.runs.checkpoint import FOLDER, load_checkpoint
 from radepth_jax.runs.config import to_json
 from radepth_jax.runs.recipe import make_recipe
-from radepth_jax.train import loop
+from radepth_jax.train import loop, start
 from radepth_jax.train.held_out import HeldOut
 from radepth_jax.train.loop import train
 from radepth_jax.train.metric_log import read_metrics
@@ -366,13 +366,13 @@ def test_a_run_starts_from_folded_weights(micro_config, tmp_path):
     micro_config.pretrained.depth_encoder = str(tmp_path / "folded.npz")
     seen = []
     with pytest.MonkeyPatch.context() as patch:
-        real = loop.create_state
+        real = start.create_state
 
         def create_state(variables, optimizer):
             seen.append(jax.tree.map(np.array, variables))  # the step gives its own away
             return real(variables, optimizer)
 
-        patch.setattr(loop, "create_state", create_state)
+        patch.setattr(start, "create_state", create_state)
         state = train(micro_config, tmp_path / "run")
     assert int(state.step) == 1
     assert int(state.nonfinite) == 0
