@@ -15,11 +15,17 @@ from radepth_jax.geometry import se3
 from radepth_jax.geometry.alignment import align, misfit
 
 _STEP = 0.1  # of the logarithm, to either side
-_FACTORS = (2, 1, 1)  # steps of alignment for another focal length; see `align`
+# Steps of alignment, see `align`: of a motion that was not aligned, and for another focal length.
+_FIRST, _AGAIN = (4, 4, 2, 2, 1, 1), (2, 1, 1)
 
 
 def focal_slope(
-    images: jax.Array, depth: jax.Array, intrinsics: jax.Array, source_T_target: jax.Array
+    images: jax.Array,
+    depth: jax.Array,
+    intrinsics: jax.Array,
+    source_T_target: jax.Array,
+    *,
+    aligned: bool = True,
 ) -> jax.Array:
     """How the misfit of aligned images changes with the logarithm of the focal length.
 
@@ -30,18 +36,24 @@ def focal_slope(
         depth: [H, W, 1] of the target.
         intrinsics: [3, 3] of the view.
         source_T_target: [F - 1, 4, 4], found with these intrinsics.
+        aligned: whether `align` has found them. If not, it does first: what a motion lacks would be
+            made good more easily at one focal length than at another.
 
     Returns:
         [] the mean over the sources.
     """
     target, sources = images[0], images[1:]
+    if not aligned:
+        improve = partial(align, factors=_FIRST)
+        over_sources = jax.vmap(improve, (None, 0, None, None, 0))
+        source_T_target = over_sources(target, sources, depth, intrinsics, source_T_target)
 
     def judge(factor: jax.Array) -> jax.Array:
         other = intrinsics.at[0, 0].multiply(factor).at[1, 1].multiply(factor)
 
         def best(source: jax.Array, motion: jax.Array) -> jax.Array:
             near = se3.refocus(motion, factor)
-            aligned = align(target, source, depth, other, near, factors=_FACTORS)
+            aligned = align(target, source, depth, other, near, factors=_AGAIN)
             error = partial(misfit, target, source, depth, other)
             return jnp.minimum(error(near), error(aligned))
 

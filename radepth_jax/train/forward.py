@@ -205,7 +205,8 @@ def _focal_slopes(
 ) -> jax.Array:
     """`focal_slope` [B] with the middle view's disparity [B, H, W, 1]."""
     middle, depth = views["middle"], _depth(disparity, recipe)
-    return jax.vmap(focal_slope)(middle.images, depth, middle.intrinsics, source_T_target)
+    slope = partial(focal_slope, aligned=bool(recipe.align or recipe.true_scale))
+    return jax.vmap(slope)(middle.images, depth, middle.intrinsics, source_T_target)
 
 
 def _height_errors(views: Views, disparity: jax.Array, recipe: Recipe) -> jax.Array:
