@@ -348,7 +348,7 @@ def main() -> None:
         "abs_rel": errors,
         "worst_over_best": round(max(errors.values()) / min(errors.values()), 3),
         "cpu_seconds": round(seconds),
-        "seconds_per_step": round((finished[-1] - finished[-1 - last]) / last, 4),
+        "seconds_per_step": last and round((finished[-1] - finished[-1 - last]) / last, 4),
         "steps": config.train.steps,
     }
     (workdir / "result.json").write_text(json.dumps(result, indent=1) + "\n")
