@@ -30,7 +30,7 @@ def get_config() -> ConfigDict:
     config.pretrained.keep = 0.5
     config.views.resolution = (224, 128)
     # It has learned what depth and motion are. On a highway, alignment would lose the motion.
-    config.pose.align, config.pose.learn_fov_from = (), 0
+    config.pose.align, config.pose.turns_from, config.pose.learn_fov_from = (), 0, 0
     # A few batches of one clip would replace what its norms know of all footage.
     config.train.batch_statistics_steps = 0
     config.optimizer.learning_rate = 1e-4

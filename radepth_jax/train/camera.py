@@ -13,10 +13,10 @@ import jax.numpy as jnp
 
 from radepth_jax.geometry import se3
 from radepth_jax.geometry.alignment import align, misfit
+from radepth_jax.runs.small import ALIGN
 
 _STEP = 0.1  # of the logarithm, to either side
-# Steps of alignment, see `align`: of a motion that was not aligned, and for another focal length.
-_FIRST, _AGAIN = (4, 4, 2, 2, 1, 1), (2, 1, 1)
+_AGAIN = (2, 1, 1)  # steps of alignment for another focal length; see `align`
 
 
 def focal_slope(
@@ -43,21 +43,19 @@ def focal_slope(
         [] the mean over the sources.
     """
     target, sources = images[0], images[1:]
-    if not aligned:
-        improve = partial(align, factors=_FIRST)
-        over_sources = jax.vmap(improve, (None, 0, None, None, 0))
-        source_T_target = over_sources(target, sources, depth, intrinsics, source_T_target)
 
-    def judge(factor: jax.Array) -> jax.Array:
-        other = intrinsics.at[0, 0].multiply(factor).at[1, 1].multiply(factor)
+    def slope(source: jax.Array, motion: jax.Array) -> jax.Array:
+        if not aligned:
+            motion = align(target, source, depth, intrinsics, motion, factors=ALIGN)
 
-        def best(source: jax.Array, motion: jax.Array) -> jax.Array:
+        def judge(factor: jax.Array) -> jax.Array:
+            other = intrinsics.at[0, 0].multiply(factor).at[1, 1].multiply(factor)
             near = se3.refocus(motion, factor)
-            aligned = align(target, source, depth, other, near, factors=_AGAIN)
+            best = align(target, source, depth, other, near, factors=_AGAIN)
             error = partial(misfit, target, source, depth, other)
-            return jnp.minimum(error(near), error(aligned))
+            return jnp.minimum(error(near), error(best))
 
-        return jnp.mean(jax.vmap(best)(sources, source_T_target))
+        less, more = judge(jnp.exp(-_STEP)), judge(jnp.exp(_STEP))
+        return (more - less) / (2 * _STEP)
 
-    less, more = judge(jnp.exp(-_STEP)), judge(jnp.exp(_STEP))
-    return jax.lax.stop_gradient((more - less) / (2 * _STEP))
+    return jax.lax.stop_gradient(jnp.mean(jax.vmap(slope)(sources, source_T_target)))
