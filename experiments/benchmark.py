@@ -133,13 +133,11 @@ def configure(model: str, resolution: str, batch: int, dtype: str):
     """The config of a cell, in a process set up as the commands set themselves up."""
     from ml_collections import ConfigDict
 
-    from radepth_jax.cli.cache import use_compilation_cache
     from radepth_jax.models import presets
-    from radepth_jax.platforms import keep_freed_memory
     from radepth_jax.runs.config import default_config, parse_resolution
+    from radepth_jax.startup import start_program
 
-    keep_freed_memory()
-    use_compilation_cache()
+    start_program()
     config = default_config()
     config.model = ConfigDict(getattr(presets, model)())
     config.model.dtype = dtype

@@ -25,13 +25,13 @@ from demo import HERE, RESOLUTIONS, load_config, without_views
 from ml_collections import ConfigDict
 from variants import configure
 
-from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluate import report
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.losses import scene, terms
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.saved_model import load_model
+from radepth_jax.startup import start_program
 from radepth_jax.train import loop
 
 
@@ -326,7 +326,7 @@ def main() -> None:
     unknown = set(names) - set(OPTIONS)
     if unknown:
         parser.error(f"--option {', '.join(unknown)}: expected some of {', '.join(OPTIONS)}")
-    use_compilation_cache()
+    start_program()
     config = basis(options)
     for name in names:
         config = OPTIONS[name](config)

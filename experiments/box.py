@@ -39,6 +39,7 @@ from radepth_jax.runs import default_network
 from radepth_jax.runs.config import default_config
 from radepth_jax.runs.packed_model import PackedModel, write_packed
 from radepth_jax.runs.saved_model import load_model, save_model
+from radepth_jax.startup import start_program
 from radepth_jax.views.augment import colour_jitter
 
 # (width, height) of what the network sees, and how many images a step has.
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--fixed_statistics", action="store_true", help="and with its statistics")
     parser.add_argument("--store", action="store_true", help="pack what --output holds, and end")
     options = parser.parse_args()
+    start_program()
     if options.store:
         model = load_model(options.output)
         packed = PackedModel(model.variables, model.config, model.step)

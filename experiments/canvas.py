@@ -16,7 +16,6 @@ import jax
 import numpy as np
 from variants import RESOLUTIONS
 
-from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.inference.disparity import Resolution, network_input
@@ -24,6 +23,7 @@ from radepth_jax.names import shown
 from radepth_jax.runs.config import parse_resolution
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.saved_model import Model, load_model
+from radepth_jax.startup import start_program
 
 
 class Reduced:
@@ -72,7 +72,7 @@ def main() -> None:
         "--resolutions", default=",".join(f"{w}x{h}" for w, h in RESOLUTIONS["small"])
     )
     options = parser.parse_args()
-    use_compilation_cache()
+    start_program()
     resolutions = [parse_resolution("--resolutions", r) for r in options.resolutions.split(",")]
     source = EvaluationSource(open_dataset(options.dataset, str(options.data_dir)), "test")
     used = parse_resolution("--input", options.input)

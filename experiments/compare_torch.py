@@ -166,17 +166,17 @@ def jax_side(way: str, resolution: str, batch: int) -> None:
     import numpy as np
 
     from radepth_jax import models
-    from radepth_jax.cli.cache import use_compilation_cache
     from radepth_jax.devices import place_batch, replicate
     from radepth_jax.interop.torch_keys import torch_from_variables
     from radepth_jax.runs.config import default_config, parse_resolution
     from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.runs.state import init_state, variables_of
+    from radepth_jax.startup import start_program
     from radepth_jax.train.forward import sample_keys
     from radepth_jax.train.step import make_train_step, pmap_step
     from radepth_jax.views import ViewOptions, make_views
 
-    use_compilation_cache()
+    start_program()
     config = default_config()
     config.views.resolution = parse_resolution("--resolution", resolution)
     config.views.jitter = 0.0

@@ -19,7 +19,6 @@ from PIL import Image
 from runner import copy_checkpoint
 
 from radepth_jax import models
-from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate import priors, report
 from radepth_jax.evaluate.evaluator import evaluate
@@ -27,6 +26,7 @@ from radepth_jax.evaluate.sheets import choose_images, depth_sheet
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.saved_model import Model
 from radepth_jax.runs.state import variables_of
+from radepth_jax.startup import start_program
 from radepth_jax.train.loop import train
 from radepth_jax.train.metric_log import read_metrics
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     start = time.perf_counter()
-    use_compilation_cache()
+    start_program()
 
     config = load_config(HERE.parent / "configs" / "ra_depth_street.py", "demo")
     config.seed = options.seed

@@ -104,14 +104,14 @@ def run(layout: Layout, workdir: Path, views: str, index: int, address: str) -> 
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-    from radepth_jax.cli.cache import use_compilation_cache
     from radepth_jax.data import TrainingSource, make_loader, open_dataset, prepare
     from radepth_jax.devices import AXIS, by_device, place_batch, replicate
     from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.runs.state import init_state
+    from radepth_jax.startup import start_program
     from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
 
-    use_compilation_cache()
+    start_program()
     config = make_config(workdir / "data", views)
     config.train.accumulate = layout.parts
     prepare(config.data.name, data_dir=config.data.data_dir)

@@ -21,7 +21,6 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
-from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.data import schema
 from radepth_jax.data.street import builder
 from radepth_jax.data.street.builder import Street, world_seed
@@ -29,6 +28,7 @@ from radepth_jax.data.street.film import film
 from radepth_jax.data.street.world import World, make_world
 from radepth_jax.predict import load
 from radepth_jax.runs.config import parse_resolution
+from radepth_jax.startup import start_program
 
 HOLE = 2.0
 
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--pictures", help="WxH to which the pictures are reduced first")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     options = parser.parse_args()
-    use_compilation_cache()
+    start_program()
     if options.parked:
         builder.make_world = parked_world
         Street(config=options.data, data_dir=options.parked).download_and_prepare()

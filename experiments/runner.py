@@ -18,7 +18,6 @@ import numpy as np
 from ml_collections import ConfigDict
 from variants import MODES, RESOLUTIONS, TRAINED_AT, VARIANTS, configure
 
-from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 from radepth_jax.evaluate.evaluator import evaluate
@@ -26,6 +25,7 @@ from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.runs.checkpoint import FOLDER
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.saved_model import load_model
+from radepth_jax.startup import start_program
 from radepth_jax.train.loop import train
 
 HERE = Path(__file__).parent
@@ -67,7 +67,7 @@ def parse(description: str, name: str, argv: Sequence[str] | None = None) -> arg
 
 def main(run: Callable[[], None]) -> None:
     """Run an experiment; a user's error is one line and exit code 2, a run asked to end, 75."""
-    use_compilation_cache()
+    start_program()
     try:
         run()
     except UserError as error:

@@ -22,13 +22,13 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from radepth_jax import models
-from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.runs.config import default_config, parse_resolution
 from radepth_jax.runs.protocol import Protocol
 from radepth_jax.runs.saved_model import Model
+from radepth_jax.startup import start_program
 
 DEPTH_RANGE = (0.1, 100.0)
 
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--resolutions", default="128x48,160x48,192x64,256x80,304x96")
     parser.add_argument("--output", default="runs/sweep.json", type=Path)
     options = parser.parse_args()
-    use_compilation_cache()
+    start_program()
 
     prepare(options.dataset, data_dir=options.data_dir)
     source = First(

@@ -22,6 +22,7 @@ ORDER = [
     "geometry",
     "views",
     "platforms",
+    "startup",
     "models",
     "losses",
     "runs",

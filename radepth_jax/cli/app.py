@@ -12,9 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.parser import Parser
 from radepth_jax.errors import UserError
+from radepth_jax.startup import start_program
 
 
 def main(argv: list[str]) -> None:
@@ -35,17 +35,15 @@ def main(argv: list[str]) -> None:
     if not 0 <= options.port < 2**16:
         raise UserError(f"--port {options.port}: expected 0 to 65535")
 
-    use_compilation_cache()
+    start_program()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     checkpoints = named(options.checkpoint)
     with tempfile.TemporaryDirectory(prefix="radepth_app_") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # before Gradio is imported
 
-        from radepth_jax import platforms
         from radepth_jax.predict.app_answers import Networks
         from radepth_jax.predict.app_page import build
 
-        platforms.keep_freed_memory()
         page = build(Networks(checkpoints, Path(folder)))
         try:
             _, address, _ = page.launch(

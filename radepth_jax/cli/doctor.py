@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.parser import Parser
 from radepth_jax.errors import reason
+from radepth_jax.startup import use_compilation_cache
 
 # A run's checkpoints and a data set need this much, GiB.
 _LITTLE_SPACE = 5

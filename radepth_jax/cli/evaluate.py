@@ -14,9 +14,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.evaluate_options import make_parser
 from radepth_jax.errors import UserError, writing_to
+from radepth_jax.startup import start_program
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def main(argv: list[str]) -> None:
     """Print and write the metrics table of checkpoints."""
     options = make_parser(__doc__).parse_args(argv)
-    use_compilation_cache()
+    start_program()
     from radepth_jax.data import EvaluationSource, open_dataset
     from radepth_jax.evaluate import priors, report
     from radepth_jax.runs.config import default_config

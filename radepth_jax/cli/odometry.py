@@ -19,9 +19,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.parser import Parser
 from radepth_jax.errors import UserError, writing_to
+from radepth_jax.startup import start_program
 
 
 def main(argv: list[str]) -> None:
@@ -101,10 +101,9 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _follow(options: argparse.Namespace) -> None:
-    use_compilation_cache()
+    start_program()
     import numpy as np
 
-    from radepth_jax import platforms
     from radepth_jax.data import open_dataset
     from radepth_jax.data.intrinsics import parse_intrinsics
     from radepth_jax.data.recordings import find_recordings, read_poses
@@ -113,7 +112,6 @@ def _follow(options: argparse.Namespace) -> None:
     from radepth_jax.runs.config import check_config
     from radepth_jax.runs.saved_model import load_model
 
-    platforms.keep_freed_memory()
     model = load_model(options.checkpoint)
     check_pose_network(model, options.checkpoint)
     if options.align is not None:

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radepth_jax.cli.cache import use_compilation_cache
 from radepth_jax.cli.parser import Parser
 from radepth_jax.errors import UserError
+from radepth_jax.startup import start_program
 
 if TYPE_CHECKING:
     from radepth_jax.predict.predictor import Predictor
@@ -61,10 +61,9 @@ def main(argv: list[str]) -> None:
     )
     options = parser.parse_args(argv)
 
-    use_compilation_cache()
+    start_program()
     import rich.console
 
-    from radepth_jax import platforms
     from radepth_jax.data.prepare import progress_bars
     from radepth_jax.files import atomic_write
     from radepth_jax.names import counted, shown
@@ -75,7 +74,6 @@ def main(argv: list[str]) -> None:
     from radepth_jax.predict.run import predict_files
     from radepth_jax.predict.stream import is_stream
 
-    platforms.keep_freed_memory()
     live = [text for text in options.inputs if is_stream(text)]
     if live and len(options.inputs) > 1:
         raise UserError(f"{shown(live[0])}: is a stream; give it alone")

@@ -85,10 +85,8 @@ def _train(argv: list[str], report_step: Callable[[], None] = lambda: None) -> N
     set_up(config)
     import jax  # after the flags: a wrong one should not wait for JAX
 
-    from radepth_jax.cli.cache import use_compilation_cache
     from radepth_jax.train.loop import train
 
-    use_compilation_cache()
     train(config, workdir, report_step)
     if jax.process_index() == 0:
         print(f"trained; checkpoints, metrics.jsonl and TensorBoard files are in {workdir}")
@@ -97,7 +95,9 @@ def _train(argv: list[str], report_step: Callable[[], None] = lambda: None) -> N
 def set_up(config: ConfigDict) -> None:
     """What has to be said before JAX asks for its devices."""
     from radepth_jax.platforms import ask_for_repeatable_kernels
+    from radepth_jax.startup import start_program
 
+    start_program()
     if config.train.get("deterministic"):
         ask_for_repeatable_kernels()
 

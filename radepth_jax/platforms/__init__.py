@@ -11,6 +11,7 @@ from jax.sharding import SingleDeviceSharding
 
 from radepth_jax.platforms import cpu
 from radepth_jax.platforms.cpu import malloc
+from radepth_jax.platforms.cpu.malloc import page_faults
 from radepth_jax.platforms.operations import PLAIN, Operations
 
 # cuDNN's order of a kernel [h, w, in, out]: all of an output channel together, and in it the input
@@ -26,6 +27,7 @@ __all__ = [
     "for_backend",
     "has_repeatable_kernels",
     "keep_freed_memory",
+    "page_faults",
     "place_weights",
     "reserve_heap_fragments",
 ]
@@ -73,7 +75,7 @@ def keep_freed_memory() -> None:
     """Where this process computes on a CPU, `malloc.keep_freed_memory`; elsewhere nothing.
 
     The single arena of that setting would slow down the threads of a host that feeds a GPU. It has
-    its full effect before JAX starts its threads.
+    its full effect before JAX starts its threads, and a part of it or none afterwards.
     """
     if _has_a_cpu_alone() or jax.default_backend() == "cpu":
         malloc.keep_freed_memory()
@@ -86,8 +88,8 @@ def reserve_heap_fragments() -> None:
 
 
 def _has_a_cpu_alone() -> bool:
-    """Whether JAX has no other backend, which shows before it starts any."""
-    return not (
+    """Whether JAX has or is to use no other backend, which shows before it starts any."""
+    return jax.config.jax_platforms == "cpu" or not (
         importlib.metadata.entry_points(group="jax_plugins")
         or importlib.util.find_spec("jax_plugins")
         or importlib.util.find_spec("libtpu")

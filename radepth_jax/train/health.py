@@ -9,6 +9,8 @@ FALLEN_VARIATION = 0.15
 FALLEN_SHARE = 0.3
 COLLAPSED_AUTOMASK = 0.97
 LEAST_FOV, MOST_FOV = 8.0, 140.0  # degrees, of a camera that is learned
+FRESH_PAGES = 5000  # mapped at every step: 20 MB. With kept memory there are some ten.
+PAGE = 4096  # bytes
 
 
 class CollapseDetector:
@@ -75,4 +77,19 @@ def lost_camera(focal: float) -> str | None:
     return (
         f"the field of view that is learned has come to {fov:.0f} degrees, and will hardly come "
         "back: start again from a narrower config.pose.learned_fov, or give the camera"
+    )
+
+
+def fresh_memory(faults: float) -> str | None:
+    """A message where a step maps memory afresh that it could have kept; else None.
+
+    Args:
+        faults: page faults of a usual step.
+    """
+    if faults < FRESH_PAGES:
+        return None
+    return (
+        f"each step maps {faults * PAGE / 2**20:.0f} MB of memory afresh, which may cost a sixth "
+        "of the time: JAX had started before this program's memory was set up. Call "
+        "radepth_jax.startup.start_program() before anything of JAX computes"
     )

@@ -6,10 +6,12 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from radepth_jax import platforms
 from radepth_jax.errors import UserError
-from radepth_jax.train.health import CollapseDetector, lost_camera
+from radepth_jax.train.health import CollapseDetector, fresh_memory, lost_camera
 
 MAX_NONFINITE_STREAK = 10
+USUAL_STEPS = 10  # of which page faults are judged
 # Averaging these over the steps of an interval would mean nothing.
 LATEST = ("learning_rate", "nonfinite", "nonfinite_streak")
 
@@ -30,8 +32,10 @@ class Monitor:
         self._batch_size = batch_size
         self._say = say
         self._health = CollapseDetector()
-        self._collapsed = self._lost = False
+        self._collapsed = self._lost = self._fresh = False
         self._values: list[dict[str, float]] = []
+        self._faults: list[int] = [platforms.page_faults()]
+        self._logged = False
         self._since = time.perf_counter()
         self._waited = 0.0
 
@@ -50,6 +54,7 @@ class Monitor:
             UserError: the loss or its gradient was not finite ten times in a row.
         """
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        self._faults.append(platforms.page_faults())
         if values["nonfinite_streak"] >= MAX_NONFINITE_STREAK:
             raise UserError(
                 f"step {step}: the loss or its gradient was not finite in {MAX_NONFINITE_STREAK} "
@@ -87,7 +92,17 @@ class Monitor:
             else float(np.mean([v[name] for v in self._values if name in v]))
             for name in last
         }
+        # The median: compiling and validating fall between few steps.
+        faults = float(np.median(np.diff(self._faults))) if len(self._faults) > 1 else 0.0
+        # Not of the first steps, in which the heap has still to grow.
+        usual = self._logged and steps >= USUAL_STEPS and jax.default_backend() == "cpu"
+        message = fresh_memory(faults) if usual else None
+        if message and not self._fresh:
+            self._say(message)
+        self._fresh = self._fresh or message is not None
+        self._logged = True
         figures |= {
+            "page_faults": faults,
             "seconds_per_step": seconds / steps,
             "samples_per_second": steps * self._batch_size / seconds,
             "loader_wait": (seconds_waited - self._waited) / seconds,
@@ -95,4 +110,5 @@ class Monitor:
             "collapsed": float(self._collapsed),
         }
         self._values, self._since, self._waited = [], now, seconds_waited
+        self._faults = self._faults[-1:]
         return figures

@@ -1,6 +1,7 @@
 """Host memory for a program on a CPU: what is freed is kept, small pieces are put aside."""
 
 import ctypes
+import importlib
 import mmap
 import sys
 
@@ -12,10 +13,13 @@ _FEW_PIECES = 50_000
 
 
 def keep_freed_memory() -> None:
-    """Let glibc's `malloc` reuse large blocks; elsewhere this does nothing. Call it early.
+    """Let glibc's `malloc` reuse large blocks; elsewhere this does nothing.
 
     XLA's CPU backend allocates a program's whole workspace anew at every call. By default glibc
     maps such blocks afresh each time, and the kernel must clear every page again.
+
+    Call it before JAX computes. A thread that has allocated keeps its arena, and the arena of a
+    thread cannot hold a block of 64 MB: glibc maps it, whatever is set later.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -26,6 +30,15 @@ def keep_freed_memory() -> None:
     # be larger. One arena, since those of threads cannot grow beyond 64 MB.
     for parameter, value in ((_TRIM_THRESHOLD, _NEVER), (_MMAP_MAX, 0), (_ARENA_MAX, 1)):
         mallopt(parameter, value)
+
+
+def page_faults() -> int:
+    """How many pages the kernel has mapped for this process so far; 0 where that is not known."""
+    try:
+        resource = importlib.import_module("resource")  # Windows has none
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 class _Mallinfo(ctypes.Structure):

@@ -1,0 +1,27 @@
+"""What every program that computes does first: a command, an experiment or a notebook."""
+
+import os
+from pathlib import Path
+
+import jax
+
+from radepth_jax import platforms
+
+
+def start_program() -> None:
+    """Set the process up to compute. Call it once, before anything of JAX computes.
+
+    Freed memory is kept where a CPU computes, and compiled programs are kept between runs. Memory
+    can only be set up before JAX starts its threads; a training that finds that it came too late
+    says so (`train.health.fresh_memory`).
+    """
+    platforms.keep_freed_memory()
+    use_compilation_cache()
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs in `$JAX_COMPILATION_CACHE_DIR`, or the user's cache folder."""
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(home / "radepth_jax" / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)

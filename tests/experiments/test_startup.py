@@ -1,0 +1,41 @@
+"""Every script that computes sets its process up first, as the commands do."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "experiments"
+
+
+def calls(tree: ast.AST) -> set[str]:
+    """The names of all functions that are called: `start_program`, `runner.main`."""
+    return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+
+
+def imports(tree: ast.AST) -> set[str]:
+    """The modules that are imported, wherever in the file."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+    return found
+
+
+def computes(tree: ast.AST) -> bool:
+    """Whether a script trains, evaluates, predicts, or compiles a program of its own."""
+    ours = {"radepth_jax.train.loop", "radepth_jax.evaluate.evaluator", "radepth_jax.predict"}
+    return bool(imports(tree) & ours or calls(tree) & {"jax.jit", "jax.pmap", "pmap_step"})
+
+
+def is_program(tree: ast.AST) -> bool:
+    return any(isinstance(n, ast.If) and "__main__" in ast.unparse(n.test) for n in ast.walk(tree))
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_script_that_computes_sets_its_process_up(path):
+    tree = ast.parse(path.read_text())
+    if is_program(tree) and computes(tree):
+        assert calls(tree) & {"start_program", "runner.main"}
