@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,10 @@ class PreemptedError(Exception):
     """
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends every command but `radepth train` as Ctrl-C does."""
+
+
 PREEMPTED = 75
 """EX_TEMPFAIL: it did not finish, try again. 143 would also be said of a run that saved nothing."""
 
@@ -32,11 +37,37 @@ def reason(error: BaseException) -> str:
     return lines[0] if lines and lines[0] else type(error).__name__
 
 
+def cannot_write(error: BaseException, place: object) -> str | None:
+    """One line about a full disk or a file-size limit, if that is what an error comes from.
+
+    Python says so with an OSError; ArrayRecord, TensorStore and safetensors say it in other errors'
+    texts, and some libraries fail once more while they clean up.
+
+    Args:
+        error: what was raised.
+        place: what is written, for the message.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number in _FULL or any(os.strerror(full) in str(cause) for full in _FULL):
+            return f"the disk of {place} is full; free some space and run the same command again"
+        if number == errno.EFBIG or os.strerror(errno.EFBIG) in str(cause):
+            return (
+                f"{place}: a file would become larger than the system allows (`ulimit -f`, or the "
+                "file system's own limit); raise the limit or name another folder, and run the "
+                "same command again"
+            )
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 @contextlib.contextmanager
 def writing_to(folder: str | Path) -> Iterator[None]:
     """Report a full disk or a folder that cannot be written as a UserError.
-
-    Python says so with an OSError; ArrayRecord and TensorStore with other errors' texts.
 
     Args:
         folder: what is written, for the message.
@@ -45,12 +76,10 @@ def writing_to(folder: str | Path) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (OSError, RuntimeError, ValueError) as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or "No space left on device" in str(error):
-            raise UserError(
-                f"the disk of {folder} is full; free some space and run the same command again"
-            ) from None
+    except Exception as error:  # libraries have errors of their own for it
+        line = cannot_write(error, folder)
+        if line is not None:
+            raise UserError(line) from None
         forbidden = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
         if isinstance(error, OSError) and error.errno in forbidden:
             raise UserError(f"{error.filename or folder}: {error.strerror}") from None

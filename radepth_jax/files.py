@@ -1,8 +1,11 @@
 """Files that are written whole or not at all, and arrays that are read where they lie."""
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Iterator
+import re
+import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +15,50 @@ from radepth_jax.names import shortened
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a name to write to, which becomes `path` if the block succeeds and is gone if not."""
+    """Yields a name to write to, which becomes `path` if the block succeeds and is gone if not.
+
+    The name is of this writer alone, so that several may write the same `path`: the last one to end
+    gives it its contents.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{shortened(path.name, len('..part'))}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with _own_part(path) as part:
+        try:
+            yield part
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def remove_stale_parts(folders: Iterable[Path]) -> None:
+    """Delete what writers that were killed left behind; those of living writers stay.
+
+    Args:
+        folders: that `atomic_write` was writing to; they need not exist.
+    """
+    for folder in set(folders):
+        with contextlib.suppress(OSError):
+            parts = [path for path in folder.iterdir() if _PART.fullmatch(path.name)]
+            for part in parts:
+                with part.open("rb") as file, contextlib.suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    part.unlink(missing_ok=True)
+
+
+_PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
+
+
+@contextlib.contextmanager
+def _own_part(path: Path) -> Iterator[Path]:
+    """Yields the name of a new file beside `path`, locked while its writer lives."""
+    while True:
+        ending = f".{secrets.token_hex(4)}.part"
+        part = path.with_name(f".{shortened(path.name, len(ending) + 1)}{ending}")
+        with part.open("xb") as file:
+            with contextlib.suppress(OSError):  # a file system that knows no locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file.fileno()).st_nlink:  # else taken for a stale one before it was locked
+                yield part
+                return
 
 
 def open_npy(path: Path) -> np.ndarray:

@@ -42,10 +42,7 @@ def main(argv: list[str]) -> None:
             _say(name, os.environ[name])
 
     # `use_compilation_cache` has set it, if the environment had not.
-    cache = Path(getattr(jax.config, "jax_compilation_cache_dir"))  # noqa: B009
-    programs = [path for path in cache.rglob("*-cache")] if cache.is_dir() else []
-    size = sum(path.stat().st_size for path in programs) / 2**20
-    _say("compiled programs", f"{len(programs)}, {size:.0f} MiB in {cache}")
+    _say("compiled programs", _programs(getattr(jax.config, "jax_compilation_cache_dir")))  # noqa: B009
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     note = "" if free > _LITTLE_SPACE else "; a run's checkpoints may not fit"
     _say("free disk here", f"{free:.1f} GiB{note}")
@@ -62,6 +59,15 @@ def main(argv: list[str]) -> None:
     _say("first depth", f"{'right' if good else 'NOT FINITE'}, after {taken:.1f} s")
     if not good:
         raise SystemExit(1)
+
+
+def _programs(folder: str | None) -> str:
+    """What is in the folder of compiled programs, if there is one."""
+    if folder is None:
+        return "not kept; this user has no home, set JAX_COMPILATION_CACHE_DIR to a folder"
+    programs = list(Path(folder).rglob("*-cache")) if Path(folder).is_dir() else []
+    size = sum(path.stat().st_size for path in programs) / 2**20
+    return f"{len(programs)}, {size:.0f} MiB in {folder}"
 
 
 def _requirements() -> list[tuple[str, str]]:

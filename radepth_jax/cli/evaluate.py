@@ -325,13 +325,16 @@ def write_sheets(
     from PIL import Image
 
     from radepth_jax.evaluate.sheets import depth_sheet, error_sheet
+    from radepth_jax.files import atomic_write
 
     if not show:
         return []
     samples = [source[i] for i in show]
     paths = [folder / "depth.png"]
-    Image.fromarray(depth_sheet(samples, show, rows)).save(paths[0])
+    with atomic_write(paths[0]) as part:
+        Image.fromarray(depth_sheet(samples, show, rows)).save(part, "PNG")
     if any(sample["depth"].any() for sample in samples):
         paths.append(folder / "errors.png")
-        Image.fromarray(error_sheet(samples, show, rows, protocol)).save(paths[1])
+        with atomic_write(paths[1]) as part:
+            Image.fromarray(error_sheet(samples, show, rows, protocol)).save(part, "PNG")
     return paths

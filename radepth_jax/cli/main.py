@@ -3,11 +3,13 @@
 import importlib
 import io
 import os
+import signal
 import sys
 
 import radepth_jax
+from radepth_jax.cli.ending import output_that_may_end, terminated_as_interrupted
 from radepth_jax.cli.parser import COMPLETING, Parser
-from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
+from radepth_jax.errors import PREEMPTED, PreemptedError, Terminated, UserError
 from radepth_jax.names import shown
 
 COMMANDS = {
@@ -32,6 +34,12 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show should end no run
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    name = " ".join(["radepth", *sys.argv[1:2]])
+    with output_that_may_end(shown(name)), terminated_as_interrupted():
+        _run()
+
+
+def _run() -> None:
     if COMPLETING in os.environ:
         complete()
     usage = "usage: radepth COMMAND ...\n" + "\n".join(
@@ -55,9 +63,12 @@ def main() -> None:
     except PreemptedError as end:
         print(f"radepth {name}: {end}", file=sys.stderr)
         raise SystemExit(PREEMPTED) from None
-    except KeyboardInterrupt:
-        print(f"radepth {name}: interrupted; the same command goes on", file=sys.stderr)
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as end:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # another one would only disturb the end
+        again = str(end) or "the same command starts over"
+        print(f"radepth {name}: interrupted; {again}", file=sys.stderr)
+        number = signal.SIGTERM if isinstance(end, Terminated) else signal.SIGINT
+        raise SystemExit(128 + number) from None
 
 
 def complete() -> None:

@@ -1,17 +1,18 @@
 """`radepth predict [--checkpoint DIR] INPUT...`: depth of images, folders and videos."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radepth_jax.cli.parser import Parser
 from radepth_jax.errors import UserError
+from radepth_jax.names import counted
 from radepth_jax.startup import start_program
 
 if TYPE_CHECKING:
     from radepth_jax.predict.predictor import Predictor
-    from radepth_jax.predict.request import Request
+    from radepth_jax.predict.record import Record
+    from radepth_jax.predict.request import Request, Summary
 
 
 def main(argv: list[str]) -> None:
@@ -65,12 +66,11 @@ def main(argv: list[str]) -> None:
     import rich.console
 
     from radepth_jax.data.prepare import progress_bars
-    from radepth_jax.files import atomic_write
-    from radepth_jax.names import counted, shown
+    from radepth_jax.names import shown
     from radepth_jax.predict import load
     from radepth_jax.predict.inputs import find_inputs
-    from radepth_jax.predict.outputs import PNG_LEVELS
-    from radepth_jax.predict.request import SAVE, Request
+    from radepth_jax.predict.record import Record
+    from radepth_jax.predict.request import SAVE, Request, Summary
     from radepth_jax.predict.run import predict_files
     from radepth_jax.predict.stream import is_stream
 
@@ -79,7 +79,6 @@ def main(argv: list[str]) -> None:
         raise UserError(f"{shown(live[0])}: is a stream; give it alone")
     output = Path(options.output).expanduser()
     found = find_inputs([] if live else options.inputs, output)
-    inputs = found.inputs
     predictor = load(
         options.checkpoint,
         resolution=options.resolution,
@@ -105,26 +104,23 @@ def main(argv: list[str]) -> None:
     if live:
         follow(predictor, live[0], request)
         return
-    with progress_bars(rich.console.Console(stderr=True)) as progress:
-        summary = predict_files(predictor, inputs, request, progress=progress)
+    record = Record(options.checkpoint, predictor, request, found)
+    if record.before:
+        print(
+            f"{len(record.before)} of {counted(len(found.inputs), 'input')} were finished before "
+            "the same command broke off; going on with the rest",
+            file=sys.stderr,
+        )
+    summary = Summary()
+    try:
+        with progress_bars(rich.console.Console(stderr=True)) as progress:
+            predict_files(predictor, record.rest, request, progress=progress, summary=summary)
+        record.write(summary, complete=True)
+    except (KeyboardInterrupt, UserError) as end:
+        said = record_what_is_done(record, summary, len(found.inputs))
+        raise type(end)(*end.args or (said,)) from None
 
     scale = predictor.metres_per_unit
-    size = predictor.resolution
-    with atomic_write(request.output / "predict.json") as part:
-        facts = {
-            "checkpoint": str(options.checkpoint),
-            "step": predictor.model.step,
-            "resolution": "native" if size is None else f"{size[0]}x{size[1]}",
-            "flip": predictor.flip,
-            "unit": "up to scale" if scale is None else "metres",
-            "metres_per_unit": scale,
-            "png_levels_per_unit": PNG_LEVELS,
-            "inputs": {file.name: str(file.path) for file in inputs},
-            "failures": summary.failures,
-            "passed_over": [str(path) for path in found.passed_over],
-        }
-        part.write_text(json.dumps(facts, indent=2) + "\n")
-
     done = [counted(summary.images, "image")] * bool(summary.images)
     if summary.videos:
         done.append(f"{counted(summary.videos, 'video')} ({counted(summary.frames, 'frame')})")
@@ -147,9 +143,20 @@ def main(argv: list[str]) -> None:
         raise SystemExit(1)
 
 
+def record_what_is_done(record: "Record", summary: "Summary", inputs: int) -> str:
+    """Of a run that ends early; returns what the same command does then."""
+    if not (record.before or summary.finished):
+        return "the same command starts over"
+    try:
+        finished = record.write(summary, complete=False)
+    except UserError:
+        return "the same command starts over, as its record cannot be written"
+    return f"{finished} of {counted(inputs, 'input')} are finished; the same command goes on"
+
+
 def follow(predictor: "Predictor", source: str, request: "Request") -> None:
     """Predict a stream until it ends, or Ctrl-C; exits with 1 if it broke off."""
-    from radepth_jax.names import counted, shown
+    from radepth_jax.names import shown
     from radepth_jax.predict.stream import predict_stream, stream_name
 
     print(f"{shown(source)}: predicting as it comes; Ctrl-C ends it", file=sys.stderr)

@@ -16,6 +16,7 @@ from radepth_jax.cli.parser import Parser
 from radepth_jax.cli.supervise import supervise
 from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 
+AGAIN = "the same command goes on from the newest checkpoint, if there is one"
 USAGE = "usage: radepth train --config FILE --workdir DIR [--config.FIELD=VALUE ...]"
 
 
@@ -24,6 +25,8 @@ def main(argv: list[str]) -> None:
     previous = signal.signal(signal.SIGTERM, _end_early)
     try:
         _main(argv)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(AGAIN) from None
     finally:
         signal.signal(signal.SIGTERM, previous)
 
@@ -49,7 +52,7 @@ def _main(argv: list[str]) -> None:
         watched.explain(PREEMPTED, f"radepth train: {end}")
         raise SystemExit(PREEMPTED) from None
     except KeyboardInterrupt:
-        watched.explain(130, "radepth train: interrupted; the same command goes on")
+        watched.explain(130, f"radepth train: interrupted; {AGAIN}")
         raise SystemExit(130) from None
     except Exception as error:
         lines = str(error).splitlines() or [""]

@@ -1,6 +1,5 @@
 """Intrinsics from other programs' files: COLMAP, nerfstudio and ROS."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import yaml
 
 from radepth_jax.data.lens import Lens, brown, kannala_brandt
-from radepth_jax.data.text import read_lines, read_text
+from radepth_jax.data.text import read_json, read_lines, read_text
 from radepth_jax.errors import UserError, reason
 
 # COLMAP's models: which parameters are fx, fy, cx, cy, and how many more bend the image, in
@@ -65,6 +64,7 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, Lens]:
         TypeError,
         ValueError,
         ArithmeticError,
+        RecursionError,  # YAML that is nested deep
         yaml.YAMLError,
     ) as error:
         raise UserError(
@@ -84,10 +84,9 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, Lens]:
 def _read(path: Path) -> FileCamera:
     if path.suffix == ".txt":
         return _read_colmap(path)
-    text = read_text(path)
     if path.suffix == ".json":
-        return _read_transforms(json.loads(text))
-    return _read_camera_info(next(yaml.safe_load_all(text), {}) or {})
+        return _read_transforms(read_json(path, "a camera's transforms.json"))
+    return _read_camera_info(next(yaml.safe_load_all(read_text(path)), {}) or {})
 
 
 def _read_colmap(path: Path) -> FileCamera:

@@ -30,6 +30,7 @@ from radepth_jax.data.kitti_velodyne import (
     read_scan,
 )
 from radepth_jax.errors import UserError
+from radepth_jax.names import examples
 
 DEFAULT_LISTS = "eigen_zhou"  # where neither lists nor drives are given
 
@@ -248,8 +249,11 @@ def _read_samples(
                 f"{split} samples of {drive} show; no ground truth"
             )
         elif count:
+            others = tree.no_scans(drive)
+            found = f" (only {examples(others)}: unpack them to files such as 0000000000.bin)"
             problems.append(
-                f"{drive}: no Velodyne scan for {count} {split} samples; no ground truth"
+                f"{drive}: no Velodyne scan for {count} {split} samples{found * bool(others)}; "
+                "no ground truth"
             )
     return Reading(keys, functools.partial(_read_sample, split, calibrations), problems)
 

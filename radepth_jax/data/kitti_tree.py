@@ -16,6 +16,7 @@ DOWNLOADS = (
     "https://www.cvlibs.net/datasets/kitti/raw_data.php and extract them into one folder"
 )
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # of two files of a frame, the last kind is taken
+_SCANS, _SCAN_SUFFIXES = "velodyne_points", (".bin.gz", ".bin")
 
 Images = dict[tuple[str, int], dict[int, Path]]
 """Maps (`date/drive`, camera) to a dict of frame number -> image, ascending."""
@@ -40,15 +41,18 @@ class KittiTree:
 
     def _list(self, drive: str, folder: str, suffixes: tuple[str, ...]) -> dict[int, Path]:
         if (drive, folder) not in self._files:
-            path = self.root / drive / folder / "data"
-            found = [
-                file
-                for file in (visible(path) if path.is_dir() else ())
-                if file.suffix.lower() in suffixes and file.stem.isdecimal()
-            ]
-            found.sort(key=lambda file: (int(file.stem), suffixes.index(file.suffix.lower())))
-            self._files[drive, folder] = {int(file.stem): file for file in found}
+            found = sorted(
+                (int(number), suffixes.index(f".{ending.lower()}"), file)
+                for file in self._visible(drive, folder)
+                for number, _, ending in [file.name.partition(".")]
+                if f".{ending.lower()}" in suffixes and number.isdecimal()
+            )
+            self._files[drive, folder] = {number: file for number, _, file in found}
         return self._files[drive, folder]
+
+    def _visible(self, drive: str, folder: str) -> list[Path]:
+        path = self.root / drive / folder / "data"
+        return visible(path) if path.is_dir() else []
 
     def frames(self, drive: str, camera: int) -> dict[int, Path]:
         """A dict of frame number -> image, ascending."""
@@ -56,7 +60,12 @@ class KittiTree:
 
     def scans(self, drive: str) -> dict[int, Path]:
         """A dict of frame number -> Velodyne scan, ascending."""
-        return self._list(drive, "velodyne_points", (".bin",))
+        return self._list(drive, _SCANS, _SCAN_SUFFIXES)
+
+    def no_scans(self, drive: str) -> list[str]:
+        """The names of files in the scans' folder that are not read."""
+        scans = set(self.scans(drive).values())
+        return [file.name for file in self._visible(drive, _SCANS) if file not in scans]
 
 
 def open_tree(source: str | Path | None, name: str) -> KittiTree:

@@ -11,13 +11,16 @@ References:
 """
 
 import dataclasses
+import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from radepth_jax.data.text import read_lines
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 
+_GZIP = b"\x1f\x8b\x08"  # as the lowest bytes of a point's x, one scan in 16 million
 CAMERAS = (2, 3)  # the colour cameras, left and right
 VELODYNE_FILE = "calib_velo_to_cam.txt"
 
@@ -118,12 +121,17 @@ def _projection(values: dict[str, str], key: str, path: Path) -> np.ndarray:
 
 
 def read_scan(path: Path) -> np.ndarray:
-    """The points of a scan, float32 [N, 3] in metres: x forward, y left, z up.
+    """The points of a scan, gzipped or not, float32 [N, 3] in metres: x forward, y left, z up.
 
     Raises:
         ValueError: The scan is damaged.
     """
     data = path.read_bytes()
+    if data.startswith(_GZIP):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"gzipped, and damaged ({reason(error)})") from None
     if not data or len(data) % 16:
         raise ValueError(f"{len(data)} bytes are not a scan of 16-byte points")
     return np.frombuffer(data, "<f4").reshape(-1, 4)[:, :3]

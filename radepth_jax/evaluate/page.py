@@ -29,6 +29,7 @@ from radepth_jax.evaluate.page_pictures import (
 )
 from radepth_jax.evaluate.report import intervals
 from radepth_jax.evaluate.row import Row
+from radepth_jax.files import atomic_write
 
 LABELS = {
     "abs_rel": "AbsRel (lower is better)",
@@ -91,7 +92,8 @@ def write_page(
         cards=cards,
         left_out=len(pictured_images(pictured)) - len(cards),
     )
-    path.write_text(text, encoding="utf-8")
+    with atomic_write(path) as part:
+        part.write_text(text, encoding="utf-8")
     return path
 
 

@@ -19,6 +19,7 @@ from radepth_jax.evaluate.console import add_folded_column, print_whole
 from radepth_jax.evaluate.curve import curves
 from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.evaluate.row import Row
+from radepth_jax.files import atomic_write
 
 PER_IMAGE = (*METRICS, "scale", "median_ratio", "pixels")
 
@@ -102,10 +103,12 @@ def write_report(
     paths = [folder / name for name in ("results.csv", "results.json", "resolutions.png")]
     columns = list(dict.fromkeys(name for record in records for name in record))
     _write_csv(paths[0], columns, records)
-    paths[1].write_text(json.dumps(records, indent=1) + "\n")
+    with atomic_write(paths[1]) as part:
+        part.write_text(json.dumps(records, indent=1) + "\n")
     with warnings.catch_warnings():  # a name's character that the font lacks is shown as a box
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        plot_resolutions(rows).savefig(paths[2], dpi=120)
+        with atomic_write(paths[2]) as part:
+            plot_resolutions(rows).savefig(part, dpi=120, format="png")
     images = [
         {"model": row.model, "resolution": row.resolution, "scaling": row.scaling, "image": image}
         | {name: row.per_image[name][i].item() for name in PER_IMAGE}
@@ -135,7 +138,7 @@ def _record(row: Row, confidence: float) -> dict[str, Any]:
 
 
 def _write_csv(path: Path, columns: list[str], records: list[dict[str, Any]]) -> None:
-    with path.open("w", newline="") as file:
+    with atomic_write(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(records)

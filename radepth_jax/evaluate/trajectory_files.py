@@ -7,6 +7,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from radepth_jax.errors import UserError
+from radepth_jax.files import atomic_write
 
 MAX_DIFFERENCE = 0.02  # seconds (Sturm et al., IROS 2012)
 
@@ -204,7 +205,8 @@ def associate(
 
 def write_kitti(path: Path, world_T_camera: np.ndarray) -> None:
     """Write a trajectory [N, 4, 4] as KITTI does: the first three rows, 12 numbers a line."""
-    np.savetxt(path, world_T_camera[:, :3].reshape(-1, 12), fmt="%.9e")
+    with atomic_write(path) as part:
+        np.savetxt(part, world_T_camera[:, :3].reshape(-1, 12), fmt="%.9e")
 
 
 def write_tum(path: Path, times: np.ndarray, world_T_camera: np.ndarray) -> None:
@@ -217,7 +219,8 @@ def write_tum(path: Path, times: np.ndarray, world_T_camera: np.ndarray) -> None
     """
     quaternions = Rotation.from_matrix(world_T_camera[:, :3, :3]).as_quat(canonical=True)
     columns = np.column_stack([times, world_T_camera[:, :3, 3], quaternions])
-    np.savetxt(path, columns, fmt=["%.6f"] + 7 * ["%.9e"])
+    with atomic_write(path) as part:
+        np.savetxt(part, columns, fmt=["%.6f"] + 7 * ["%.9e"])
 
 
 def write_trajectories(

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from radepth_jax.evaluate.console import add_folded_column, print_whole
 from radepth_jax.evaluate.odometry import SNIPPET, Score
+from radepth_jax.files import atomic_write
 
 COLUMNS = (
     "model",
@@ -191,9 +192,10 @@ def write_rows(rows: list[TrajectoryRow], folder: Path) -> list[Path]:
     """Write `odometry.csv` and `odometry.json`; returns their paths."""
     records = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
     paths = [folder / "odometry.csv", folder / "odometry.json"]
-    with paths[0].open("w", newline="") as file:
+    with atomic_write(paths[0]) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(records)
-    paths[1].write_text(json.dumps(records, indent=1) + "\n")
+    with atomic_write(paths[1]) as part:
+        part.write_text(json.dumps(records, indent=1) + "\n")
     return paths

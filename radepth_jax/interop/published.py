@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.errors import UserError, writing_to
+from radepth_jax.files import atomic_write
 from radepth_jax.interop.torch_files import read_folder, write_folder
 from radepth_jax.interop.torch_keys import (
     fit,
@@ -146,8 +147,8 @@ def _save_extras(parts: dict[str, dict[str, Any]], config: ConfigDict, workdir: 
     }
     if extras:
         path = Path(workdir) / FOLDER / "0" / EXTRAS_FILE
-        with writing_to(path):
-            safetensors.numpy.save_file(extras, path)
+        with writing_to(path), atomic_write(path) as part:
+            safetensors.numpy.save_file(extras, part)
 
 
 def _integer(folder: str | Path, encoder: dict[str, Any], key: str) -> int:

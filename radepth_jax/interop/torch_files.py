@@ -4,6 +4,8 @@ What training frameworks put around a state dict is taken off. Only `.pth` needs
 `torch`). It is opened with `weights_only=True`, which runs no code from the file.
 """
 
+import contextlib
+import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,7 @@ import safetensors
 import safetensors.numpy
 
 from radepth_jax.errors import UserError, writing_to
+from radepth_jax.files import atomic_write
 from radepth_jax.interop.torch_keys import PARTS, PLAIN
 
 FORMATS = {"torch": ".pth", "safetensors": ".safetensors"}
@@ -82,17 +85,19 @@ def write_folder(parts: Mapping[str, Part], folder: str | Path, format: str) -> 
     for path in paths.values():
         if path.exists():
             raise UserError(f"{path}: already exists; name another folder")
-    with writing_to(folder):
-        Path(folder).mkdir(parents=True, exist_ok=True)
+    with writing_to(folder), contextlib.ExitStack() as all_or_none:
         for part, path in paths.items():
+            target = all_or_none.enter_context(atomic_write(path))
             plain = {k: v for k, v in parts[part].items() if not isinstance(v, np.ndarray)}
             arrays = {k: v for k, v in parts[part].items() if isinstance(v, np.ndarray)}
             if torch:
                 tensors = {key: torch.tensor(value) for key, value in arrays.items()}
-                torch.save(tensors | plain, path)
+                content = io.BytesIO()  # PyTorch's own writer does not say that the disk is full
+                torch.save(tensors | plain, content)
+                target.write_bytes(content.getbuffer())
             else:
                 metadata = {key: str(value) for key, value in plain.items()}
-                safetensors.numpy.save_file(arrays, path, metadata=metadata)
+                safetensors.numpy.save_file(arrays, target, metadata=metadata)
     return list(paths.values())
 
 

@@ -1,5 +1,6 @@
 """Depth as files: colours, 16-bit PNG, NPY and point clouds, each written whole or not at all."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +64,10 @@ def write_png(path: Path, depth: np.ndarray) -> float:
 
 def write_npy(path: Path, depth: np.ndarray) -> None:
     """Depth [H, W] as float32."""
-    with atomic_write(path) as part, part.open("wb") as file:
-        np.save(file, depth.astype(np.float32))
+    content = io.BytesIO()  # NumPy's own writing to a file does not say that the disk is full
+    np.save(content, depth.astype(np.float32))
+    with atomic_write(path) as part:
+        part.write_bytes(content.getbuffer())
 
 
 def write_ply(path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.ndarray) -> None:

@@ -66,6 +66,7 @@ class Summary:
         pixels: in 16-bit PNGs; `clipped` of them were too far to say.
         seconds: from the end of the first batch, which compiles, to the end of the last.
         timed: pictures predicted and written in that time.
+        finished: names of the inputs all of whose outputs are written.
     """
 
     images: int = 0
@@ -77,3 +78,4 @@ class Summary:
     clipped: float = 0.0
     seconds: float = 0.0
     timed: int = 0
+    finished: list[str] = field(default_factory=list)

@@ -15,6 +15,7 @@ import numpy as np
 from radepth_jax.data.films import Picture, footage_of, read_film
 from radepth_jax.data.intrinsics import parse_intrinsics
 from radepth_jax.errors import UserError, writing_to
+from radepth_jax.files import remove_stale_parts
 from radepth_jax.names import counted, shown
 from radepth_jax.pictures import colorize
 from radepth_jax.predict import outputs, viewer
@@ -35,6 +36,7 @@ def predict_files(
     request: Request,
     *,
     progress: Progress = lambda what, done, total: None,
+    summary: Summary | None = None,
 ) -> Summary:
     """Predict images and videos, and write what is asked for.
 
@@ -43,6 +45,7 @@ def predict_files(
         inputs: of `find_inputs`.
         request: what to write and where.
         progress: called after every batch.
+        summary: is filled, for who wants to know what was done where this ends early.
 
     Returns:
         What was done and what failed.
@@ -56,12 +59,20 @@ def predict_files(
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
     ):
         request.output.mkdir(parents=True, exist_ok=True)
-        run = _Run(predictor, request, progress, pool)
+        remove_stale_parts(path.parent for file in inputs for path in outputs_of(file, request))
+        run = _Run(predictor, request, progress, pool, summary or Summary())
         run.images([file for file in inputs if not file.is_video])
         for file in inputs:
             if file.is_video:
                 run.video(file)
     return run.summary
+
+
+def outputs_of(file: Input, request: Request) -> list[Path]:
+    """The files that an input is written to, without those of a video's frames."""
+    kinds = [kind for kind in request.save if kind == "rrd" or not file.is_video]
+    suffixes = [outputs.SUFFIXES[kind] for kind in kinds] + [FILM_SUFFIX] * file.is_video
+    return [request.output / f"{file.name}{suffix}" for suffix in suffixes]
 
 
 def _check_nothing_is_replaced(inputs: Sequence[Input], request: Request) -> None:
@@ -77,13 +88,18 @@ def _check_nothing_is_replaced(inputs: Sequence[Input], request: Request) -> Non
 
 class _Run:
     def __init__(
-        self, predictor: Predictor, request: Request, progress: Progress, pool: ThreadPoolExecutor
+        self,
+        predictor: Predictor,
+        request: Request,
+        progress: Progress,
+        pool: ThreadPoolExecutor,
+        summary: Summary,
     ) -> None:
         self.predictor = predictor
         self.request = request
         self.progress = progress
         self.pool = pool
-        self.summary = Summary()
+        self.summary = summary
 
     def images(self, files: list[Input]) -> None:
         """One program for all sizes (at native resolution, one for each padded size)."""
@@ -107,6 +123,7 @@ class _Run:
                     try:
                         self._count_clipped(*job.result())
                         self.summary.images += 1
+                        self.summary.finished.append(file.name)
                     except UserError as error:  # intrinsics that do not fit this image
                         self._failed(str(file.path), error)
                     except OSError as error:  # a name that this file system does not take
@@ -131,6 +148,7 @@ class _Run:
     def video(self, file: Input) -> None:
         """Write the side-by-side video, and the frames' own files if asked for."""
         target = self.request.output / f"{file.name}{FILM_SUFFIX}"
+        failed_before = len(self.summary.failures)
         try:
             footage = footage_of(file.path)
             with filming(target, footage) as film:
@@ -147,6 +165,8 @@ class _Run:
             return
         self.summary.videos += 1
         self.summary.frames += film.frames
+        if len(self.summary.failures) == failed_before:  # or their lines would be lost
+            self.summary.finished.append(file.name)
 
     def _viewer(
         self, file: Input, size: tuple[int, int], aspect: float

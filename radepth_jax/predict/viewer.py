@@ -1,7 +1,10 @@
 """A recording for the Rerun viewer: camera, picture, depth and cloud over the frames of a film."""
 
 import contextlib
+import os
+import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -88,15 +91,45 @@ def recording(
         import rerun
     except ImportError:
         raise UserError(f"--save rrd needs Rerun: {INSTALL}") from None
-    with atomic_write(path) as part:
+    with atomic_write(path) as part, _piped_to(part) as pipe:
         stream = rerun.RecordingStream("radepth")
-        stream.save(str(part))
+        stream.save(pipe)
         stream.log("world", rerun.ViewCoordinates.RDF, static=True)  # x right, y down
         try:
             yield Recording(rerun, stream, intrinsics, in_metres, joined)
         finally:
             stream.flush()
             stream.disconnect()
+
+
+@contextlib.contextmanager
+def _piped_to(path: Path) -> Iterator[str]:
+    """Yields the name of a pipe whose contents go to a file.
+
+    Rerun's own thread dies where the disk is full, and flushing then waits for it for ever. A pipe
+    takes everything, and what went wrong is raised here.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    read, write = os.pipe()
+
+    def copy() -> None:
+        with os.fdopen(read, "rb") as pipe:
+            try:
+                shutil.copyfileobj(pipe, file)
+                file.flush()
+            finally:
+                while pipe.read(2**16):
+                    pass
+
+    with path.open("wb") as file, ThreadPoolExecutor(1) as thread:
+        copying = thread.submit(copy)
+        try:
+            yield f"/dev/fd/{write}"
+        finally:
+            os.close(write)
+        copying.result()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, cannot_write
 from radepth_jax.processes import replicated_sharding, to_global, to_local
 from radepth_jax.runs.config import to_json
 from radepth_jax.runs.migrations import from_json
+from radepth_jax.runs.saving_noise import leave_out_saving_noise
 from radepth_jax.runs.state import TrainState, state_shapes
 
 FOLDER = "checkpoints"
+_HALF_WRITTEN = "*.orbax-checkpoint-tmp*"
 UNREADABLE = "unreadable_checkpoints"
 
 _log = logging.getLogger(__name__)
@@ -28,7 +31,7 @@ class Checkpoints:
     """The checkpoints of one working directory; use as a context manager.
 
     What a killed process left half-written is never taken for a checkpoint; the next writer clears
-    it away.
+    it away. A checkpoint that the disk does not take leaves nothing.
 
     Args:
         workdir: the run's folder; checkpoints live in `workdir/checkpoints`.
@@ -37,6 +40,8 @@ class Checkpoints:
 
     def __init__(self, workdir: str | Path, *, keep: int | None = 3):
         self._writes = keep is not None
+        if self._writes:
+            leave_out_saving_noise()
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=self._writes, cleanup_tmp_directories=self._writes
         )
@@ -47,8 +52,25 @@ class Checkpoints:
     def __enter__(self) -> "Checkpoints":
         return self
 
-    def __exit__(self, *_: Any) -> None:
-        self._manager.close()
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        del kind, trace
+        problem = error and cannot_write(error, self._manager.directory)
+        try:
+            self._manager.close()
+        except Exception as failure:
+            problem = cannot_write(failure, self._manager.directory)
+            if problem is None:
+                raise
+        if problem:
+            _join_saving_threads()
+            self._remove_half_written()
+            if error is None:
+                raise UserError(problem)
+
+    def _remove_half_written(self) -> None:
+        if self._writes and jax.process_index() == 0:
+            for path in Path(self._manager.directory).glob(_HALF_WRITTEN):
+                shutil.rmtree(path, ignore_errors=True)
 
     @property
     def latest_step(self) -> int | None:
@@ -140,6 +162,13 @@ class Checkpoints:
                 (folder / str(step)).rename(aside)
         multihost_utils.sync_global_devices("unreadable checkpoints set aside")
         self._manager.reload()
+
+
+def _join_saving_threads() -> None:
+    """After a failed save, let Orbax's other threads end: not while Python ends, with its noise."""
+    for thread in threading.enumerate():
+        if type(thread).__module__.startswith("orbax."):
+            threading.Thread.join(thread, timeout=10)  # their own `join` raises what they met
 
 
 def _checksum(state: TrainState) -> int:

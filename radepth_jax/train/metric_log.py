@@ -80,9 +80,8 @@ class MetricLog:
         """Write an RGB uint8 [H, W, 3] picture."""
         from PIL import Image
 
-        folder = self._workdir / "pictures"
-        folder.mkdir(exist_ok=True)
-        Image.fromarray(image).save(folder / f"{name}_{step:07d}.png")
+        with atomic_write(self._workdir / "pictures" / f"{name}_{step:07d}.png") as part:
+            Image.fromarray(image).save(part, "PNG")
         self._show(step, summary.image(name, image, dataformats="HWC"))
         self._events.flush()
         if self._wandb is not None:

@@ -97,6 +97,8 @@ def test_an_angle_stands_for_a_focal_length(tmp_path):
         ("a.json", json.dumps(TRANSFORMS | {"k4": 0.1}), "k4 of a lens that is no fisheye"),
         ("a.json", "[]", "not a camera"),
         ("a.json", "{", "not a camera"),
+        ("a.json", '{"a":' * 100_000, "nested deeper than 100 levels"),
+        ("a.yaml", "[" * 100_000, "not a camera .RecursionError"),
         ("a.yaml", "a: [", "not a camera"),
         ("a.yaml", "", "not a camera"),
         ("a.yaml", MESSAGE.replace("640", "0"), "not a camera"),

@@ -1,3 +1,4 @@
+import gzip
 import http.server
 import threading
 import time
@@ -154,6 +155,28 @@ def test_damaged_files_are_reported_by_name(kitti, tmp_path):
     assert dataset.splits == {"train": 6, "test": 3}
     assert dataset.metadata.with_depth["test"] == 2
     assert len(TrainingSource(dataset, "train", (0, -1, 1))) == 4
+
+
+def test_gzipped_scans_are_read(kitti, tmp_path):
+    scans = sorted((kitti / D2 / "velodyne_points" / "data").iterdir())
+    expected = [read_scan(scan) for scan in scans]
+    for scan in scans[1:]:
+        scan.with_name(f"{scan.name}.gz").write_bytes(gzip.compress(scan.read_bytes()))
+        scan.unlink()
+    scans[2].write_bytes(gzip.compress(expected[2].tobytes())[:-9])  # and the whole one beside it
+    dataset = make(kitti, tmp_path, train_drives=("0001",), test_drives=("0002",))
+    assert dataset.metadata.with_depth["test"] == len(scans) - 1
+    np.testing.assert_array_equal(read_scan(Path(f"{scans[1]}.gz")), expected[1])
+    assert f"{scans[2]}: gzipped, and damaged" in "\n".join(problems(dataset))
+
+
+def test_scans_that_are_packed_otherwise_are_named(kitti, tmp_path):
+    for scan in (kitti / D2 / "velodyne_points" / "data").iterdir():
+        scan.rename(f"{scan}.xz")
+    dataset = make(kitti, tmp_path, train_drives=("0001",), test_drives=("0002",))
+    found = "\n".join(problems(dataset))
+    assert f"{D2}: no Velodyne scan for 4 test samples (only 0000000000.bin.xz, " in found
+    assert "unpack them to files such as 0000000000.bin); no ground truth" in found
 
 
 def test_images_of_another_size_than_calibrated_are_left_out(kitti, tmp_path):

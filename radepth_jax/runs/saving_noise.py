@@ -1,0 +1,55 @@
+"""What Orbax prints when a checkpoint cannot be written: a thousand lines beside our one."""
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from radepth_jax.errors import cannot_write
+
+_LOGGERS = ("absl", "asyncio")  # Orbax logs to the first; of what it forgot, Python to the second
+
+
+def leave_out_saving_noise() -> None:
+    """From now on, show no traceback of a write that a disk did not take; others are shown.
+
+    Orbax logs such an error in each of its threads and raises it again when it is waited for, so
+    the caller still gets it. What it never waits for is told of when Python ends: there is no time
+    to undo this.
+    """
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_is_to_be_shown)
+    if not isinstance(sys.unraisablehook, _ShowOthers):
+        sys.unraisablehook = _ShowOthers(sys.unraisablehook)
+
+
+def _is_to_be_shown(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return error is None or cannot_write(error, "") is None
+
+
+@dataclass(frozen=True)
+class _ShowOthers:
+    """An unraisablehook, which TensorStore's threads call, too."""
+
+    show: Callable[[Any], None]
+
+    def __call__(self, unraisable: Any) -> None:
+        if not _is_of_a_write_that_was_given_up(unraisable.exc_value, unraisable.exc_traceback):
+            self.show(unraisable)
+
+
+def _is_of_a_write_that_was_given_up(
+    error: BaseException | None, trace: TracebackType | None
+) -> bool:
+    """Whether TensorStore wanted to tell of a write after one beside it had failed."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return (
+        isinstance(error, RuntimeError)
+        and str(error) == "Event loop is closed"
+        and trace is not None
+        and trace.tb_frame.f_globals.get("__name__", "").startswith("asyncio.")
+    )
