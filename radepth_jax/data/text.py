@@ -1,13 +1,18 @@
 """Small text files that people, editors and other programs wrote: one lenient reader."""
 
 import codecs
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 from radepth_jax.names import shown
+
+_LARGEST_JSON = 2**26  # bytes; a transforms.json of ten thousand pictures has a tenth of it
+_DEEPEST_JSON = 100  # a run's config has 5
 
 # The longer marks first: UTF-32's begins with UTF-16's.
 _MARKS = (
@@ -64,8 +69,43 @@ def read_text(path: Path, hint: str = "") -> str:
     try:
         return decode_text(path.read_bytes())
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{shown(path)}: {reason}{f'; {hint}' if hint else ''}") from None
+        raise UserError(f"{shown(path)}: {reason(error)}{f'; {hint}' if hint else ''}") from None
+
+
+def read_json(path: Path, what: str) -> Any:
+    """The value in a small JSON file that anybody may have written.
+
+    It is nested at most 100 deep, so that code which recurses over it cannot fail.
+
+    Args:
+        path: the file.
+        what: what it was expected to be, for messages: "a camera".
+
+    Raises:
+        UserError: it cannot be opened, is no text, no JSON, nested deeper, or larger than 64 MiB.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_JSON:
+            raise ValueError(f"it is larger than {_LARGEST_JSON >> 20} MiB")
+        value = json.loads(decode_text(path.read_bytes()))
+        if _depth(value) > _DEEPEST_JSON:
+            raise RecursionError
+    except (OSError, ValueError) as error:
+        raise UserError(f"{shown(path)}: not {what} ({reason(error)})") from None
+    except RecursionError:
+        raise UserError(
+            f"{shown(path)}: not {what} (nested deeper than {_DEEPEST_JSON} levels)"
+        ) from None
+    return value
+
+
+def _depth(value: Any) -> int:
+    """How many lists and objects are inside one another."""
+    depth, level = 0, [value]
+    while level := [v for v in level if isinstance(v, dict | list)]:
+        depth += 1
+        level = [child for v in level for child in (v.values() if isinstance(v, dict) else v)]
+    return depth
 
 
 def read_lines(path: Path, *, hint: str = "", comments: str = "") -> list[Line]:

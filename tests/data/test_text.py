@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from radepth_jax.data.text import decode_text, read_lines, read_numbers
+from radepth_jax.data.text import decode_text, read_json, read_lines, read_numbers
 from radepth_jax.errors import UserError
 
 
@@ -44,3 +44,35 @@ def test_any_bytes_are_text_or_a_value_error(data):
         assert text is not None
         assert "\r" not in text
         assert "\0" not in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_json_is_read_in_any_encoding_of_a_text_file(tmp_path, encoding):
+    (tmp_path / "a.json").write_bytes('{"w": [1, 2.5, "é"]}'.encode(encoding))
+    assert read_json(tmp_path / "a.json", "a camera") == {"w": [1, 2.5, "é"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b'{"w": ' * 200_000 + b"1" + b"}" * 200_000, "nested deeper than 100 levels"),
+        (b"[" * 101 + b"]" * 101, "nested deeper than 100 levels"),  # which the parser itself takes
+        (b'{"w": 1', "Expecting ',' delimiter"),
+        (b"", "Expecting value"),
+        (b"\x1f\x8b\x08\0\0", "not a text file"),
+        (b"1" * 5000, "Exceeds the limit"),
+    ],
+)
+def test_what_is_no_json_or_nested_too_deep_is_named(tmp_path, content, says):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(UserError, match=rf"a\.json: not a camera \({says}"):
+        read_json(tmp_path / "a.json", "a camera")
+    with pytest.raises(UserError, match=r"b\.json: not a camera \(No such file or directory\)"):
+        read_json(tmp_path / "b.json", "a camera")
+
+
+def test_json_that_is_too_large_is_not_read(tmp_path):
+    with (tmp_path / "a.json").open("wb") as file:
+        file.truncate(2**26 + 1)
+    with pytest.raises(UserError, match=r"a\.json: not a camera \(it is larger than 64 MiB\)"):
+        read_json(tmp_path / "a.json", "a camera")
