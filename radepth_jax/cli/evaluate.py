@@ -10,6 +10,7 @@ page that needs no network.
 
 import argparse
 import dataclasses
+import math
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,6 +203,10 @@ def protocol_from(
         if getattr(options, name) is not None
     }
     protocol = dataclasses.replace(protocol_of(config), **(of_dataset | given))
+    for name in ("scale_factor", "camera_height"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            raise UserError(f"--{name}: expected a positive number, got {value:g}")
     if options.scale_factor is not None and protocol.scaling != "none":
         raise UserError(
             f"--scale_factor goes with --scaling none; here it is --scaling {protocol.scaling}"
