@@ -5,7 +5,7 @@ So the network in the box is stored, and what `radepth push` gives away.
 
 import contextlib
 import json
-import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,7 +109,7 @@ def check_weights(model: PackedModel, networks: Networks, folder: Path) -> None:
 def check_unit(value: Any) -> float:
     """Metres per unit of predicted depth as a file says them; ValueError unless positive."""
     known = isinstance(value, int | float) and not isinstance(value, bool)
-    if not known or not 0 < value < math.inf:
+    if not known or not 0 < value <= sys.float_info.max:
         raise ValueError(f"metres_per_unit is {value!r}, expected a positive number")
     return float(value)
 

@@ -101,7 +101,10 @@ DEEP = "[" * 100_000 + "]" * 100_000
     ("field", "value", "expected"),
     [
         *(("metres_per_unit", v, "expected a positive number") for v in (-5.4, 0, "5", True)),
-        *(("metres_per_unit", v, "expected a positive number") for v in (np.nan, np.inf, [1])),
+        *(
+            ("metres_per_unit", v, "expected a positive number")
+            for v in (np.nan, np.inf, [1], 10**400)
+        ),
         *(("step", v, f"step is {v!r}") for v in (-1, 1.5, "7", None)),
         ("config", None, ""),
         ("config", [1], ""),
