@@ -67,11 +67,16 @@ def check_same(what: str, remedy: str, *values: int) -> None:
     Args:
         what: the values are, for the message.
         remedy: what to do about it.
-        *values: whole numbers below 2**31 in size.
+        *values: as many whole numbers of 32 bits, in every process.
     """
     everyone = gather(np.asarray(values, np.int32))
-    if (everyone != everyone[:1]).any():
-        raise UserError(f"the processes of this run differ in {what}; {remedy}")
+    others = np.flatnonzero((everyone != everyone[:1]).any(axis=1))
+    if others.size:
+        named = ", ".join(map(str, others[:3])) + ", ..." * (others.size > 3)
+        raise UserError(
+            f"the processes of this run differ in {what} ({named} from 0, of {len(everyone)}); "
+            f"{remedy}"
+        )
 
 
 def gather(values: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ page that needs no network.
 
 import argparse
 import dataclasses
+import math
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,7 @@ def main(argv: list[str]) -> None:
 
     from radepth_jax.evaluate.page import write_page
     from radepth_jax.evaluate.predictions import evaluate_predictions
+    from radepth_jax.evaluate.row import over_same_images
     from radepth_jax.evaluate.sheets import choose_images
 
     show = choose_images(source, options.pictures) if options.output else []
@@ -100,6 +102,7 @@ def main(argv: list[str]) -> None:
         pictured = list(rows[0].depths) if rows else show
         rows += measure_onnx(text, source, resolutions, protocol, options, pictured)
     rows += prior_rows
+    own_rows, rows = rows, over_same_images(rows)
     paths: list[Path] = []
     if options.output:
         about = {"dataset": dataset.name, "split": options.split, "flip": options.flip}
@@ -121,21 +124,30 @@ def main(argv: list[str]) -> None:
             paths.append(page)
     title = f"{dataset.name}, {options.split}"
     report.print_table(rows, title, confidence=options.confidence)
-    lacking = len(rows[0].names) - int((rows[0].per_image["median_ratio"] > 0).sum())
-    if lacking:
-        print(
-            f"no ground truth in range in {lacking} of {len(rows[0].names)} images; they are left "
-            "out of every row"
-        )
-    for row in rows:
-        with_truth = int((row.per_image["median_ratio"] > 0).sum())
-        if row.images < with_truth:
-            print(
-                f"{row.label} at {row.resolution}: no ground plane in {with_truth - row.images} of "
-                f"{with_truth} images; they are left out of its row"
-            )
+    print_left_out(own_rows)
     for path in paths:
         print(path)
+
+
+def print_left_out(rows: "list[Row]") -> None:
+    """Say which images the table's averages are not over, and why.
+
+    Args:
+        rows: before they were restricted to the same images.
+    """
+    known = int((rows[0].per_image["known"] > 0).sum())
+    total = len(rows[0].names)
+    if known < total:
+        print(
+            f"no ground truth in range in {total - known} of {total} images; they are left out of "
+            "every row"
+        )
+    for row in rows:
+        if row.images < known:
+            print(
+                f"{row.label} at {row.resolution}: no ground plane in {known - row.images} of "
+                f"{known} images; they are left out of every row"
+            )
 
 
 def load_named(text: str) -> "tuple[str, Model]":
@@ -191,6 +203,10 @@ def protocol_from(
         if getattr(options, name) is not None
     }
     protocol = dataclasses.replace(protocol_of(config), **(of_dataset | given))
+    for name in ("scale_factor", "camera_height"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            raise UserError(f"--{name}: expected a positive number, got {value:g}")
     if options.scale_factor is not None and protocol.scaling != "none":
         raise UserError(
             f"--scale_factor goes with --scaling none; here it is --scaling {protocol.scaling}"

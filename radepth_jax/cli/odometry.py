@@ -12,7 +12,7 @@ are the recording's, or frame numbers where it has none.
 Compares two files from anywhere, after each of four alignments: "origin" brings the first cameras
 together, "scale" fits one factor as well, "6dof" a rigid motion, "7dof" a similarity. A line of a
 file is a 3x4 matrix by rows (KITTI), a frame number and the same, or
-`timestamp tx ty tz qx qy qz qw` (TUM), camera to world.
+`timestamp tx ty tz qx qy qz qw` (TUM, in seconds), camera to world. EuRoC's CSV is read, too.
 """
 
 import argparse
@@ -71,16 +71,15 @@ def main(argv: list[str]) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from radepth_jax.evaluate import alignment, odometry, trajectory_report
-    from radepth_jax.evaluate.trajectory_files import MAX_DIFFERENCE, pair, read_trajectory
+    from radepth_jax.evaluate.trajectory_files import read_trajectory
+    from radepth_jax.evaluate.trajectory_pairs import MAX_DIFFERENCE, pair
+    from radepth_jax.names import counted
 
     max_difference = MAX_DIFFERENCE if options.max_difference is None else options.max_difference
     if not max_difference >= 0:
         raise UserError(f"--max_difference {max_difference:g}: expected 0 or more seconds")
-    predicted, truth = pair(
-        read_trajectory(options.trajectory),
-        read_trajectory(options.truth),
-        max_difference=max_difference,
-    )
+    files = read_trajectory(options.trajectory), read_trajectory(options.truth)
+    predicted, truth, unpaired, gaps = pair(*files, max_difference=max_difference)
     folder = _make_folder(options.output) if options.output else None
     scores = {Path(options.trajectory).name: odometry.score(predicted, truth)}
     if options.yardsticks:
@@ -94,6 +93,12 @@ def _compare(options: argparse.Namespace) -> None:
         for row in trajectory_report.make_rows(name, {sequence: score}, kind)
     ]
     trajectory_report.print_tables(rows, "snippets (metres)")
+    for file, number in zip(files, unpaired, strict=True):
+        if number:
+            total = counted(len(file.world_T_camera), "pose")
+            print(f"{file.path}: {number} of {total} without a partner; they are left out")
+    if gaps:
+        print(f"{counted(gaps, 'gap')} in time; the poses on its two sides are not consecutive")
     if folder:
         with writing_to(folder):
             for path in trajectory_report.write_rows(rows, folder):
@@ -149,6 +154,13 @@ def _follow(options: argparse.Namespace) -> None:
             batch_size=model.config.evaluate.batch_size,
             alignment=alignment_of(model, intrinsics),
         )
+        wrong = ~np.isfinite(np.concatenate([axisangle, translation], axis=1)).all(axis=1)
+        if wrong.any():
+            raise UserError(
+                f"{options.checkpoint}: the motion that it predicts for {recording.name} is NaN or "
+                f"infinite in {wrong.sum()} of {len(wrong)} steps; a trajectory without them would "
+                "flatter it, so there is none"
+            )
         predicted = odometry.chain(odometry.motions(axisangle, translation))
         scores[model_name][recording.name] = odometry.score(predicted, truth)
         if folder:

@@ -7,7 +7,6 @@ one writes the records as they come, so it needs neither the memory nor TensorFl
 import abc
 import dataclasses
 import functools
-import math
 import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -20,6 +19,7 @@ from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from radepth_jax.data import schema
 from radepth_jax.data.ahead import Reading
+from radepth_jax.data.pictures import lies_on_its_side
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown
 
@@ -274,7 +274,7 @@ def _store_sample(
         name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
         return None, f"{split} sample {name}: no such frame; left out"
     size = schema.depth_size(sample.depth) if sample.depth else None
-    if size and _lies_on_its_side(size, sizes[position]):
+    if size and lies_on_its_side(size, sizes[position]):
         (h, w), (image_h, image_w) = size, sizes[position]
         name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
         return None, (
@@ -282,13 +282,6 @@ def _store_sample(
             f"{image_w}x{image_h}; left out"
         )
     return schema.sample_row(sample), (position, size)
-
-
-def _lies_on_its_side(depth: tuple[int, int], image: tuple[int, int]) -> bool:
-    """Whether a map (h, w) has the shape of an image (h, w) with rows and columns swapped."""
-    slender = math.log(image[1] / image[0])
-    off, off_swapped = (abs(math.log(depth[1] / depth[0]) - s) for s in (slender, -slender))
-    return off_swapped < 0.05 < off
 
 
 def _canvas(sizes: Collection[tuple[int, int]]) -> tuple[int, int]:

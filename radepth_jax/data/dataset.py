@@ -79,6 +79,10 @@ class Dataset:
             raise UserError(f"data set {self.name}: the split {split!r} is empty; it has {has}")
         return targets
 
+    def size(self, split: str) -> int:
+        """Bytes of all records of a split, or of `frames`."""
+        return int(self._builder.info.splits[split].num_bytes)
+
     def record(self, split: str, position: int) -> dict[str, Any]:
         """One record as it is stored. Raises a UserError if its file is damaged."""
         if split not in self._sources:

@@ -6,6 +6,7 @@ upright as stored then.
 
 import contextlib
 import io
+import math
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,6 +62,17 @@ def image_size(data: bytes | BinaryIO) -> tuple[int, int]:
         if _heif_brand(head) or head[:4] == b"\x89PNG" or head[:2] == b"\xff\xd8":
             data = data.read()  # may be read twice
     return _in_spite_of_metadata(data, _size)
+
+
+def lies_on_its_side(shape: tuple[int, ...], image: tuple[int, ...]) -> bool:
+    """Whether a map (h, w) of an image (h, w) has its rows and columns swapped.
+
+    It need not have the image's size, nor quite its shape: a network may see 640x192 for 1242x375.
+    A square one, or one of a square image, says nothing.
+    """
+    slender, own = (math.log(width / height) for height, width in (image, shape))
+    off, off_swapped = abs(own - slender), abs(own + slender)
+    return off > 0.05 and off_swapped < off / 2
 
 
 def read_picture(data: bytes) -> np.ndarray:

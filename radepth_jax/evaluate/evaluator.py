@@ -150,7 +150,7 @@ def evaluate(
 
     Args:
         model: the networks and their variables, with the name for the table and the range of depth.
-        source: images with ground truth. Those without any valid pixel are left out.
+        source: images. Those without ground truth in range are left out.
         resolutions: a list of (width, height). None stands for the images' own.
         protocol: how predictions are compared with the ground truth.
         factor: metres per unit of predicted depth, for the scalings "fixed" and "none".
@@ -166,6 +166,7 @@ def evaluate(
         For each resolution, a Row for each of `protocol.scalings`.
 
     Raises:
+        UnusablePredictionError: as `make_row`: a prediction is NaN, say.
         UserError: No image has ground truth.
     """
     platforms.keep_freed_memory()

@@ -97,24 +97,31 @@ def depth_metrics(
     """The metrics of one image.
 
     Args:
-        predicted: depth [H, W] > 0, in metres or up to scale.
+        predicted: depth [H, W], in metres or up to scale. It has to be positive and finite wherever
+            the truth counts.
         truth: depth [H, W] in metres. 0 means unknown.
         size: int32 [2], the true (h, w) inside the canvas.
         protocol: the range of depth and the crop.
         factor: [] metres per unit of `predicted`. By default it is the ratio of the medians.
 
     Returns:
-        `METRICS`; `scale`, what the prediction was multiplied by; `median_ratio`, of the truth to
-        the prediction; and `pixels`, how many were compared. All but `pixels` are float32 [], and
-        NaN if no pixel is valid or the factor is NaN.
+        `METRICS`; `scale`, what the prediction was multiplied by; and `median_ratio`, of the truth
+        to the prediction: all float32 [], and NaN if no pixel counts or the factor is NaN.
+        `known`, of how many pixels the truth counts; `pixels`, how many of them were compared: all,
+        or 0 if the factor is NaN. `not_finite` and `not_positive`, at how many of them the
+        prediction is NaN or infinite, and 0 or negative. If there are any, `METRICS` are NaN.
     """
     mask = valid_mask(truth, size, protocol)
+    not_finite = (mask & ~jnp.isfinite(predicted)).sum()
+    not_positive = (mask & jnp.isfinite(predicted) & (predicted <= 0)).sum()
     ratio = masked_median(truth, mask) / masked_median(predicted, mask)
     scale = ratio if factor is None else jnp.asarray(factor, jnp.float32)
     predicted = jnp.clip(predicted * scale, protocol.min_depth, protocol.max_depth)
     # Outside the mask both are 1, which adds nothing to any error.
     p, t = jnp.where(mask, predicted, 1.0), jnp.where(mask, truth, 1.0)
-    count = jnp.where(jnp.isfinite(scale), mask.sum(), 0)
+    known = mask.sum()
+    pixels = jnp.where(jnp.isfinite(scale), known, 0)
+    count = jnp.where((pixels > 0) & (not_finite + not_positive == 0), pixels, jnp.nan)
 
     def mean(values: jax.Array) -> jax.Array:
         # Row by row: one long float32 sum would lose the sixth digit.
@@ -131,5 +138,8 @@ def depth_metrics(
         "d3": mean(ratios < 1.25**3),
         "scale": scale,
         "median_ratio": ratio,
-        "pixels": count,
+        "pixels": pixels,
+        "known": known,
+        "not_finite": not_finite,
+        "not_positive": not_positive,
     }

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from radepth_jax.data import EvaluationSource
-from radepth_jax.errors import UserError, reason
+from radepth_jax.data.pictures import lies_on_its_side
+from radepth_jax.errors import UserError
 from radepth_jax.evaluate.metrics import depth_metrics, valid_mask
 from radepth_jax.evaluate.row import Row, make_row
 from radepth_jax.geometry.camera import depth_from_disparity
@@ -61,7 +62,7 @@ class OnnxNetwork:
             image: float32 [height, width, 3], RGB in [0, 1].
 
         Raises:
-            UserError: it does not take this size, or gives no map.
+            UserError: it does not take this size, or gives no map of the same way up.
         """
         mean, deviation = (np.array(v, np.float32) for v in NORMALISATIONS[self.normalise])
         given = ((image - mean) / deviation)[None]
@@ -73,13 +74,19 @@ class OnnxNetwork:
         except Exception as error:  # onnxruntime has a class for each of its statuses
             raise UserError(
                 f"{shown(self.path)}: cannot run on {image.shape[1]}x{image.shape[0]} "
-                f"({reason(error)})"
+                f"({_in_one_line(error)})"
             ) from None
         axes = [length for length in np.shape(values) if length != 1]
         if len(axes) != 2:
             raise UserError(
                 f"{shown(self.path)}: its first output is {list(np.shape(values))} for one image; "
                 "expected a map, [1, h, w] with or without an axis of 1"
+            )
+        if lies_on_its_side((axes[0], axes[1]), image.shape[:2]):
+            raise UserError(
+                f"{shown(self.path)}: its output is {axes[1]}x{axes[0]} for an image of "
+                f"{image.shape[1]}x{image.shape[0]}: it lies on its side; expected [1, h, w], rows "
+                "first"
             )
         return np.asarray(values, np.float32).reshape(axes)
 
@@ -108,7 +115,7 @@ def load_onnx(path: str | Path, *, kind: str = "auto", normalise: str = "none") 
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise UserError(
-            f"{shown(path)}: not an ONNX file that can be run ({reason(error)})"
+            f"{shown(path)}: not an ONNX file that can be run ({_in_one_line(error)})"
         ) from None
     inputs = session.get_inputs()
     shape = inputs[0].shape if len(inputs) == 1 else []
@@ -116,6 +123,11 @@ def load_onnx(path: str | Path, *, kind: str = "auto", normalise: str = "none") 
         raise UserError(
             f"{shown(path)}: has inputs {', '.join(f'{i.name} {i.shape}' for i in inputs)}; "
             "expected one, [N, 3, H, W] or [N, H, W, 3]"
+        )
+    if isinstance(shape[0], int) and shape[0] != 1:
+        raise UserError(
+            f"{shown(path)}: takes batches of {shape[0]} images alone, and is given one at a time; "
+            "export it with an open batch, or with batches of 1"
         )
     about = session.get_modelmeta().custom_metadata_map
     ours = about.get("producer", "").startswith(OURS)
@@ -136,6 +148,11 @@ def load_onnx(path: str | Path, *, kind: str = "auto", normalise: str = "none") 
         sides=(fixed[0], fixed[1]),
         depth_range=(float(about["min_depth"]), float(about["max_depth"])) if ours else (0.1, 100),
     )
+
+
+def _in_one_line(error: Exception) -> str:
+    """All that onnxruntime says: what it got and expected comes on the lines after the first."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def evaluate_onnx(
@@ -163,7 +180,8 @@ def evaluate_onnx(
         A row for each resolution. For `relative` outputs its scaling is "least squares".
 
     Raises:
-        UserError: a resolution that the file does not take, or another scaling.
+        UserError: a resolution that the file does not take, another scaling, or an output that is
+            not finite, 0 or negative (`make_row`).
     """
     if protocol.scaling not in ("median", "none"):
         raise UserError(f"--onnx goes with --scaling median or none, not {protocol.scaling}")
@@ -246,11 +264,12 @@ def _depth(
         nearest, farthest = network.depth_range
         return depth_from_disparity(given, min_depth=nearest, max_depth=farthest)
     if network.kind == "depth":
-        return jnp.maximum(given, 1e-6)
+        return given
     if network.kind == "relative":
         known = np.asarray(valid_mask(truth, sample["depth_size"], protocol))
         given = fit(np.asarray(given), truth, known, nearest=1 / protocol.max_depth)
-    return 1 / jnp.maximum(given, 1e-6)
+    # What is no depth stays what it is, and `depth_metrics` counts it.
+    return jnp.where(jnp.isfinite(given) & (given > 0), 1 / given, given)
 
 
 @partial(jax.jit, static_argnames="canvas")
@@ -268,10 +287,13 @@ def fit(values: np.ndarray, truth: np.ndarray, known: np.ndarray, *, nearest: fl
         nearest: the least inverse depth, which keeps the far away in front of the camera.
 
     Returns:
-        Inverse depth, float32 [H, W]; ones where two pixels are not known.
+        Inverse depth, float32 [H, W]: ones where fewer than two pixels are known, and NaN where a
+        value of a known pixel is not finite.
     """
     if known.sum() < 2:
         return np.ones_like(values)
+    if not np.isfinite(values[known]).all():
+        return np.full_like(values, np.nan)
     columns = np.stack([values[known], np.ones(known.sum())], 1).astype(np.float64)
     (scale, shift), *_ = np.linalg.lstsq(columns, 1 / truth[known].astype(np.float64), rcond=None)
     return np.maximum(scale * values + shift, nearest).astype(np.float32)

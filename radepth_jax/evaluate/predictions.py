@@ -10,6 +10,7 @@ import PIL.Image
 
 from radepth_jax.data import EvaluationSource
 from radepth_jax.data.depth_png import read_depth_png
+from radepth_jax.data.pictures import lies_on_its_side
 from radepth_jax.errors import UserError, reason
 from radepth_jax.evaluate.metrics import depth_metrics
 from radepth_jax.evaluate.row import Row, make_row
@@ -185,7 +186,14 @@ def evaluate_predictions(
     for i, path in enumerate(paths):
         sample = source[i]
         h, w = (int(side) for side in sample["depth_size"])
-        depth = _resized(read_prediction(path, png_levels=png_levels), (h, w))
+        values = read_prediction(path, png_levels=png_levels)
+        image_h, image_w = (int(side) for side in sample["size"])
+        if lies_on_its_side((values.shape[0], values.shape[1]), (image_h, image_w)):
+            raise UserError(
+                f"{shown(path)}: {values.shape[1]}x{values.shape[0]}, but its image is "
+                f"{image_w}x{image_h}: the map lies on its side; write it [h, w], rows first"
+            )
+        depth = _resized(values, (h, w))
         with np.errstate(divide="ignore"):
             depth = depth if kind == "depth" else np.where(depth > 0, 1 / depth, 0)
         truth = sample["depth"]

@@ -1,12 +1,19 @@
 """One line of an evaluation table, with the figures of each image behind it."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.metrics import METRICS
+from radepth_jax.names import examples
+
+
+class UnusablePredictionError(UserError):
+    """What a network predicts has no figure that could stand beside another network's."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Row:
         width: the width of the network's input in pixels. None for what has no resolution, such as
             a prior.
         names: the names of all images, in the order in which they were evaluated.
-        per_image: the `METRICS`, `scale`, `median_ratio` and `pixels` of each image, [N].
+        per_image: what `depth_metrics` returns of each image, [N].
         depths: for the images that pictures show, the predicted depth [h, w] before scaling, by the
             image's index.
     """
@@ -68,7 +75,10 @@ def make_row(
     per_image: dict[str, np.ndarray],
     **rest: object,
 ) -> Row:
-    """Average the figures of images into a Row. Images without ground truth are left out.
+    """Average the figures of images into a Row.
+
+    Images without ground truth are left out, and so are those in which no ground plane was found.
+    An image with a prediction that cannot be judged is not: without it the mean would be better.
 
     Args:
         model: what was evaluated.
@@ -79,28 +89,83 @@ def make_row(
         **rest: other fields of `Row`.
 
     Raises:
-        UserError: No image counts.
+        UnusablePredictionError: A prediction is not positive and finite at all pixels that count,
+            or none shows the ground plane that its scale was to come from.
+        UserError: No image has ground truth.
     """
+    _refuse_unusable(model, resolution, names, per_image)
     counted = per_image["pixels"] > 0
     if not counted.any():
-        if np.isfinite(per_image["median_ratio"]).any():
-            raise UserError(
+        if (per_image["known"] > 0).any():
+            raise UnusablePredictionError(
                 f"{model} at {resolution}: no ground plane was found in any image, so --scaling "
                 "ground cannot work; use another scaling"
             )
         raise UserError(
             "no image of this split has ground-truth depth in range; name a split that has"
         )
-    ratio = per_image["median_ratio"][counted]
     return Row(
         model=model,
         resolution=resolution,
         scaling=scaling,
-        metrics={k: float(per_image[k][counted].mean()) for k in METRICS},
-        images=int(counted.sum()),
-        scale=float(np.median(per_image["scale"][counted])),
-        scale_spread=float(np.std(ratio / np.median(ratio))),
         names=names,
         per_image=per_image,
+        **_averages(per_image),
         **rest,  # type: ignore[arg-type]
+    )
+
+
+def over_same_images(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a table with averages over the images that count in every one of them.
+
+    Otherwise a network which shows no ground plane in the images that are hard for it would have
+    the better figure.
+
+    Args:
+        rows: of the same images.
+
+    Raises:
+        UnusablePredictionError: No image counts in all of them.
+    """
+    counted = np.logical_and.reduce([row.counted for row in rows])
+    if not counted.any():
+        raise UnusablePredictionError(
+            "no image has a ground plane in every row of the table, so they cannot be compared; "
+            "evaluate one network or resolution at a time, or use another scaling"
+        )
+    same = []
+    for row in rows:
+        if (row.counted != counted).any():
+            per_image = row.per_image | {"pixels": np.where(counted, row.per_image["pixels"], 0)}
+            row = dataclasses.replace(row, per_image=per_image, **_averages(per_image))
+        same.append(row)
+    return same
+
+
+def _averages(per_image: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Those fields of a `Row` that are computed from its images."""
+    counted = per_image["pixels"] > 0
+    ratio = per_image["median_ratio"][counted]
+    return {
+        "metrics": {k: float(per_image[k][counted].mean()) for k in METRICS},
+        "images": int(counted.sum()),
+        "scale": float(np.median(per_image["scale"][counted])),
+        "scale_spread": float(np.std(ratio / np.median(ratio))),
+    }
+
+
+def _refuse_unusable(
+    model: str, resolution: str, names: Sequence[str], per_image: dict[str, np.ndarray]
+) -> None:
+    kinds = {"not_finite": "NaN or infinite", "not_positive": "0 or negative"}
+    found = [what for name, what in kinds.items() if (per_image[name] > 0).any()]
+    if not found:
+        return
+    wrong = (per_image["not_finite"] > 0) | (per_image["not_positive"] > 0)
+    unusable = [name for name, one in zip(names, wrong, strict=True) if one]
+    raise UnusablePredictionError(
+        f"{model} at {resolution}: the predicted depth is {', or '.join(found)} in "
+        f"{len(unusable)} of {int((per_image['known'] > 0).sum())} images with ground truth "
+        f"({examples(unusable)}); a mean without these images would flatter it, "
+        "so there is none; expected a positive number wherever there is ground truth"
     )

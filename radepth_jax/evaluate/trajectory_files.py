@@ -1,15 +1,16 @@
-"""Trajectories in files: KITTI's and TUM's formats, read from anywhere and written for `evo`."""
+"""Trajectories in files: KITTI's, TUM's and EuRoC's formats; the first two are written, too."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from radepth_jax.data.text import Line, read_lines
 from radepth_jax.errors import UserError
 from radepth_jax.files import atomic_write
-
-MAX_DIFFERENCE = 0.02  # seconds (Sturm et al., IROS 2012)
+from radepth_jax.names import shown
 
 _COLUMNS = {
     12: "3x4 matrix of KITTI",
@@ -17,6 +18,13 @@ _COLUMNS = {
     8: "timestamp tx ty tz qx qy qz qw of TUM",
 }
 _MAX_FRAME = 1_000_000  # bounds the memory
+# The columns of a CSV file by their names, in TUM's order; of EuRoC's are `p_RS_R_x` and `q_RS_w`.
+_NAMES = [
+    r"timestamp|time|t",
+    *(rf"(t_?|p_?|p_\w+_|position_)?{axis}" for axis in "xyz"),
+    *(rf"(q_?|q_\w+_|orientation_){axis}" for axis in "xyzw"),
+]
+_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class Trajectory:
         path: the file.
         world_T_camera: [N, 4, 4].
         frames: [N] increasing frame numbers, of KITTI's format.
-        times: [N] increasing seconds, of TUM's format.
+        times: [N] increasing seconds, of TUM's format or a CSV file.
         numbered: whether the frame numbers are the file's own; otherwise they count its lines.
     """
 
@@ -43,58 +51,99 @@ def read_trajectory(path: str | Path) -> Trajectory:
 
     12 are KITTI's 3x4 matrix by rows, 13 a frame number and the same, 8 are TUM's `timestamp tx ty
     tz qx qy qz qw`. Blank lines, what follows a `#`, a byte order mark and any kind of line end are
-    passed over. Lines with a frame number or a timestamp may come in any order.
+    passed over. A file with commas is EuRoC's or another one whose first line names the columns.
+    Lines with a frame number or a timestamp may come in any order.
 
     Raises:
         UserError: the file cannot be read, or a line is not a pose; the message has its number.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file; expected {_expected()}") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; expected a trajectory file") from None
+    lines = read_lines(path, hint="expected a trajectory file")
+    poses = [line for line in lines if not line.text.startswith("#")]
+    if poses and "," in poses[0].text.partition("#")[0]:
+        comments = lines[: lines.index(poses[0])]
+        named = [line for line in comments if "," in line.text]
+        header, csv_rows = (named[-1], poses) if named else (poses[0], poses[1:])
+        return _timed(path, csv_rows, _read_csv(header, csv_rows))
     rows: list[list[float]] = []
-    lines: list[int] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.partition("#")[0].split()
-        if not words:
-            continue
+    for line in poses:
+        words = line.text.partition("#")[0].split()
         if len(words) not in _COLUMNS:
-            raise UserError(f"{path}, line {number}: {len(words)} columns; expected {_expected()}")
+            raise UserError(f"{line.where}: {len(words)} columns; expected {_expected()}")
         if rows and len(words) != len(rows[0]):
             raise UserError(
-                f"{path}, line {number}: {len(words)} columns, line {lines[0]} has "
+                f"{line.where}: {len(words)} columns, {poses[0].where.rpartition(', ')[2]} has "
                 f"{len(rows[0])}; write all lines in one format"
             )
-        rows.append([_read_number(word, f"{path}, line {number}") for word in words])
-        lines.append(number)
+        rows.append([_read_number(word, line.where) for word in words])
     if not rows:
-        raise UserError(f"{path}: no poses; expected lines of {_expected()}")
+        raise UserError(f"{shown(path)}: no poses; expected lines of {_expected()}")
     table = np.array(rows)
     columns = table.shape[1]
     if columns == 12:
-        return Trajectory(path, _matrices(path, lines, table), frames=np.arange(len(table)))
-    order = np.argsort(table[:, 0], kind="stable")
-    table, lines = table[order], [lines[i] for i in order]
+        return Trajectory(path, _matrices(poses, table), frames=np.arange(len(table)))
+    if columns == 8:
+        return _timed(path, poses, table)
+    poses, table = _in_order(poses, table, "frame")
     key = table[:, 0]
-    _refuse(path, lines[1:], np.diff(key) == 0, f"{_COLUMNS[columns].split()[0]} is there twice")
-    if columns == 13:
-        whole = (key == np.round(key)) & (key >= 0) & (key <= _MAX_FRAME)
-        _refuse(path, lines, ~whole, "a frame number is whole, 0 to 1,000,000")
-        poses = _matrices(path, lines, table[:, 1:])
-        return Trajectory(path, poses, frames=key.astype(int), numbered=True)
+    whole = (key == np.round(key)) & (key >= 0) & (key <= _MAX_FRAME)
+    _refuse(poses, ~whole, "a frame number is whole, 0 to 1,000,000")
+    matrices = _matrices(poses, table[:, 1:])
+    return Trajectory(path, matrices, frames=key.astype(int), numbered=True)
+
+
+def _timed(path: Path, lines: list[Line], table: np.ndarray) -> Trajectory:
+    """Of rows in TUM's order."""
+    lines, table = _in_order(lines, table, "timestamp")
     norms = np.linalg.norm(table[:, 4:], axis=1)
-    _refuse(path, lines, np.abs(norms - 1) > 0.01, "the quaternion qx qy qz qw has not length 1")
+    _refuse(lines, np.abs(norms - 1) > 0.01, "the quaternion qx qy qz qw has not length 1")
     poses = np.tile(np.eye(4), (len(table), 1, 1))
     poses[:, :3, :3] = Rotation.from_quat(table[:, 4:]).as_matrix()
     poses[:, :3, 3] = table[:, 1:4]
-    return Trajectory(path, poses, times=key)
+    return Trajectory(path, poses, times=table[:, 0])
+
+
+def _read_csv(header: Line, rows: list[Line]) -> np.ndarray:
+    """[N, 8] in TUM's order and in seconds, of lines with commas and one with their names."""
+    names, units = [], []
+    for word in header.text.lstrip("#").split(","):
+        name, _, unit = word.strip().lower().partition("[")
+        names.append(name.strip())
+        units.append(unit.partition("]")[0].strip())
+    found = [
+        [i for i, name in enumerate(names) if re.fullmatch(pattern, name)] for pattern in _NAMES
+    ]
+    if not rows or any(len(columns) != 1 for columns in found):
+        raise UserError(
+            f"{header.where}: its columns are separated by commas, but it does not name the eight "
+            "of a trajectory; expected a first line such as EuRoC's, `#timestamp [ns],p_RS_R_x "
+            "[m],...,q_RS_w [],q_RS_x [],...`, or columns separated by spaces"
+        )
+    order = [columns[0] for columns in found]
+    # EuRoC's ground truth has nanoseconds whether it says so or not.
+    unit = units[order[0]] or ("ns" if names[order[1]].startswith("p_rs") else "s")
+    if unit not in _UNITS:
+        raise UserError(f"{header.where}: timestamps in {unit!r}; expected {', '.join(_UNITS)}")
+    table = []
+    for line in rows:
+        words = line.text.rstrip(",").split(",")
+        if len(words) < max(order) + 1:
+            raise UserError(f"{line.where}: {len(words)} columns; {len(names)} have names")
+        table.append([_read_number(words[column].strip(), line.where) for column in order])
+    return np.array(table) * [_UNITS[unit], *[1] * 7]
+
+
+def _in_order(lines: list[Line], table: np.ndarray, key: str) -> tuple[list[Line], np.ndarray]:
+    """Sorted by the first column, in which nothing is there twice."""
+    order = np.argsort(table[:, 0], kind="stable")
+    table, lines = table[order], [lines[i] for i in order]
+    _refuse(lines[1:], np.diff(table[:, 0]) == 0, f"{key} is there twice")
+    return lines, table
 
 
 def _expected() -> str:
-    return "; or ".join(f"{columns} columns ({what})" for columns, what in _COLUMNS.items())
+    columns = "; or ".join(f"{number} columns ({what})" for number, what in _COLUMNS.items())
+    return f"{columns}; or EuRoC's CSV"
 
 
 def _read_number(word: str, where: str) -> float:
@@ -107,100 +156,19 @@ def _read_number(word: str, where: str) -> float:
     return value
 
 
-def _refuse(path: Path, lines: list[int], wrong: np.ndarray, what: str) -> None:
+def _refuse(lines: list[Line], wrong: np.ndarray, what: str) -> None:
     if wrong.any():
-        raise UserError(f"{path}, line {lines[int(np.argmax(wrong))]}: {what}")
+        raise UserError(f"{lines[int(np.argmax(wrong))].where}: {what}")
 
 
-def _matrices(path: Path, lines: list[int], table: np.ndarray) -> np.ndarray:
+def _matrices(lines: list[Line], table: np.ndarray) -> np.ndarray:
     poses = np.tile(np.eye(4), (len(table), 1, 1))
     poses[:, :3] = table.reshape(-1, 3, 4)
     R = poses[:, :3, :3]
     skewed = np.abs(R @ np.swapaxes(R, 1, 2) - np.eye(3)).max(axis=(1, 2)) > 0.01
     wrong = skewed | (np.linalg.det(R) < 0)
-    _refuse(path, lines, wrong, "the 3x3 part of the matrix is not a rotation")
+    _refuse(lines, wrong, "the 3x3 part of the matrix is not a rotation")
     return poses
-
-
-def pair(
-    predicted: Trajectory, truth: Trajectory, *, max_difference: float = MAX_DIFFERENCE
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bring two trajectories to the same frames.
-
-    Frames of KITTI's format pair by their number. Poses with timestamps pair with the nearest one
-    in time, each with one at most; where two want the same, the nearer one has it.
-
-    Args:
-        predicted: what is judged.
-        truth: what it is judged by.
-        max_difference: seconds that two timestamps of one pair may differ by.
-
-    Returns:
-        predicted and true `world_T_camera` [N, 4, 4]. By frame number, NaN stands where a frame is
-        missing; by timestamp, the N pairs are in order.
-
-    Raises:
-        UserError: they cannot be paired, or fewer than two frames are in both.
-    """
-    if (predicted.times is None) != (truth.times is None):
-        kinds = ["KITTI" if one.times is None else "TUM" for one in (predicted, truth)]
-        raise UserError(
-            f"{predicted.path} is in {kinds[0]}'s format and {truth.path} in {kinds[1]}'s; write "
-            "both with timestamps or both with matrices"
-        )
-    if predicted.times is not None and truth.times is not None:
-        i, j = associate(predicted.times, truth.times, max_difference)
-        if len(i) < 2:
-            raise UserError(
-                f"{predicted.path}: {len(i)} of its timestamps within {max_difference:g} s of "
-                f"those of {truth.path}; expected two or more, in seconds on one clock"
-            )
-        return predicted.world_T_camera[i], truth.world_T_camera[j]
-    assert predicted.frames is not None
-    assert truth.frames is not None
-    counts = len(predicted.frames), len(truth.frames)
-    if not (predicted.numbered or truth.numbered) and counts[0] != counts[1]:
-        raise UserError(
-            f"{predicted.path}: {counts[0]} poses, and {truth.path} has {counts[1]}; put the frame "
-            "number before each matrix (13 columns), or use timestamps"
-        )
-    if predicted.frames[-1] > truth.frames[-1]:
-        raise UserError(
-            f"{predicted.path}: frame {predicted.frames[-1]}, and {truth.path} ends at frame "
-            f"{truth.frames[-1]}; frames count from 0"
-        )
-    both = np.full((2, truth.frames[-1] + 1, 4, 4), np.nan)
-    both[0, predicted.frames] = predicted.world_T_camera
-    both[1, truth.frames] = truth.world_T_camera
-    common = int(np.isfinite(both).all(axis=(0, 2, 3)).sum())
-    if common < 2:
-        raise UserError(
-            f"{predicted.path}: {common} of its frames in {truth.path}; expected two or more"
-        )
-    return both[0], both[1]
-
-
-def associate(
-    times: np.ndarray, others: np.ndarray, max_difference: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of the nearest timestamps.
-
-    Args:
-        times: [N] increasing seconds.
-        others: [M] increasing seconds.
-        max_difference: seconds that a pair may differ by.
-
-    Returns:
-        indices into `times` [P] and into `others` [P], increasing, none of them twice.
-    """
-    after = np.clip(np.searchsorted(others, times), 0, len(others) - 1)
-    before = np.maximum(after - 1, 0)
-    nearest = np.where(times - others[before] <= np.abs(others[after] - times), before, after)
-    difference = np.abs(times - others[nearest])
-    order = np.lexsort((difference, nearest))  # of each other's suitors the nearest first
-    best = order[np.unique(nearest[order], return_index=True)[1]]
-    best = np.sort(best[difference[best] <= max_difference])
-    return best, nearest[best]
 
 
 def write_kitti(path: Path, world_T_camera: np.ndarray) -> None:

@@ -166,7 +166,8 @@ def motions_along(
         alignment: direct alignment after the network; none by default.
 
     Returns:
-        Axis-angle float32 [N - 1, 3] in radians and translation [N - 1, 3] of `later_T_earlier`.
+        Axis-angle float32 [N - 1, 3] in radians and translation [N - 1, 3] of `later_T_earlier`;
+        not finite where the network's answer is not.
     """
     axisangles = [np.empty((0, 3), np.float32)]
     translations = [np.empty((0, 3), np.float32)]
@@ -188,8 +189,10 @@ def motions_along(
                 depths=alignment.depths,
             )
             transforms = np.asarray(aligned)
-            axisangle = Rotation.from_matrix(transforms[:, :3, :3]).as_rotvec().astype(np.float32)
             translation = transforms[:, :3, 3]
+            axisangle = np.full(translation.shape, np.nan, np.float32)
+            known = np.isfinite(transforms).all(axis=(1, 2))
+            axisangle[known] = Rotation.from_matrix(transforms[known, :3, :3]).as_rotvec()
         axisangles.append(np.asarray(axisangle)[:pairs])
         translations.append(np.asarray(translation)[:pairs])
     return np.concatenate(axisangles), np.concatenate(translations)

@@ -3,21 +3,28 @@
 So the network in the box is stored, and what `radepth push` gives away.
 """
 
+import contextlib
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
-from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from radepth_jax.errors import UserError, writing_to
+from radepth_jax.data.text import read_json
+from radepth_jax.errors import UserError, reason, writing_to
 from radepth_jax.files import atomic_write
-from radepth_jax.runs.config import check_config, to_json
+from radepth_jax.models import Networks, variable_shapes
+from radepth_jax.names import shown
+from radepth_jax.runs.config import check_config, default_config, to_json
 from radepth_jax.runs.migrations import from_json
+from radepth_jax.runs.state import camera_variables
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -44,26 +51,90 @@ def is_packed(folder: Path) -> bool:
 
 
 def read_packed(folder: Path) -> PackedModel:
-    """Read what `write_packed` wrote.
+    """Read what `write_packed` wrote. Whether the weights fit the config, `check_weights` says.
 
     Raises:
         UserError: the files cannot be read, or hold something else.
     """
-    try:
+    about = read_json(folder / CONFIG, "the config of a model")
+    with _naming(folder):
         flat = load_file(folder / WEIGHTS)
-        about = json.loads((folder / CONFIG).read_text())
+        if not all(jnp.issubdtype(value.dtype, jnp.floating) for value in flat.values()):
+            raise ValueError("weights that are no floating-point numbers")
         config = from_json(about["config"])
+        _check_types(config)
         check_config(config)
+        step = about["step"]
+        if not isinstance(step, int) or step < 0:
+            raise ValueError(f"step is {step!r}, expected a whole number")
+        unit = about.get("metres_per_unit")
+        with np.errstate(over="ignore"):  # infinite then, which `check_weights` finds
+            weights = {name: value.astype(np.float32) for name, value in flat.items()}
         return PackedModel(
-            unflatten_dict({k: v.astype(np.float32) for k, v in flat.items()}, sep="/"),
+            unflatten_dict(weights, sep="/"),
             config,
-            int(about["step"]),
-            about.get("metres_per_unit"),
+            step,
+            None if unit is None else check_unit(unit),
         )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+
+
+def check_weights(model: PackedModel, networks: Networks, folder: Path) -> None:
+    """Raise a UserError unless a model's variables are those of its networks, and finite.
+
+    Args:
+        model: of `read_packed`.
+        networks: of the model's config.
+        folder: of the model, for messages.
+    """
+    with _naming(folder):
+        shapes = variable_shapes(networks, tuple(model.config.views.resolution))
+        expected, given = (
+            flatten_dict(variables, sep="/")
+            for variables in (shapes | camera_variables(model.config), model.variables)
+        )
+        for name in sorted(expected.keys() | given.keys()):
+            if name not in given:
+                raise ValueError(f"{name} is missing")
+            if name not in expected:
+                raise ValueError(f"{name} is not part of its networks")
+            values, shape = given[name], expected[name].shape
+            if values.shape != shape:
+                raise ValueError(f"{name} is {list(values.shape)}, its config says {list(shape)}")
+            if not np.isfinite(values).all():
+                raise ValueError(f"{name} is NaN or infinite in places")
+            if name.endswith("/var") and (values < 0).any():
+                raise ValueError(f"{name}, a variance, is negative in places")
+
+
+def check_unit(value: Any) -> float:
+    """Metres per unit of predicted depth as a file says them; ValueError unless positive."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    if not known or not 0 < value <= sys.float_info.max:
+        raise ValueError(f"metres_per_unit is {value!r}, expected a positive number")
+    return float(value)
+
+
+def _check_types(config: ConfigDict) -> None:
+    """TypeError unless settings have the types of the defaults; the networks check their own."""
+    values = config.to_dict()
+    del values["model"]
+    typed = default_config()
+    typed.update(ConfigDict(values))
+    for name, value in flatten_dict(to_json(typed), sep=".").items():
+        if value is None:
+            raise TypeError(f"config.{name} is null")
+
+
+@contextlib.contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Whatever is wrong inside, it is the files in this folder."""
+    try:
+        yield
+    except Exception as error:  # networks built from anybody's config raise almost anything
+        said = f"no {reason(error)}" if isinstance(error, LookupError) else reason(error)
         raise UserError(
-            f"{folder}: {WEIGHTS} and {CONFIG} are not a model of radepth ({error}); expected what "
-            "`radepth push` writes"
+            f"{shown(folder)}: {WEIGHTS} and {CONFIG} are not a model of radepth ({said}); "
+            "expected what `radepth push` writes"
         ) from None
 
 

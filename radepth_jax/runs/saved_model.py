@@ -8,13 +8,14 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from radepth_jax import models
-from radepth_jax.errors import UserError, writing_to
+from radepth_jax.data.text import read_json
+from radepth_jax.errors import UserError, reason, writing_to
 from radepth_jax.files import atomic_write
 from radepth_jax.models import Networks
 from radepth_jax.runs import default_network, hub
 from radepth_jax.runs.checkpoint import FOLDER, Checkpoints, load_checkpoint
 from radepth_jax.runs.optimizer import make_optimizer
-from radepth_jax.runs.packed_model import is_packed, read_packed
+from radepth_jax.runs.packed_model import check_unit, check_weights, is_packed, read_packed
 from radepth_jax.runs.state import create_state, learned_fov, variables_of
 
 SCALE_FILE = "metric_scale.json"
@@ -74,9 +75,12 @@ def load_model(workdir: str | Path) -> Model:
     step = int(state.step)
     path = Path(workdir) / FOLDER / str(step) / SCALE_FILE
     try:
-        scale = float(json.loads(path.read_text())["metres_per_unit"]) if path.exists() else None
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete it and measure again") from error
+        stored = read_json(path, "a metric scale") if path.exists() else None
+        scale = None if stored is None else check_unit(stored["metres_per_unit"])
+    except (ValueError, LookupError, TypeError, UserError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({reason(error)}); delete it and measure again"
+        ) from None
     return Model(
         name=Path(workdir).resolve().name,
         networks=models.build(config.model, models.Policy.native()),
@@ -90,6 +94,8 @@ def load_model(workdir: str | Path) -> Model:
 def _unpack(name: str, folder: Path) -> Model:
     packed = read_packed(folder)
     networks = models.build(packed.config.model, models.Policy.native())
+    if folder != default_network.FOLDER:  # which a test checks; to trace a network takes a second
+        check_weights(packed, networks, folder)
     return Model(name, networks, *packed)
 
 

@@ -20,6 +20,7 @@ from radepth_jax.data import (
     make_loader,
     open_or_prepare,
 )
+from radepth_jax.data.fingerprint import fingerprint
 from radepth_jax.data.loader import DevicePrefetch
 from radepth_jax.devices import loader_workers, place_batch, replicate
 from radepth_jax.errors import PreemptedError, UserError, writing_to
@@ -100,10 +101,16 @@ def train(
             state = first_state(config, total_steps, checkpoints, source, _say)
             start_step = int(state.step)
             check_same(
-                "their config, data or checkpoint",
-                "give all of them the same command, the same data, and a --workdir that they share",
-                *(_fingerprint(config), len(source), start_step),
+                "their config or checkpoint",
+                "give all of them the same command, and a --workdir that they share",
+                *(_fingerprint(config), start_step),
             )
+            if jax.process_count() > 1:
+                check_same(
+                    f"their data set {dataset.name}",
+                    "give all of them the same data, a copy of one prepared folder or a shared one",
+                    *np.frombuffer(fingerprint(dataset), np.int32).tolist(),
+                )
             if start_step >= total_steps:
                 _say(f"{workdir}: already trained for {start_step} steps; nothing to do")
                 return state

@@ -1,7 +1,6 @@
 """What a run measures of its validation split: depth metrics, or without depth the rebuilding."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 from ml_collections import ConfigDict
@@ -9,6 +8,7 @@ from ml_collections import ConfigDict
 from radepth_jax.data import Dataset, EvaluationSource
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.evaluator import evaluate
+from radepth_jax.evaluate.row import Row, UnusablePredictionError
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.saved_model import Model
@@ -55,7 +55,7 @@ class Validation:
             log: gets the figures.
         """
         if self._truth is not None:
-            for row in self._evaluate(state, self._truth):
+            for row in self._evaluate(step, state, self._truth):
                 log.scalars(step, row.metrics, f"validation/{row.resolution}")
                 self._say(
                     f"step {step}: validation AbsRel {row.metrics['abs_rel']:.4f} "
@@ -70,16 +70,21 @@ class Validation:
                 f"{when}: photometric error {error:.4f} on {len(self._held_out)} held-out samples"
             )
 
-    def _evaluate(self, state: TrainState, source: EvaluationSource) -> list[Any]:
+    def _evaluate(self, step: int, state: TrainState, source: EvaluationSource) -> list[Row]:
+        """The rows; none, with a line, of a network that cannot be judged, which may yet learn."""
         config = self._config
-        rows = evaluate(
-            Model("validation", self._recipe.networks, variables_of(state), config),
-            source,
-            config.evaluate.resolutions,
-            protocol=protocol_of(config),
-            factor=config.evaluate.scale_factor,
-            batch_size=config.evaluate.batch_size,
-        )
+        try:
+            rows = evaluate(
+                Model("validation", self._recipe.networks, variables_of(state), config),
+                source,
+                config.evaluate.resolutions,
+                protocol=protocol_of(config),
+                factor=config.evaluate.scale_factor,
+                batch_size=config.evaluate.batch_size,
+            )
+        except UnusablePredictionError as error:
+            self._say(f"step {step}: no figures, {error}")
+            return []
         return [row for row in rows if row.scaling == config.evaluate.scaling]
 
 

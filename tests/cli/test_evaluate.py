@@ -13,6 +13,8 @@ from PIL import Image
 from radepth_jax.cli.evaluate import protocol_from
 from radepth_jax.cli.evaluate_options import make_parser
 from radepth_jax.data import EvaluationSource
+from radepth_jax.evaluate.metrics import METRICS
+from radepth_jax.evaluate.row import make_row
 from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.runs.state import init_state, variables_of
 
@@ -103,6 +105,30 @@ def test_images_without_ground_truth_are_counted(radepth, runs, monkeypatch):
     assert "no ground truth in range in 1 of 3 images; they are left out of every row" in text
 
 
+def test_every_row_is_over_the_same_images(radepth, runs, monkeypatch, tmp_path):
+    """The second network shows no ground in the third image, which is hard for the first one."""
+
+    def evaluate(model, source, resolutions, **_):
+        errors = np.array([0.1, 0.2, 0.9 if model.name == "one" else np.nan])
+        per_image = dict.fromkeys((*METRICS, "scale", "median_ratio"), errors)
+        per_image |= {"known": np.full(3, 9), "pixels": np.where(np.isnan(errors), 0, 9)}
+        per_image |= dict.fromkeys(("not_finite", "not_positive"), np.zeros(3, int))
+        names = [source.name(i) for i in range(3)]
+        depths = {i: np.ones((32, 96), np.float32) for i in range(3)}
+        return [make_row(model.name, "64x32", "ground", names, per_image, depths=depths)]
+
+    monkeypatch.setattr("radepth_jax.evaluate.evaluator.evaluate", evaluate)
+    code, text, err = radepth(
+        "evaluate", f"--checkpoint={runs / 'one'},{runs / 'two'}", f"--output={tmp_path}"
+    )
+    assert code == 0, err
+    table = json.loads((tmp_path / "results.json").read_text())
+    assert [row["images"] for row in table] == [2, 2]
+    assert table[0]["abs_rel"] == table[1]["abs_rel"] == pytest.approx(0.15)
+    assert "two (ground) at 64x32: no ground plane in 1 of 3 images; they are left out of" in text
+    assert "one (ground) at" not in text
+
+
 def test_a_measured_scale_is_stored_and_used(radepth, runs, tmp_path):
     one = runs / "one"
     code, _, err = radepth("evaluate", f"--checkpoint={one}", "--scaling=fixed")
@@ -154,6 +180,9 @@ def test_options_go_before_the_data_sets_protocol_and_that_before_the_config(run
         (["--resolutions=64x32,64"], ["--resolutions: expected WIDTHxHEIGHT", "'64'"]),
         (["--scaling=none", "--min_depth=90"], ["min_depth is 90.0", "max_depth, 80.0"]),
         (["--scale_factor=2"], ["--scale_factor goes with --scaling none"]),
+        (["--scaling=none", "--scale_factor=nan"], ["--scale_factor: expected a positive number"]),
+        (["--scaling=none", "--scale_factor=-5"], ["--scale_factor: expected a positive number"]),
+        (["--scaling=ground", "--camera_height=0"], ["--camera_height: expected a positive"]),
         (["--confidence=95"], ["--confidence: expected a share such as 0.95"]),
         (["--store_scale", "--resolutions=64x32,96x32"], ["--store_scale: expected one"]),
         (["--split=night"], ["no split 'night'"]),

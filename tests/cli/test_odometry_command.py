@@ -11,7 +11,7 @@ from PIL import Image
 from radepth_jax.data import open_dataset, prepare
 from radepth_jax.evaluate import odometry
 from radepth_jax.evaluate.trajectory_files import write_kitti, write_tum
-from radepth_jax.runs.saved_model import save_model
+from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.runs.state import init_state, variables_of
 
 
@@ -200,6 +200,39 @@ def test_two_files_from_anywhere(radepth, files):
     for one, other in zip(*tables.values(), strict=True):
         for column in ("trajectory_ate", "rpe_translation", "snippet_ate"):
             assert one[column] == pytest.approx(other[column], rel=1e-4), column
+
+
+def test_a_gap_in_time_counts_as_one_by_number_does(radepth, files):
+    """The file with matrices says which frames are lost, the other one only when the others are."""
+    errors = []
+    for kind in ("", "_tum"):
+        path = files / f"predicted{kind}.txt"
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join(lines[:40] + lines[47:90] + lines[91:]))
+        code, text, err = radepth(
+            f"--trajectory={path}", f"--truth={files / f'true{kind}.txt'}",
+            f"--output={files / 'out'}",
+        )  # fmt: skip
+        assert code == 0, err
+        assert "true" + kind + ".txt: 11 of 251 poses without a partner" in text
+        assert ("2 gaps in time" in text) == bool(kind)
+        (row,) = (
+            row
+            for row in json.loads((files / "out" / "odometry.json").read_text())
+            if row["alignment"] == "6dof"
+        )
+        errors.append([row["rpe_translation"], row["snippet_ate"], row["snippets"]])
+    assert errors[1] == pytest.approx(errors[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("align", ["none", "2"])
+def test_motion_that_is_not_finite_is_not_left_out(radepth, checkpoint, tmp_path, align):
+    model = load_model(checkpoint)
+    variables = dict(model.variables)
+    variables["pose"] = jax.tree.map(lambda leaf: np.nan * leaf, variables["pose"])
+    save_model(variables, model.config, tmp_path / "broken")
+    result = radepth(f"--checkpoint={tmp_path / 'broken'}", f"--align={align}")
+    assert_one_line(result, "broken: the motion that it predicts for test_000 is NaN or infinite")
 
 
 def test_a_short_drive_has_no_t_rel(radepth, files):

@@ -12,6 +12,7 @@ from radepth_jax.data.pictures import (
     decode_image,
     image_size,
     is_picture,
+    lies_on_its_side,
     read_picture,
     without_metadata,
 )
@@ -171,3 +172,23 @@ def test_a_cameras_raw_file_is_refused_not_its_preview_taken(tmp_path):
     Image.fromarray(PICTURE).save(path, "TIFF", tiffinfo={0x00FE: 1})
     with pytest.raises(ValueError, match="raw file"):
         image_size(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("shape", "image", "expected"),
+    [
+        ((1242, 375), (375, 1242), True),
+        ((320, 96), (375, 1242), True),
+        ((512, 256), (375, 1242), True),  # as a network of another shape sees it
+        ((480, 640), (640, 480), True),
+        ((192, 640), (375, 1242), False),
+        ((256, 512), (375, 1242), False),
+        ((384, 384), (375, 1242), False),
+        ((320, 96), (400, 400), False),
+        ((101, 100), (100, 101), False),
+        ((21, 305), (2272, 1704), False),  # Make3D's laser
+        ((192, 640), (2272, 1704), False),
+    ],
+)
+def test_a_map_on_its_side_is_told_by_its_shape(shape, image, expected):
+    assert lies_on_its_side(shape, image) == expected

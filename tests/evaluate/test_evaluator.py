@@ -6,6 +6,7 @@ import json
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,7 +15,7 @@ from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluate import evaluator, priors, report
 from radepth_jax.evaluate.metrics import METRICS
-from radepth_jax.evaluate.row import Row
+from radepth_jax.evaluate.row import Row, UnusablePredictionError
 from radepth_jax.runs.protocol import Protocol
 from radepth_jax.runs.saved_model import Model
 
@@ -67,6 +68,41 @@ def test_device_count_and_ragged_batches_change_nothing(model, street_dir):
     assert len(np.unique(alone[0])) == len(source)
     np.testing.assert_allclose(per_image(4, 1), alone, rtol=2e-5)  # 4 + 4 + 3
     np.testing.assert_allclose(per_image(8, 8), alone, rtol=2e-5)  # 8 + 3
+
+
+class Brightness:
+    """In place of a depth network: brightness, but `value` at one pixel of the images above."""
+
+    stride = 1
+
+    def __init__(self, above, value):
+        self.above, self.value = above, value
+
+    def apply(self, variables, images, train):
+        del variables, train
+        bright = (images.mean((1, 2, 3)) > self.above)[:, None, None, None]
+        pixel = np.zeros((1, *images.shape[1:3], 1), bool)
+        pixel[:, 20, 30] = True
+        return (jnp.where(bright & pixel, self.value, 0.1 + images[..., 1:2] / 2),)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(("flip", "scaling"), [(False, "ground"), (True, "none")])
+def test_an_image_without_a_finite_prediction_cannot_better_the_mean(
+    model, street_dir, value, flip, scaling
+):
+    source = EvaluationSource(open_dataset("street/tiny", street_dir), "train")
+    brightness = [source[i]["image"].mean() / 255 for i in range(len(source))]
+    last = np.argsort(brightness)[-1]
+    networks = model.networks._replace(depth=Brightness(np.sort(brightness)[-2:].mean(), value))
+    with pytest.raises(UnusablePredictionError) as error:
+        evaluator.evaluate(
+            dataclasses.replace(model, networks=networks), source, [(96, 32)], flip=flip,
+            protocol=Protocol(scaling=scaling), devices=jax.devices()[:2],
+        )  # fmt: skip
+    assert "untrained at 96x32: the predicted depth is NaN or infinite" in str(error.value)
+    assert f"in 1 of {len(source)} images" in str(error.value)
+    assert f"({source.name(last)})" in str(error.value)
 
 
 def test_one_trace_serves_a_resolution(model, street_dir, monkeypatch):

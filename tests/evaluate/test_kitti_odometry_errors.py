@@ -10,7 +10,8 @@ from scipy.spatial.transform import Rotation
 from radepth_jax.evaluate.alignment import ALIGNMENTS
 from radepth_jax.evaluate.kitti_odometry_errors import aligned_errors, segments
 from radepth_jax.evaluate.odometry import chain, motions, score
-from radepth_jax.evaluate.trajectory_files import pair, read_trajectory
+from radepth_jax.evaluate.trajectory_files import read_trajectory
+from radepth_jax.evaluate.trajectory_pairs import pair
 from radepth_jax.evaluate.trajectory_report import make_rows
 
 seeds = st.integers(0, 10_000)
@@ -55,7 +56,7 @@ def test_the_published_figures(shared_data, name):
     if not folder.is_dir():
         pytest.skip("needs the trajectories in ../shared/reference/odometry")
     predicted = read_trajectory(folder / f"predicted_{name}.txt")
-    predicted, truth = pair(predicted, read_trajectory(folder / f"true_{name}.txt"))
+    predicted, truth, *_ = pair(predicted, read_trajectory(folder / f"true_{name}.txt"))
     (row,) = make_rows("published", {name: score(predicted, truth)})
     for column, expected in PUBLISHED[name].items():
         assert getattr(row, column) == pytest.approx(expected, abs=2e-6), column

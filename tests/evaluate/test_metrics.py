@@ -94,6 +94,30 @@ def test_an_unknown_scaling_is_named_and_ground_stands_beside_median():
     assert Protocol(scaling="fixed").scalings == ("fixed",)
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        *((np.nan, "not_finite"), (np.inf, "not_finite"), (-np.inf, "not_finite")),
+        *((0, "not_positive"), (-3, "not_positive")),
+    ],
+)
+@pytest.mark.parametrize("factor", [None, 1.0])
+def test_a_prediction_that_is_no_depth_has_no_figure(value, kind, factor):
+    """Where the truth says nothing it may be anything."""
+    predicted, truth, size = random_depths(0)
+    right = compiled(predicted, truth, size, Protocol(), factor)
+    known = (truth > 1e-3) & (truth < 80)
+    beside = compiled(np.where(known, predicted, value), truth, size, Protocol(), factor)
+    assert all(beside[name] == right[name] for name in (*METRICS, "scale", "not_finite"))
+    at = tuple(np.argwhere(known)[7])
+    predicted[at] = value
+    got = compiled(predicted, truth, size, Protocol(), factor)
+    assert got[kind] == 1
+    assert got["not_finite"] + got["not_positive"] == 1
+    assert got["known"] == known.sum()
+    assert all(np.isnan(got[name]) for name in METRICS)
+
+
 def test_a_scale_that_is_not_known_gives_nan_in_every_metric():
     predicted, truth, size = random_depths(0)
     got = compiled(predicted, truth, size, Protocol(), np.float32("nan"))

@@ -6,6 +6,7 @@ import pytest
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.onnx_network import evaluate_onnx, fit, load_onnx
+from radepth_jax.evaluate.row import UnusablePredictionError
 from radepth_jax.runs.protocol import Protocol
 
 onnx = pytest.importorskip("onnx", reason="needs the onnx extra: pip install 'radepth-jax[onnx]'")
@@ -16,16 +17,24 @@ def source(street_dir):
     return EvaluationSource(open_dataset("street/tiny", street_dir), "test")
 
 
-def brightness(path, *, shape=("n", 3, "h", "w"), factor=1.0, shift=0.0):
-    """A network whose output is a channel of its input, times a factor, plus a shift: [n, h, w]."""
+def brightness(path, *, shape=("n", 3, "h", "w"), factor=1.0, shift=0.0, last=None):
+    """A network whose output is a channel of its input, times a factor, plus a shift: [n, h, w].
+
+    `last` is one more operation: `Sqrt`, or `Transpose` of h and w.
+    """
     helper = onnx.helper
     axis = shape.index(3)
     out = [side for side in shape if side != 3]
     nodes = [
         helper.make_node("Gather", ["picture", "one"], ["green"], axis=axis),
         helper.make_node("Mul", ["green", "factor"], ["scaled"]),
-        helper.make_node("Add", ["scaled", "shift"], ["map"]),
+        helper.make_node("Add", ["scaled", "shift"], ["shifted" if last else "map"]),
     ]
+    if last == "Transpose":
+        out = [out[0], *out[:0:-1]]
+        nodes.append(helper.make_node(last, ["shifted"], ["map"], perm=[0, 2, 1]))
+    elif last:
+        nodes.append(helper.make_node(last, ["shifted"], ["map"]))
     constants = [
         onnx.numpy_helper.from_array(np.asarray(value), name)
         for name, value in (
@@ -94,6 +103,45 @@ def test_a_fixed_size_is_kept_to(source, tmp_path):
     row_of(network, source)
     with pytest.raises(UserError, match="takes images of 64x32 alone; asked for 96x32"):
         row_of(network, source, [(96, 32)])
+
+
+@pytest.mark.parametrize("kind", ["depth", "disparity", "relative"])
+@pytest.mark.parametrize(
+    "network", [{"factor": np.nan}, {"shift": np.inf}, {"shift": -0.4, "last": "Sqrt"}]
+)
+def test_what_is_not_finite_is_not_scored(source, tmp_path, kind, network):
+    """Neither everywhere nor where it is dark alone."""
+    path = brightness(tmp_path / "x.onnx", **network)
+    with pytest.raises(UnusablePredictionError, match=r"64x32: the predicted depth is NaN or inf"):
+        row_of(load_onnx(path, kind=kind), source)
+
+
+@pytest.mark.parametrize("kind", ["depth", "disparity"])
+@pytest.mark.parametrize("network", [{"factor": 0.0}, {"factor": -1.0, "shift": -1.0}])
+def test_zeros_and_negatives_are_no_depth(source, tmp_path, kind, network):
+    path = brightness(tmp_path / "x.onnx", **network)
+    with pytest.raises(UnusablePredictionError, match=r"depth is 0 or negative in 3 of 3 images"):
+        row_of(load_onnx(path, kind=kind), source)
+
+
+def test_an_output_that_lies_on_its_side_is_not_scored(source, tmp_path):
+    path = brightness(tmp_path / "x.onnx", shift=0.1, last="Transpose")
+    network = load_onnx(path, kind="depth")
+    with pytest.raises(UserError, match="its output is 32x64 for an image of 64x32: it lies on"):
+        row_of(network, source)
+    row_of(network, source, [(64, 64)])  # of a square one nobody can tell
+
+
+def test_a_fixed_batch_is_named(source, tmp_path):
+    with pytest.raises(UserError, match=r"takes batches of 4 images alone, and is given one"):
+        load_onnx(brightness(tmp_path / "x.onnx", shape=(4, 3, "h", "w")), kind="depth")
+
+
+def test_all_that_onnxruntime_says_is_in_the_line(source, tmp_path):
+    network = load_onnx(brightness(tmp_path / "x.onnx", shape=(1, 3, 32, 64)), kind="depth")
+    with pytest.raises(UserError, match="index: 3 Got: 96 Expected: 64") as error:
+        network(np.zeros((32, 96, 3), np.float32))
+    assert "\n" not in str(error.value)
 
 
 def test_what_cannot_be_used_is_named(source, tmp_path):

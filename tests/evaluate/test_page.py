@@ -42,7 +42,8 @@ def row(model, resolution, source, *, depths=(0, 2), scaling="median", **rest):
     errors = np.array([0.1, 0.3, 0.4, 0.2])
     per_image = {name: errors for name in METRICS}
     per_image |= dict.fromkeys(("scale", "median_ratio"), np.full(4, 2.0))
-    per_image["pixels"] = np.full(4, 100)
+    per_image |= {"pixels": np.full(4, 100), "known": np.full(4, 100)}
+    per_image |= {"not_finite": np.zeros(4, int), "not_positive": np.zeros(4, int)}
     return make_row(
         model, resolution, scaling, [one["name"] for one in source], per_image,
         depths={i: np.linspace(4, 6, 32 * 96, dtype=np.float32).reshape(32, 96) for i in depths},

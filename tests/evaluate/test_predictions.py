@@ -124,6 +124,15 @@ def test_what_is_no_depth_map_is_named(tmp_path, source):
         evaluate_predictions(folder, source, protocol=Protocol(scaling="ground"))
 
 
+@pytest.mark.parametrize(
+    "function", [lambda d: d.T, lambda d: d.T[::2, ::2], lambda d: np.rot90(d)[::2]]
+)
+def test_maps_that_lie_on_their_side_are_not_stretched(source, tmp_path, function):
+    folder = write_all(tmp_path / "maps", source, ".npy", function)
+    with pytest.raises(UserError, match=r"\.npy: \d+x\d+, but its image is 96x32: the map lies on"):
+        evaluate_predictions(folder, source, protocol=Protocol())
+
+
 def test_a_pfm_of_either_byte_order_is_the_right_way_up(tmp_path):
     values = np.random.default_rng(0).uniform(1, 9, (5, 7)).astype(np.float32)
     for order in "<>":

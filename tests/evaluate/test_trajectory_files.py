@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate import odometry, trajectory_files
-from radepth_jax.evaluate.trajectory_files import associate, pair, read_trajectory
+from radepth_jax.evaluate.trajectory_files import read_trajectory
 
 IDENTITY = "1 0 0 0 0 1 0 0 0 0 1 0"
 
@@ -123,59 +121,49 @@ def test_what_is_not_a_trajectory_file(tmp_path):
         read_trajectory(tmp_path / "x.png")
 
 
-def write(path, keys, columns=13):
-    tail = IDENTITY if columns != 8 else "0 0 0 0 0 0 1"
-    path.write_text("".join(f"{tail}\n" if columns == 12 else f"{key} {tail}\n" for key in keys))
-    return read_trajectory(path)
+EUROC = (
+    "#timestamp, p_RS_R_x [m], p_RS_R_y [m], p_RS_R_z [m], q_RS_w [], q_RS_x [], q_RS_y [], "
+    "q_RS_z [], v_RS_R_x [m s^-1], b_a_RS_S_x [m s^-2]\n"
+)
 
 
-def test_frames_pair_by_their_number(tmp_path):
-    predicted = write(tmp_path / "p.txt", [2, 3, 5])
-    truth = write(tmp_path / "t.txt", range(7), columns=12)
-    p, t = pair(predicted, truth)
-    assert p.shape == t.shape == (7, 4, 4)
-    np.testing.assert_array_equal(np.isfinite(p).all(axis=(1, 2)).nonzero()[0], [2, 3, 5])
-    assert np.isfinite(t).all()
+@pytest.mark.parametrize(
+    ("header", "line", "unit"),
+    [
+        (EUROC, "{},1,2,3,0.8,0.6,0,0,7,7", 1e-9),
+        (f"# Vicon, of the room\n{EUROC}", "{}, 1, 2, 3, 0.8, 0.6, 0, 0, 7, 7\r", 1e-9),
+        (EUROC.replace("stamp,", "stamp [s],"), "{},1,2,3,0.8,0.6,0,0,7,7", 1),
+        ("timestamp,x,y,z,q_x,q_y,q_z,q_w\n", "{},1,2,3,0.6,0,0,0.8", 1),
+        ("seq,time [us],tx,ty,tz,qx,qy,qz,qw\n", "5,{},1,2,3,0.6,0,0,0.8", 1e-6),
+    ],
+)
+def test_a_csv_file_is_read_by_the_names_of_its_columns(tmp_path, header, line, unit):
+    """EuRoC writes the quaternion's real part first, and nanoseconds."""
+    whole = [round(time / unit) for time in (1403636580, 1403636581)]
+    text = header + "".join(line.format(time) + "\n" for time in whole)
+    (tmp_path / "x.csv").write_bytes(text.encode())
+    got = read_trajectory(tmp_path / "x.csv")
+    np.testing.assert_allclose(got.times, [1403636580, 1403636581], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(got.world_T_camera[0, :3, 3], [1, 2, 3])
+    expected = Rotation.from_quat([0.6, 0, 0, 0.8]).as_matrix()
+    np.testing.assert_allclose(got.world_T_camera[1, :3, :3], expected)
 
 
-def test_files_that_do_not_pair(tmp_path):
-    numbered = write(tmp_path / "n.txt", [2, 9])
-    plain = write(tmp_path / "p.txt", range(7), columns=12)
-    shorter = write(tmp_path / "s.txt", range(6), columns=12)
-    timed = write(tmp_path / "t.txt", [100, 101], columns=8)
-    later = write(tmp_path / "l.txt", [100.01, 101.03], columns=8)
-    apart = write(tmp_path / "a.txt", [3, 4, 9])
-    for one, other, expected in (
-        (shorter, plain, "6 poses, and .* has 7; put the frame number"),
-        (numbered, plain, "frame 9, and .* ends at frame 6"),
-        (timed, plain, "TUM's format and .* KITTI's"),
-        (timed, later, "1 of its timestamps within 0.02 s"),
-        (numbered, apart, "1 of its frames in"),
-    ):
-        with pytest.raises(UserError, match=expected):
-            pair(one, other)
-    assert len(pair(timed, later, max_difference=0.05)[0]) == 2
-
-
-def test_the_nearer_timestamp_has_the_pair():
-    i, j = associate(np.array([0.0, 0.9, 1.05, 3.0]), np.array([0.01, 1.0, 2.0, 3.02]), 0.1)
-    np.testing.assert_array_equal(i, [0, 2, 3])
-    np.testing.assert_array_equal(j, [0, 1, 3])
-
-
-@given(st.integers(0, 10_000), st.floats(0, 1))
-def test_pairs_are_near_and_none_is_taken_twice(seed, max_difference):
-    random = np.random.default_rng(seed)
-    times, others = (np.unique(random.uniform(0, 10, random.integers(1, 30))) for _ in range(2))
-    i, j = associate(times, others, max_difference)
-    assert (np.diff(i) > 0).all()
-    assert (np.diff(j) > 0).all()
-    assert (np.abs(times[i] - others[j]) <= max_difference).all()
-    # A prediction's nearest truth, and no other prediction that wants the same is nearer to it.
-    distance = np.abs(times[:, None] - others)
-    wanted = distance.argmin(axis=1)
-    np.testing.assert_array_equal(wanted[i], j)
-    for a, b in zip(i, j, strict=True):
-        assert distance[a, b] == distance[wanted == b, b].min()
-    near = distance.min(axis=1) <= max_difference
-    assert set(j) == set(wanted[near])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0,0,0,0,0,0,0,1\n1,0,0,0,0,0,0,1\n", "line 1: its columns are separated by commas"),
+        (EUROC, "no poses"),
+        (f"{EUROC}1,2,3\n", "line 2: 3 columns; 10 have names"),
+        (f"{EUROC}1,0,0,0,1,0,0,0\n1,0,0,0,1,0,0,0\n", "line 3: timestamp is there twice"),
+        (f"{EUROC}nan,0,0,0,1,0,0,0\n", "line 2: 'nan' is not finite"),
+        (f"{EUROC}1,0,0,0,1,1,0,0\n", "line 2: the quaternion"),
+        ("time [min],x,y,z,qx,qy,qz,qw\n1,0,0,0,0,0,0,1\n", "line 1: timestamps in 'min'"),
+    ],
+)
+def test_a_bad_line_of_a_csv_file_is_named(tmp_path, text, expected):
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(UserError) as error:
+        read_trajectory(tmp_path / "x.csv")
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)

@@ -31,9 +31,12 @@ def test_second_model_in_one_folder_is_refused(reference_config, tmp_path):
         save_model(variables, reference_config, tmp_path)
 
 
-def test_damaged_scale_names_the_file(reference_config, tmp_path):
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", *(f'{{"metres_per_unit": {v}}}' for v in ("-2", "NaN", "null"))]
+)
+def test_damaged_scale_names_the_file(reference_config, tmp_path, content):
     save_model(variables_of(init_state(reference_config, 1)), reference_config, tmp_path)
     path = store_metric_scale(tmp_path, 0, 2.0)
-    path.write_text("{")
-    with pytest.raises(UserError, match=r"metric_scale\.json"):
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"metric_scale\.json: cannot be read"):
         load_model(tmp_path)

@@ -12,8 +12,10 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from radepth_jax import processes
+from radepth_jax.data import prepare
 from radepth_jax.errors import UserError
 from radepth_jax.runs.checkpoint import load_checkpoint
 from radepth_jax.runs.config import to_json
@@ -27,7 +29,7 @@ def get_config():
 """
 
 
-def start_pair(folder):
+def start_pair(folder, *data_dirs):
     """Two `radepth train` on `folder/config.py`, the run in `folder/run`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -42,6 +44,7 @@ def start_pair(folder):
                 *(f"--config={folder / 'config.py'}", f"--workdir={folder / 'run'}"),
                 *(f"--coordinator=127.0.0.1:{port}", "--processes=2", f"--process={i}"),
                 "--peer_timeout=10",
+                *(f"--config.data.data_dir={data_dir}" for data_dir in data_dirs[i : i + 1]),
             ],
             env=os.environ | environment,
             stderr=subprocess.PIPE,
@@ -93,6 +96,26 @@ def test_a_pair_that_lost_one_goes_on_as_one_process_would(micro_config, tmp_pat
     assert records[0][-1][name] == pytest.approx(records[1][-1][name], rel=1e-4)
 
 
+def test_a_pair_with_other_pictures_of_the_same_names_does_not_train(micro_config, tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        texture = random.integers(0, 255, (32, 160, 3), np.uint8)
+        for i in range(20):
+            Image.fromarray(texture[:, i : i + 96]).save(tmp_path / name / f"{i}.bmp")
+        prepare("video", source=tmp_path / name, data_dir=tmp_path / "data" / name, fov=60.0)
+    config = micro_config
+    config.data.name = "video"
+    (tmp_path / "config.py").write_text(CONFIG)
+    (tmp_path / "config.json").write_text(json.dumps(to_json(config)))
+    pair = start_pair(tmp_path, *(tmp_path / "data" / name for name in ("here", "there")))
+    said = [process.communicate(timeout=300)[1] for process in pair]
+    assert [process.returncode for process in pair] == [2, 2], said
+    expected = "differ in their data set video/default (1 from 0, of 2); give all of them the same"
+    assert all(expected in errors.splitlines()[-1] for errors in said), said
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
 def slurm(index):
     names = {"JOB_ID": os.getpid(), "STEP_NODELIST": "localhost", "STEP_NUM_NODES": 1}
     names |= {"NTASKS": 2, "PROCID": index, "LOCALID": index}
@@ -125,7 +148,8 @@ def test_the_scheduler_says_who_the_others_are(scheduler):
 
 def test_processes_that_differ_are_told_apart(monkeypatch):
     monkeypatch.setattr(processes, "gather", lambda x: np.stack([x, x + np.array([0, 1])]))
-    with pytest.raises(UserError, match="the processes of this run differ in their data; give all"):
+    said = r"the processes of this run differ in their data \(1 from 0, of 2\); give all"
+    with pytest.raises(UserError, match=said):
         processes.check_same("their data", "give all the same", 5, 6)
     monkeypatch.setattr(processes, "gather", lambda x: np.stack([x, x]))
     processes.check_same("their data", "give all the same", 5, 6)
