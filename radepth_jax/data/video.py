@@ -266,7 +266,13 @@ def _for_each(given: Any, clips: int, option: str) -> list[Any]:
 def _reader(source: Path, problems: list[str]) -> Callable[[], Iterator[Picture]]:
     """Reads the footage as often as it is called; notes go to `problems`."""
     if not source.is_dir():
-        return functools.partial(read_film, source)
+
+        def note(text: str) -> None:
+            line = f"{source}: {text}"
+            if line not in problems:
+                problems.append(line)
+
+        return functools.partial(read_film, source, note)
     listing = list_folder(source)
     problems += listing.notes
     return functools.partial(read_listing, listing)

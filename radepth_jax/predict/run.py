@@ -160,7 +160,7 @@ class _Run:
             predictor.model,
             parse_intrinsics(request.intrinsics, request.fov, size, aspect),
             metres_per_unit=predictor.metres_per_unit,
-            note=lambda text: self.summary.notes.append(f"{shown(file.path)}: {text}"),
+            note=partial(self._note, file),
         )
 
     def _film(self, film: Film, file: Input, rate: Fraction, total: int) -> None:
@@ -220,7 +220,7 @@ class _Run:
             )
 
     def _decode(self, file: Input) -> Iterator[tuple[Picture, np.ndarray]]:
-        for picture in read_film(file.path):
+        for picture in read_film(file.path, partial(self._note, file)):
             try:
                 yield picture, picture.decode()
             except ValueError as error:
@@ -259,6 +259,9 @@ class _Run:
     def _count_clipped(self, pixels: int, clipped: float) -> None:
         self.summary.pixels += pixels
         self.summary.clipped += clipped
+
+    def _note(self, file: Input, text: str) -> None:
+        self.summary.notes.append(f"{shown(file.path)}: {text}")
 
     def _failed(self, what: str, error: Exception | str) -> None:
         self.summary.failures.append(f"{shown(what)}: {error}")
