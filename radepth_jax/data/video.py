@@ -67,8 +67,8 @@ class Video(FrameDatasetBuilder):
     Frames that cannot be decoded, or are of another size than most, are left out and listed in
     `problems.txt`; so is the number of near-static frames. The training and the held-out frames are
     two sequences, `train` and `validation`, so no neighbour crosses over; a gap of unreadable
-    frames, or in a folder's frame numbers, also parts neighbours. Of several clips these are `CLIP-
-    train` and `CLIP-validation`.
+    frames, or in a folder's frame numbers, also parts neighbours, and so does a cut between scenes.
+    Of several clips these are `CLIP-train` and `CLIP-validation`.
     """
 
     CONFIG_CLASS = VideoConfig
