@@ -30,7 +30,7 @@ NATIVE = "native"
 RESIZED_PIXELS, NATIVE_PIXELS = 2**25, 2**22
 # What a network's input may have. A pixel takes a hundred bytes of features in a small network, and
 # thousands in a large one. Resizing features takes a matrix of a side's length squared.
-MOST_PIXELS, LONGEST_SIDE = 2**25, 2**14
+MOST_PIXELS, LONGEST_SIDE = 2**25, 2**15
 _AT_MOST = f"{MOST_PIXELS:,} pixels, and {LONGEST_SIDE:,} a side, at most"
 
 
