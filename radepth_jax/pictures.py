@@ -50,8 +50,10 @@ def _table(colors: str) -> np.ndarray:
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """Turn floats in [0, 1] or bools, [H, W] or [H, W, 3], into uint8 [H, W, 3]."""
-    pixels = (np.clip(np.asarray(image, np.float32), 0, 1) * 255).round().astype(np.uint8)
+    """Floats in [0, 1], bools or levels of uint8, [H, W] or [H, W, 3] -> uint8 [H, W, 3]."""
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8:
+        pixels = (np.clip(pixels.astype(np.float32), 0, 1) * 255).round().astype(np.uint8)
     return np.repeat(pixels[..., None], 3, -1) if pixels.ndim == 2 else pixels
 
 

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import functools
 import io
+import re
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 import PIL.Image
 from av.stream import Disposition
 
+from radepth_jax.data.shown_frames import Item, on_its_side, progressive, upright
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown
 
@@ -25,6 +27,15 @@ VIDEO_SUFFIXES = (
 )
 JPEG_QUALITY = 95
 _NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+# A playlist or a description of a stream (SDP) would have FFmpeg open other files and addresses. No
+# protocol has this name, so nothing but the file's own bytes is ever read.
+NOTHING_ELSE = {"protocol_whitelist": "none"}
+_LISTS = {
+    rb"v=0\r?\n": "a description of a stream (SDP)",
+    rb"#EXTM3U": "a playlist",
+    rb"ffconcat version": "a list for FFmpeg's concat",
+    rb"(?s)(<\?xml.*)?<MPD\b": "a DASH manifest",
+}
 _LONGEST_PAUSE = 10  # seconds; in a format whose clock may jump, what is longer is a jump
 _WILDEST_ASPECT = 5  # beyond it a header's pixel aspect is taken for damage
 
@@ -77,6 +88,16 @@ def is_film(path: Path) -> bool:
         return False
 
 
+def list_of_others(path: Path) -> str:
+    """What kind of list of other films or of streams a file is; empty if it is none."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except OSError:
+        return ""
+    return next((kind for start, kind in _LISTS.items() if re.match(start, head)), "")
+
+
 def footage_of(path: Path) -> Footage:
     """Read a video's header.
 
@@ -88,8 +109,12 @@ def footage_of(path: Path) -> Footage:
         return Footage(rate, stream.time_base or 1 / rate, stream.frames)
 
 
-def read_film(path: Path) -> Iterator[Picture]:
+def read_film(path: Path, note: Callable[[str], None] = lambda text: None) -> Iterator[Picture]:
     """The frames of a video file, in order; those that are damaged raise ValueError when decoded.
+
+    Args:
+        path: of the file.
+        note: called with a line for each thing about the film that is not taken as it is stored.
 
     Raises:
         UserError: if it is no video.
@@ -97,30 +122,30 @@ def read_film(path: Path) -> Iterator[Picture]:
     with _opened(path) as (container, stream):
         jumps = bool(container.format.flags & cast(int, av.format.Flags.ts_discont.value))
         clock = Clock(1 / _rate(stream), _LONGEST_PAUSE if jumps else None)
-        number = 0
-        try:
-            for packet in container.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.FFmpegError as error:
-                    yield _unreadable(path, number, error)
-                    number += 1
-                    continue
-                for frame in frames:
-                    if frame.is_corrupt:
-                        yield _unreadable(path, number, "damaged")
-                    else:
-                        yield Picture(
-                            number,
-                            f"{path} frame {number}",
-                            functools.partial(upright, frame),
-                            functools.partial(_encode_frame, frame),
-                            clock(_time_of(frame)),
-                            _aspect(stream.sample_aspect_ratio, frame.rotation),
-                        )
-                    number += 1
-        except av.FFmpegError as error:  # the file ends too early
-            yield _unreadable(path, number, error)
+        for number, item in enumerate(progressive(_decoded(container, stream), note)):
+            if isinstance(item, str) or item.is_corrupt:
+                yield _unreadable(path, number, item if isinstance(item, str) else "damaged")
+            else:
+                yield Picture(
+                    number,
+                    f"{path} frame {number}",
+                    functools.partial(upright, item),
+                    functools.partial(_encode_frame, item),
+                    clock(_time_of(item)),
+                    _aspect(stream.sample_aspect_ratio, on_its_side(item)),
+                )
+
+
+def _decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[Item]:
+    """Frames, or why there is none."""
+    try:
+        for packet in container.demux(stream):
+            try:
+                yield from packet.decode()
+            except av.FFmpegError as error:
+                yield error.strerror or str(error)
+    except av.FFmpegError as error:  # the file ends too early
+        yield error.strerror or str(error)
 
 
 class Clock:
@@ -165,8 +190,14 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
             # FFmpeg would take a name's colon for a protocol, its % for a series of pictures, and
             # its ending for what is in it.
             file = _Nameless(stack.enter_context(path.open("rb")))
-            container = stack.enter_context(av.open(file, "r"))
+            container = stack.enter_context(av.open(file, "r", options=NOTHING_ELSE))
         except (av.FFmpegError, OSError, ValueError) as error:
+            kind = list_of_others(path)
+            if kind:
+                raise UserError(
+                    f"{shown(path)}: {kind}, which names other files or addresses and is not "
+                    "followed; give these themselves"
+                ) from None
             reason = getattr(error, "strerror", None) or str(error)
             raise UserError(f"{shown(path)}: not a video that FFmpeg can read ({reason})") from None
         yield container, _choose(path, container)
@@ -198,26 +229,18 @@ def _time_of(frame: av.VideoFrame) -> Fraction | None:
     return frame.pts * Fraction(frame.time_base)
 
 
-def _aspect(stored: Fraction | None, rotation: int) -> Fraction:
+def _aspect(stored: Fraction | None, turned: bool) -> Fraction:
     """A pixel's width over its height once the picture is upright; 1 where it makes no sense."""
     if not stored or not 1 / _WILDEST_ASPECT <= stored <= _WILDEST_ASPECT:
         return Fraction(1)
-    return 1 / Fraction(stored) if round(rotation / 90) % 2 else Fraction(stored)
+    return 1 / Fraction(stored) if turned else Fraction(stored)
 
 
-def _unreadable(path: Path, number: int, reason: Any) -> Picture:
-    message = getattr(reason, "strerror", None) or str(reason)
-
+def _unreadable(path: Path, number: int, reason: str) -> Picture:
     def fail() -> Any:
-        raise ValueError(message)
+        raise ValueError(reason)
 
     return Picture(number, f"{path} frame {number}", fail, fail)
-
-
-def upright(frame: av.VideoFrame) -> np.ndarray:
-    """uint8 [h, w, 3], turned as the file says (phones store portrait video on its side)."""
-    image = frame.to_ndarray(format="rgb24")
-    return np.rot90(image, round(frame.rotation / 90))  # both count anticlockwise
 
 
 def _encode_frame(frame: av.VideoFrame) -> bytes:

@@ -8,6 +8,7 @@ import contextlib
 import io
 import math
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -102,6 +103,11 @@ def decoding(data: bytes | None = None) -> Iterator[None]:
         yield
     except PIL.UnidentifiedImageError:
         raise ValueError("not an image") from None
+    except PIL.Image.DecompressionBombError:
+        most = 2 * (PIL.Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise ValueError(
+            f"larger than {most} megapixels, the most that is read; halve its sides, for example"
+        ) from None
     except Exception as error:  # damaged data makes the decoders raise almost anything
         raise ValueError(reason(error)) from None
 
@@ -122,6 +128,8 @@ def _in_spite_of_metadata(data: Any, read: Callable[[Any], T]) -> T:
 
 def _open(data: bytes | BinaryIO) -> PIL.Image.Image:
     file = io.BytesIO(data) if isinstance(data, bytes) else data
+    # Pillow warns of large pictures that it does read.
+    warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
     return PIL.Image.open(file, formats=[f for f in _FORMATS if f in _known_formats()])
 
 

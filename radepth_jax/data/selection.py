@@ -1,15 +1,17 @@
 """Which frames of footage are kept: those of the commonest size that differ from one another."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from radepth_jax.data.cuts import find_cuts
 from radepth_jax.data.films import Picture
 from radepth_jax.data.folder import THUMBNAIL, thumbnail
 from radepth_jax.errors import UserError
-from radepth_jax.names import counted, shown
+from radepth_jax.names import counted, examples, shown
 
 MIN_FRAMES = 3  # a target between two neighbours
 
@@ -50,6 +52,31 @@ class Selection:
         self._last = grey
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What a picture shows.
+
+    Attributes:
+        picture: itself.
+        size: (h, w); (0, 0) if it cannot be decoded.
+        grey: its thumbnail; None if it cannot be decoded.
+        problem: why it cannot.
+    """
+
+    picture: Picture
+    size: tuple[int, int] = (0, 0)
+    grey: np.ndarray | None = None
+    problem: str = ""
+
+
+def _look(picture: Picture) -> _Look:
+    try:
+        image = picture.decode()
+    except ValueError as error:
+        return _Look(picture, problem=str(error))
+    return _Look(picture, image.shape[:2], thumbnail(image))
+
+
 def choose(
     source: Path,
     pictures: Iterable[Picture],
@@ -60,6 +87,8 @@ def choose(
     progress: Callable[[int], None] = lambda count: None,
 ) -> Selection:
     """Picks the frames to keep: of the commonest size, far enough from one another.
+
+    All are looked at, whatever the stride is, for a cut between scenes parts them.
 
     Args:
         source: what the footage is called in messages.
@@ -73,23 +102,24 @@ def choose(
         UserError: where fewer than MIN_FRAMES are left, or most would be left out.
     """
     selections: dict[tuple[int, int], Selection] = {}
-    for picture in pictures:
-        if not picture.follows:
+    cuts: list[int] = []
+    for look, cut in find_cuts((look, look.grey) for look in map(_look, pictures)):
+        picture = look.picture
+        if cut and picture.follows:
+            cuts.append(picture.number)
+        if cut or not picture.follows:
             for selection in selections.values():
                 selection.part()
         if picture.number % stride:
             continue
-        size = None
-        try:
-            image = picture.decode()
-            size = image.shape[:2]
-            if size not in selections:
-                selections[size] = Selection(size, picture.aspect)
-            selections[size].offer(picture, thumbnail(image), min_change)
-        except ValueError as error:
-            problems.append(f"{picture.origin}: {error}; left out")
+        if look.grey is None:
+            problems.append(f"{picture.origin}: {look.problem}; left out")
+        else:
+            if look.size not in selections:
+                selections[look.size] = Selection(look.size, picture.aspect)
+            selections[look.size].offer(picture, look.grey, min_change)
         for other in selections.values():
-            if other.size != size:  # what is before and what is after are no neighbours
+            if other.size != look.size:  # what is before and what is after are no neighbours
                 other.part()
         progress(max((len(s.chosen) for s in selections.values()), default=0))
     best = max(selections.values(), key=lambda s: s.seen, default=None)
@@ -103,6 +133,11 @@ def choose(
             f"{MIN_FRAMES} are needed"
             + (f"; {static} hardly change, a lower min_change keeps them" if static else "")
             + (f" ({len(problems)} problems, the first: {problems[0]})" if problems else "")
+        )
+    if cuts:
+        problems.append(
+            f"{source}: {counted(len(cuts), 'cut')} between scenes, across which no frames are "
+            f"neighbours: before frame {examples(cuts)}"
         )
     if best.static:
         problems.append(f"{source}: {best.static} near-static frames skipped")

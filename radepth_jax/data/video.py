@@ -19,7 +19,7 @@ from radepth_jax.data.lens import Lens, straightener
 from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
 from radepth_jax.data.selection import MIN_FRAMES, choose
 from radepth_jax.errors import UserError
-from radepth_jax.names import shown, visible
+from radepth_jax.names import counted, examples, shown, visible
 
 SAMPLINGS = ("length", "even")
 
@@ -67,8 +67,8 @@ class Video(FrameDatasetBuilder):
     Frames that cannot be decoded, or are of another size than most, are left out and listed in
     `problems.txt`; so is the number of near-static frames. The training and the held-out frames are
     two sequences, `train` and `validation`, so no neighbour crosses over; a gap of unreadable
-    frames, or in a folder's frame numbers, also parts neighbours. Of several clips these are `CLIP-
-    train` and `CLIP-validation`.
+    frames, or in a folder's frame numbers, also parts neighbours, and so does a cut between scenes.
+    Of several clips these are `CLIP-train` and `CLIP-validation`.
     """
 
     CONFIG_CLASS = VideoConfig
@@ -97,8 +97,8 @@ class Video(FrameDatasetBuilder):
         del dl_manager
         config = self.builder_config
         _check_options(config)
-        sources = find_clips([Path(one).expanduser() for one in listed(config.source)])
         problems: list[str] = []
+        sources = find_clips([Path(one).expanduser() for one in listed(config.source)], problems)
         names = _names(sources)
         clips = [
             self._clip(source, name, intrinsics, fov, problems)
@@ -218,11 +218,12 @@ def _one_or_all(values: list[Any]) -> Any:
     return values if len(values) > 1 else values[0] if values else None
 
 
-def find_clips(sources: list[Path]) -> list[Path]:
+def find_clips(sources: list[Path], problems: list[str]) -> list[Path]:
     """The clips that sources stand for. Raises UserError for a source that is not there.
 
     Args:
         sources: films, folders of pictures, and folders that hold films or such folders.
+        problems: gets a line about the files that are passed over in a folder of clips.
     """
     clips = []
     for source in sources:
@@ -239,6 +240,10 @@ def find_clips(sources: list[Path]) -> list[Path]:
             or (path.is_file() and is_film(path))
         ]
         clips += found or [source]
+        others = [path.name for path in inside if path.is_file() and path not in found]
+        if found and others:
+            files = counted(len(others), "file")
+            problems.append(f"{source}: {files} passed over, no films: {examples(others)}")
     return clips
 
 
@@ -266,7 +271,13 @@ def _for_each(given: Any, clips: int, option: str) -> list[Any]:
 def _reader(source: Path, problems: list[str]) -> Callable[[], Iterator[Picture]]:
     """Reads the footage as often as it is called; notes go to `problems`."""
     if not source.is_dir():
-        return functools.partial(read_film, source)
+
+        def note(text: str) -> None:
+            line = f"{source}: {text}"
+            if line not in problems:
+                problems.append(line)
+
+        return functools.partial(read_film, source, note)
     listing = list_folder(source)
     problems += listing.notes
     return functools.partial(read_listing, listing)

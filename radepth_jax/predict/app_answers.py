@@ -11,12 +11,14 @@ from radepth_jax.data.intrinsics import parse_intrinsics
 from radepth_jax.errors import UserError
 from radepth_jax.pictures import colorize
 from radepth_jax.predict import Predictor, load, outputs
-from radepth_jax.predict.inputs import find_inputs
+from radepth_jax.predict.inputs import find_inputs, read_image
 from radepth_jax.predict.request import Request
 from radepth_jax.predict.run import FILM_SUFFIX, predict_files
 
 NARROWEST, WIDEST = 128, 1024
 """Pixels of width that the slider reaches."""
+HIGHEST = 2 * WIDEST
+"""Pixels of height: a picture that is higher for its width is seen squeezed."""
 STEP = 32
 """What sides of a resolution are multiples of, for every network."""
 FOV = 70.0
@@ -65,7 +67,7 @@ class Networks:
 
         Args:
             name: of the network.
-            image: uint8 [H, W, 3].
+            image: uint8, or float32 in [0, 1], [H, W, 3].
             width: of the resolution that the network sees.
         """
         predictor = self.predictor(name, width, image.shape[:2])
@@ -77,6 +79,17 @@ class Networks:
             "(95 % of the pixels)"
         )
         return Answer(depth, colorize(1 / depth), caption)
+
+    def read(self, path: Path) -> np.ndarray:
+        """A picture file as every command reads it: uint8, or float32 in [0, 1], [H, W, 3].
+
+        Raises:
+            UserError: it is no picture.
+        """
+        try:
+            return read_image(path)
+        except ValueError as error:
+            raise UserError(f"{path.name}: {error}") from None
 
     def sweep(self, name: str, image: np.ndarray, widths: Sequence[int]) -> list[Answer]:
         """The same picture at several resolutions."""
@@ -116,10 +129,13 @@ class Networks:
 
 
 def resolution_of(width: int, size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) of about that width and the shape of (h, w) `size`, multiples of `STEP`."""
+    """(width, height) of about that width and the shape of (h, w) `size`, multiples of `STEP`.
+
+    The height is 2 `STEP` to `HIGHEST`, whatever the shape is.
+    """
     h, w = size
     wide = min(max(round(width / STEP) * STEP, NARROWEST), WIDEST)
-    return wide, max(round(wide * h / w / STEP), 2) * STEP
+    return wide, min(max(round(wide * h / w / STEP) * STEP, 2 * STEP), HIGHEST)
 
 
 def depth_at(depth: np.ndarray, column: int, row: int) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown
+from radepth_jax.pictures import to_uint8
 from radepth_jax.predict.app_answers import FOV, NARROWEST, STEP, WIDEST, Networks, depth_at
 
 INSTALL = "pip install 'radepth-jax[app]'"
@@ -44,26 +45,27 @@ def build(networks: Networks) -> Any:
 
         return answer
 
-    def predict(image: Any, width: int, first: str, second: str) -> tuple:
-        if image is None:
+    def predict(path: str | None, width: int, first: str, second: str) -> tuple:
+        if path is None:
             return None, None, "", None
+        image = networks.read(Path(path))
         one = networks.answer(first, image, int(width))
         if second == NONE:
-            return (image, one.colours), None, one.caption, one.depth
+            return (to_uint8(image), one.colours), None, one.caption, one.depth
         other = networks.answer(second, image, int(width))
         beside = (one.colours, other.colours)
-        return (image, one.colours), beside, f"{one.caption}\n{other.caption}", one.depth
+        return (to_uint8(image), one.colours), beside, f"{one.caption}\n{other.caption}", one.depth
 
-    def sweep(image: Any, first: str) -> list:
-        if image is None:
+    def sweep(path: str | None, first: str) -> list:
+        if path is None:
             raise UserError("give a picture first")
-        answers = networks.sweep(first, image, SWEEP)
+        answers = networks.sweep(first, networks.read(Path(path)), SWEEP)
         return [(answer.colours, answer.caption.partition(": ")[0]) for answer in answers]
 
-    def look(image: Any, depth: Any, fov: float) -> tuple:
-        if depth is None:
+    def look(path: str | None, depth: Any, fov: float) -> tuple:
+        if path is None or depth is None:
             raise UserError("give a picture first")
-        paths = networks.files(depth, image, float(fov))
+        paths = networks.files(depth, networks.read(Path(path)), float(fov))
         return str(paths["glb"]), [str(path) for path in paths.values()]
 
     def point(depth: Any, event: Any) -> str:
@@ -76,6 +78,12 @@ def build(networks: Networks) -> Any:
 
     def film(video: Any, width: int, first: str) -> str | None:
         return None if video is None else str(networks.film(first, Path(video), int(width)))
+
+    def path_of(upload: Any) -> str | None:
+        """The file itself: Gradio would open it by a reader of its own, which clips 16 bits."""
+        if upload is not None and upload.path is None:
+            raise gr.Error("the picture came without a file; upload one")
+        return None if upload is None else upload.path
 
     with gr.Blocks(title="radepth: depth at any resolution", analytics_enabled=False) as page:
         gr.Markdown("# Depth at any resolution\nNear is bright. Nothing leaves this machine.")
@@ -91,8 +99,10 @@ def build(networks: Networks) -> Any:
             with gr.Row():
                 image = gr.Image(
                     label="Picture (click it to read the depth there)",
-                    sources=["upload", "webcam", "clipboard"], type="numpy", elem_id="picture",
+                    sources=["upload", "webcam", "clipboard"], elem_id="picture",
+                    type="filepath", image_mode=None,
                 )  # fmt: skip
+                image.preprocess = path_of
                 slider = gr.ImageSlider(
                     label="Picture and depth", interactive=False, elem_id="depth"
                 )

@@ -11,6 +11,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from radepth_jax.data.films import Footage
+from radepth_jax.errors import UserError
 from radepth_jax.files import atomic_write
 from radepth_jax.pictures import color_limits
 
@@ -70,7 +71,11 @@ class Film:
         self.frames = 0
 
     def add(self, picture: np.ndarray, time: Fraction) -> None:
-        """Append uint8 [H, W, 3], of one size and even sides, shown at `time` in seconds."""
+        """Append uint8 [H, W, 3], of one size and even sides, shown at `time` in seconds.
+
+        Raises:
+            UserError: the encoder does not take pictures of this size.
+        """
         stream = self._stream or self._open(picture.shape[:2])
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
@@ -102,6 +107,14 @@ class Film:
         stream.codec_context.color_primaries = ColorPrimaries.BT709
         stream.codec_context.color_trc = ColorTrc.BT709
         stream.codec_context.color_range = ColorRange.MPEG
+        try:
+            stream.codec_context.open()
+        except av.FFmpegError as error:
+            height, width = size
+            raise UserError(
+                f"the encoder {codec} cannot write a film of {width}x{height}, the picture beside "
+                f"its depth ({error.strerror}); make it smaller first"
+            ) from None
         self._stream = stream
         return stream
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from radepth_jax.data import pictures
-from radepth_jax.data.films import VIDEO_SUFFIXES, is_film
+from radepth_jax.data.films import VIDEO_SUFFIXES, is_film, list_of_others
 from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
 from radepth_jax.errors import UserError
 from radepth_jax.files import open_npy
@@ -100,7 +100,8 @@ def find_inputs(given: Sequence[str | Path], output: str | Path) -> Found:
             for file in found:
                 names.setdefault(file, file.relative_to(path).with_suffix("").as_posix())
         elif path.exists():
-            kinds[path] = bool(kind_of(path))
+            # A list of films is named as such by the reader of films.
+            kinds[path] = bool(kind_of(path) or list_of_others(path))
             names.setdefault(path, path.stem)
         else:
             raise UserError(f"{shown(argument)}: no such file or folder")

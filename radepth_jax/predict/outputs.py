@@ -82,7 +82,7 @@ def write_ply(path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.n
     fields = [(axis, "<f4") for axis in "xyz"] + [(c, "u1") for c in ("red", "green", "blue")]
     vertices = np.empty(depth.size, fields)
     points = points_of(depth, intrinsics).reshape(-1, 3)
-    colours = (image if image.dtype == np.uint8 else to_uint8(image)).reshape(-1, 3)
+    colours = to_uint8(image).reshape(-1, 3)
     for i in range(3):
         vertices[fields[i][0]] = points[:, i]
         vertices[fields[3 + i][0]] = colours[:, i]
@@ -116,7 +116,7 @@ def write_glb(path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.n
     every = int(np.ceil(np.sqrt(depth.size / _SURFACE_POINTS)))
     # glTF has y up and looks along -z.
     points = points_of(depth, intrinsics)[::every, ::every] * np.array([1, -1, -1])
-    colours = (image if image.dtype == np.uint8 else to_uint8(image))[::every, ::every]
+    colours = to_uint8(image)[::every, ::every]
     height, width = points.shape[:2]
     index = np.arange(height * width).reshape(height, width)
     a, b, c, d = (

@@ -17,19 +17,21 @@ from radepth_jax.models import Networks
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.models.fold import fold_norms
 from radepth_jax.platforms import place_weights
+from radepth_jax.predict.canvases import Size, rounded_up, share_canvases
 from radepth_jax.predict.inputs import as_picture, read_image
 from radepth_jax.runs.config import parse_resolution
 from radepth_jax.runs.saved_model import Model, load_model
 
-Size = tuple[int, int]  # (h, w)
 Tag = TypeVar("Tag")
 
 NATIVE = "native"
-# Canvases are rounded up to this, so that pictures of nearly one size (KITTI's) share a program.
-CANVAS_STEP = 64
 # Pixels of a batch's canvases, which bound its memory: a few float images each where they are
 # resized to the network's resolution, and all of its features where it runs on them.
 RESIZED_PIXELS, NATIVE_PIXELS = 2**25, 2**22
+# What a network's input may have. A pixel takes a hundred bytes of features in a small network, and
+# thousands in a large one. Resizing features takes a matrix of a side's length squared.
+MOST_PIXELS, LONGEST_SIDE = 2**25, 2**15
+_AT_MOST = f"{MOST_PIXELS:,} pixels, and {LONGEST_SIDE:,} a side, at most"
 
 
 @partial(jax.jit, static_argnames=("networks", "resolution", "flip", "depth_range"))
@@ -90,8 +92,8 @@ class Predictor:
 
         The first call at a resolution compiles (half a minute for the full network on a CPU);
         later ones reuse that while pictures are about as large. Many pictures of different sizes
-        are best given in one call, which compiles once (at native resolution: once for each padded
-        size).
+        are best given in one call, which compiles once, or a few times where a canvas for all would
+        be much too large for most (at native resolution: once for each padded size).
 
         Args:
             pictures: uint8 [H, W, 3], or floats [H, W, 3] in [0, 1], RGB; or [B, H, W, 3] of
@@ -117,6 +119,11 @@ class Predictor:
     def _predict(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
         if not pictures:
             raise UserError("no pictures given; expected one at least")
+        for picture in pictures:
+            try:
+                self.check_size(picture.shape[:2])
+            except ValueError as error:
+                raise UserError(str(error)) from None
         results: list[np.ndarray] = [np.empty(0)] * len(pictures)
         for canvas, members in self.group([picture.shape[:2] for picture in pictures]).items():
             items = [(index, pictures[index]) for index in members]
@@ -125,23 +132,31 @@ class Predictor:
                     results[index] = depth
         return results
 
+    def check_size(self, size: Size) -> None:
+        """ValueError if the network would see too much of a picture of (h, w) at its own size."""
+        stride = self.model.networks.depth.stride
+        height, width = rounded_up(size, stride, least=2 * stride)
+        if self.resolution is None and _too_large(width, height):
+            raise ValueError(
+                f"{size[1]}x{size[0]}: at native resolution the network would see {width}x{height}"
+                f", and it takes {_AT_MOST}; give a resolution, such as 640x192"
+            )
+
     def group(self, sizes: Sequence[Size]) -> dict[Size, list[int]]:
         """Which pictures share a program: canvas (H0, W0) -> their indices.
 
-        At a fixed resolution all share the largest one's canvas. At native resolution the canvas
+        At a fixed resolution they share as `share_canvases` says. At native resolution the canvas
         is what the network sees, so there is one for each padded size.
 
         Args:
             sizes: the (h, w) of each picture.
         """
+        if self.resolution is not None:
+            return share_canvases(sizes)
         groups: dict[Size, list[int]] = {}
-        if self.resolution is None:
-            stride = self.model.networks.depth.stride
-            for index, size in enumerate(sizes):
-                groups.setdefault(_round_up(size, stride, least=2 * stride), []).append(index)
-        elif sizes:
-            largest = (max(h for h, _ in sizes), max(w for _, w in sizes))
-            groups[_round_up(largest, CANVAS_STEP)] = list(range(len(sizes)))
+        stride = self.model.networks.depth.stride
+        for index, size in enumerate(sizes):
+            groups.setdefault(rounded_up(size, stride, least=2 * stride), []).append(index)
         return groups
 
     def batch_for(self, canvas: Size, number: int | None = None) -> int:
@@ -232,6 +247,8 @@ def load(
             chosen = parse_resolution("resolution", chosen)
         size = (int(chosen[0]), int(chosen[1]))
         check_resolution(size, model.networks.depth.stride)
+        if _too_large(*size):
+            raise UserError(f"resolution {size[0]}x{size[1]}: the network takes {_AT_MOST}")
     depth, variables = fold_norms(model.networks.depth, model.variables["depth"])
     placed = place_weights(model.variables | {"depth": variables}, jax.local_devices()[0])
     return Predictor(
@@ -255,9 +272,8 @@ def _as_picture(given: Any) -> np.ndarray:
         raise UserError(f"a picture of {error}") from None
 
 
-def _round_up(size: Size, step: int, least: int = 0) -> Size:
-    height, width = (max(least, -(-side // step) * step) for side in size)
-    return height, width
+def _too_large(width: int, height: int) -> bool:
+    return width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE
 
 
 def _padded(picture: np.ndarray, canvas: Size, dtype: np.dtype) -> np.ndarray:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+import av
 import numpy as np
 
 from radepth_jax.data.films import Picture, footage_of, read_film
@@ -102,11 +103,13 @@ class _Run:
         self.summary = summary
 
     def images(self, files: list[Input]) -> None:
-        """One program for all sizes (at native resolution, one for each padded size)."""
+        """One program for each canvas of `Predictor.group`."""
         sized: list[tuple[Input, tuple[int, int]]] = []
         for file in files:
             try:
-                sized.append((file, input_size(file.path)))
+                size = input_size(file.path)
+                self.predictor.check_size(size)
+                sized.append((file, size))
             except ValueError as error:
                 self._failed(str(file.path), error)
         groups = self.predictor.group([size for _, size in sized])
@@ -154,14 +157,18 @@ class _Run:
             with filming(target, footage) as film:
                 self._film(film, file, footage.rate, footage.frames)
                 if not film.frames:
-                    raise UserError(f"{file.path}: no frame of it can be read")
+                    raise UserError("no frame of it can be read")
         except UserError as error:
-            self.summary.failures.append(str(error))
+            name, said = shown(file.path), str(error)
+            self.summary.failures.append(said if name in said else f"{name}: {said}")
             return
         except OSError as error:
             if error.errno not in _NAMES:
                 raise
             self._failed(str(file.path), error.strerror or "no such name")
+            return
+        except av.FFmpegError as error:
+            self._failed(str(file.path), f"FFmpeg cannot write its film ({error.strerror})")
             return
         self.summary.videos += 1
         self.summary.frames += film.frames
@@ -180,7 +187,7 @@ class _Run:
             predictor.model,
             parse_intrinsics(request.intrinsics, request.fov, size, aspect),
             metres_per_unit=predictor.metres_per_unit,
-            note=lambda text: self.summary.notes.append(f"{shown(file.path)}: {text}"),
+            note=partial(self._note, file),
         )
 
     def _film(self, film: Film, file: Input, rate: Fraction, total: int) -> None:
@@ -189,6 +196,10 @@ class _Run:
         if first is None:
             return
         size = first[1].shape[:2]
+        try:
+            self.predictor.check_size(size)
+        except ValueError as error:
+            raise UserError(str(error)) from None
         film.aspect = first[0].aspect
         others: dict[tuple[int, int], list[Picture]] = {}
 
@@ -240,7 +251,7 @@ class _Run:
             )
 
     def _decode(self, file: Input) -> Iterator[tuple[Picture, np.ndarray]]:
-        for picture in read_film(file.path):
+        for picture in read_film(file.path, partial(self._note, file)):
             try:
                 yield picture, picture.decode()
             except ValueError as error:
@@ -279,6 +290,9 @@ class _Run:
     def _count_clipped(self, pixels: int, clipped: float) -> None:
         self.summary.pixels += pixels
         self.summary.clipped += clipped
+
+    def _note(self, file: Input, text: str) -> None:
+        self.summary.notes.append(f"{shown(file.path)}: {text}")
 
     def _failed(self, what: str, error: Exception | str) -> None:
         self.summary.failures.append(f"{shown(what)}: {error}")

@@ -23,7 +23,8 @@ from typing import Any, cast
 import av
 import numpy as np
 
-from radepth_jax.data.films import Clock, Footage, upright
+from radepth_jax.data.films import NOTHING_ELSE, Clock, Footage
+from radepth_jax.data.shown_frames import progressive, upright
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.names import shown
 from radepth_jax.pictures import colorize
@@ -174,14 +175,14 @@ def _read(
 
     try:
         with _opened(source) as container:
-            for frame in container.decode(video=0):
+            for frame in progressive(container.decode(video=0)):
                 if stopped.is_set():
                     return
-                if frame.is_corrupt:
+                if isinstance(frame, str) or frame.is_corrupt:
                     continue
                 base = frame.time_base
                 stamp = None if frame.pts is None or base is None else frame.pts * Fraction(base)
-                put((np.ascontiguousarray(upright(frame)), stamp, time.monotonic()))
+                put((upright(frame), stamp, time.monotonic()))
     except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         put(f"not a stream that FFmpeg can read ({reason})", last=True)
@@ -191,7 +192,7 @@ def _read(
 
 def _opened(source: str) -> Any:
     if source == PIPE:
-        return av.open(_Pipe(), "r")
+        return av.open(_Pipe(), "r", options=NOTHING_ELSE)
     kind = "v4l2" if source.startswith(_DEVICE) else None
     return av.open(source, "r", format=kind, timeout=(PATIENCE, PATIENCE))
 

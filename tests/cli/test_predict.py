@@ -61,6 +61,33 @@ def read_png(path):
         return np.asarray(image)
 
 
+def write_wide(path):
+    """Wider than H.264 goes."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 17_000, 16, "yuvj420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((16, 17_000, 3), np.uint8))
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def test_a_film_that_cannot_be_written_stops_no_other(radepth, tmp_path):
+    films = tmp_path / "films"
+    films.mkdir()
+    write_video(films / "a.mp4", 2)
+    write_wide(films / "b.avi")
+    write_video(films / "c.mp4", 2)
+    code, text, err = radepth("--save=color", films)
+    assert code == 1
+    assert "2 videos (4 frames) predicted" in text
+    assert f"failed: {films}/b.avi: the encoder libx264 cannot write a film of 17000x32" in err
+    assert err.strip().count("\n") == 0
+    out = tmp_path / "out"
+    written = {path.name for path in out.iterdir()}
+    assert written == {"a_depth.mp4", "c_depth.mp4", "predict.json"}
+    assert len(json.loads((out / "predict.json").read_text())["failures"]) == 1
+
+
 def test_a_folder_of_mixed_sizes_compiles_once(radepth, pictures, checkpoint, tmp_path):
     predict_depth.clear_cache()
     code, text, err = radepth("--batch_size=2", "--fov=60", pictures)

@@ -1,3 +1,5 @@
+import socket
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -139,3 +141,38 @@ def test_text_and_pictures_are_no_films(tmp_path):
     Image.fromarray(TEXTURE).save(tmp_path / "b.jfif", "JPEG")
     for path in tmp_path.iterdir():
         assert not is_film(path)
+
+
+LISTS = {
+    "a.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+    "m=video 18998 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    "near.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1,\nFILM\n#EXT-X-ENDLIST\n",
+    "far.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1,\nADDRESS\n#EXT-X-ENDLIST\n",
+    "name.ffconcat": "ffconcat version 1.0\nfile 'FILM'\n",
+    "path.ffconcat": "ffconcat version 1.0\nfile 'FOLDER/FILM'\n",
+    "address.ffconcat": "ffconcat version 1.0\nfile 'ADDRESS'\n",
+    "x.mpd": '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+    'mediaPresentationDuration="PT1S"><Period><AdaptationSet mimeType="video/mp4"><Representation '
+    'id="1" bandwidth="1000"><BaseURL>FILM</BaseURL></Representation></AdaptationSet></Period>'
+    "</MPD>",
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("ending", ["", ".mp4"])
+def test_a_list_of_others_is_no_film_and_opens_none(tmp_path, monkeypatch, name, ending):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "film.ts")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/film.ts"
+        text = LISTS[name].replace("FILM", "film.ts").replace("ADDRESS", address)
+        path = tmp_path / f"{name}{ending}"
+        path.write_text(text.replace("FOLDER", str(tmp_path)))
+        begun = time.monotonic()
+        assert not is_film(path)
+        with pytest.raises(UserError, match="names other files or addresses and is not followed"):
+            next(read_film(path))
+        assert time.monotonic() - begun < 5  # an SDP file used to wait for 40 s
+        with pytest.raises(TimeoutError):  # nobody called
+            server.accept()

@@ -86,6 +86,20 @@ def test_a_long_compressed_comment_costs_no_picture():
     np.testing.assert_array_equal(read_picture(data), PICTURE)
 
 
+def test_too_large_a_picture_says_the_limit_and_what_to_do(recwarn):
+    def header(width, height):
+        data = bytearray(encoded("PNG"))
+        data[16:24] = struct.pack(">II", width, height)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+        return bytes(data)
+
+    for read in (image_size, read_picture):
+        with pytest.raises(ValueError, match=r"^larger than 178 megapixels, .*; halve its sides"):
+            read(header(20_992, 10_496))
+    assert image_size(header(16_000, 10_000)) == (10_000, 16_000)  # Pillow would warn of it
+    assert not list(recwarn)
+
+
 def test_any_byte_of_the_exif_data_may_be_wrong():
     data = encoded("JPEG", exif=exif(1))
     start = data.index(b"Exif\0\0")

@@ -7,7 +7,6 @@ import PIL.Image
 import pytest
 from small_data_sets import encode
 
-from radepth_jax.data import films, schema
 from radepth_jax.data.dataset import TrainingSource, open_dataset
 from radepth_jax.data.intrinsics import parse_intrinsics
 from radepth_jax.data.prepare import prepare
@@ -173,27 +172,6 @@ def test_the_middle_of_a_video_may_be_damaged(tmp_path):
     assert not damaged & set(frames)  # so what is before and after are no neighbours
     first = min(damaged)
     assert np.abs(dataset.image(first - 1)[0].astype(float) - moving(30)[first - 1]).mean() < 4
-
-
-@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
-def test_pictures_are_turned_upright(rotation):
-    """FFmpeg's rotation is anticlockwise: +90 brings the right edge to the top."""
-    image = np.zeros((4, 6, 3), np.uint8)
-    image[:, -1] = 255
-
-    class Frame:
-        def to_ndarray(self, format):
-            assert format == "rgb24"
-            return image
-
-    frame = Frame()
-    frame.rotation = rotation
-    upright = films.upright(frame)
-    edge = {0: upright[:, -1], 90: upright[0], 180: upright[:, 0], -90: upright[-1]}[rotation]
-    assert (edge == 255).all()
-    assert upright.shape == ((6, 4, 3) if rotation % 180 else (4, 6, 3))
-    stored = schema.decode_image(films.encode_jpeg(films.upright(frame)))
-    assert stored.shape == upright.shape
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x00" * 5000])

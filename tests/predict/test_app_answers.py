@@ -9,7 +9,14 @@ from PIL import Image
 from radepth_jax.cli.app import named
 from radepth_jax.errors import UserError
 from radepth_jax.predict import load
-from radepth_jax.predict.app_answers import NARROWEST, WIDEST, Networks, depth_at, resolution_of
+from radepth_jax.predict.app_answers import (
+    HIGHEST,
+    NARROWEST,
+    WIDEST,
+    Networks,
+    depth_at,
+    resolution_of,
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +68,21 @@ def test_a_video_comes_back_beside_its_depth(networks, tmp_path):
         networks.film("box", tmp_path / "broken.mp4", 128)
 
 
+def test_a_picture_file_is_read_as_every_command_reads_it(networks, image, tmp_path):
+    levels = image.astype(np.uint16) * 257
+    Image.fromarray(levels[..., 0]).save(tmp_path / "16.png")
+    Image.fromarray(image[..., 0]).save(tmp_path / "8.png")
+    deep, usual = (networks.read(tmp_path / f"{bits}.png") for bits in (16, 8))
+    np.testing.assert_allclose(deep * 255, usual, atol=1e-4)
+    depth = networks.answer("box", deep, 128).depth
+    np.testing.assert_allclose(depth, networks.answer("box", usual, 128).depth, rtol=1e-4)
+    (tmp_path / "a.sdp").write_text("v=0\n")
+    with pytest.raises(UserError, match=r"a\.sdp: not an image"):
+        networks.read(tmp_path / "a.sdp")
+    with pytest.raises(UserError, match="a description of a stream"):
+        networks.film("box", tmp_path / "a.sdp", 128)
+
+
 def test_an_unknown_network_is_named(networks, image):
     with pytest.raises(UserError, match="other: no such network; expected one of box, again"):
         networks.answer("other", image, 128)
@@ -73,6 +95,9 @@ def test_an_unknown_network_is_named(networks, image):
         (310, (480, 640), (320, 256)),
         (1, (100, 100), (NARROWEST, NARROWEST)),
         (10**6, (10, 4000), (WIDEST, 64)),
+        (320, (1000, 16), (320, HIGHEST)),
+        (1024, (1, 100_000), (1024, 64)),
+        (1024, (100_000, 1), (1024, HIGHEST)),
     ],
 )
 def test_resolutions_have_the_pictures_shape(width, size, expected):

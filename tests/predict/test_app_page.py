@@ -131,6 +131,36 @@ def test_what_is_too_large_is_refused(page, tmp_path):
     assert page.input_value("#caption textarea") == ""
 
 
+ASK = """
+import sys
+from gradio_client import Client, handle_file
+client = Client(sys.argv[1], verbose=False)
+network = "the network in the box"
+for path in sys.argv[2:]:
+    try:
+        print(client.predict(handle_file(path), 320, network, "none", fn_index=0)[2])
+    except Exception as error:
+        print(error)
+"""
+
+
+def test_a_picture_is_read_as_by_every_command(app, tmp_path):
+    """Gradio's own reader makes white of 16 bits."""
+    levels = np.linspace(0, 120, 64 * 32).reshape(32, 64).astype(np.uint8)
+    Image.fromarray(levels).save(tmp_path / "8.png")
+    Image.fromarray(levels.astype(np.uint16) * 257).save(tmp_path / "16.png")
+    Image.fromarray(np.zeros((1000, 16), np.uint8)).save(tmp_path / "tall.png")
+    (tmp_path / "broken.png").write_text("no picture")
+    files = [tmp_path / f"{name}.png" for name in ("8", "16", "tall", "broken")]
+    answers = subprocess.run(
+        [sys.executable, "-c", ASK, app[0], *files], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert answers[0].startswith("the network in the box at 320x160: ")
+    assert answers[1] == answers[0]
+    assert " at 320x2048: " in answers[2]
+    assert answers[3:] == ["broken.png: not an image"]
+
+
 def test_it_serves_this_machine_and_its_own_folder_alone(app):
     address, _, _ = app
     port = int(address.rpartition(":")[2])

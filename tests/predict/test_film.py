@@ -65,6 +65,16 @@ def test_a_failure_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_size_that_the_encoder_does_not_take_is_named(tmp_path):
+    def write():
+        with filming(tmp_path / "film.mp4", Footage(Fraction(25), Fraction(1, 25), 1)) as film:
+            film.add(np.zeros((16, 17_000, 3), np.uint8), Fraction(0))
+
+    with pytest.raises(UserError, match=r"cannot write a film of 17000x16.*make it smaller first"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_wide_pictures_are_above_their_depth_and_high_ones_beside():
     wide, high = np.zeros((31, 41, 3), np.uint8), np.zeros((41, 31, 3), np.uint8)
     both = side_by_side(wide, wide + 1)

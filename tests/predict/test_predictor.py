@@ -54,6 +54,16 @@ def test_floats_are_pictures_too(predictor, tmp_path):
     np.testing.assert_allclose(np.stack(mixed), expected, rtol=1e-4)
 
 
+def test_what_would_not_fit_into_memory_is_refused(run_folder):
+    native = load(run_folder, resolution="native")
+    for h, w in ((1, 40_000), (40_000, 16), (8000, 8000)):
+        with pytest.raises(UserError, match=rf"{w}x{h}: at native .* at most; give a resolution"):
+            native(np.broadcast_to(np.uint8(0), (h, w, 3)))
+    for text in ("320x400000", "8192x8192"):
+        with pytest.raises(UserError, match=f"resolution {text}: .* at most"):
+            load(run_folder, resolution=text)
+
+
 def test_native_resolution_pads_and_crops(run_folder):
     native = load(run_folder, resolution="native")
     images = [picture(45, 90), picture(33, 65), picture(10, 12), picture(47, 81)]
