@@ -2,7 +2,13 @@
 
 from radepth_jax.models.build import Networks, build
 from radepth_jax.models.policy import Policy
-from radepth_jax.models.variables import Variables, init_network, init_variables, variable_shapes
+from radepth_jax.models.variables import (
+    Variables,
+    init_network,
+    init_variables,
+    network_shapes,
+    variable_shapes,
+)
 
 __all__ = [
     "Networks",
@@ -11,5 +17,6 @@ __all__ = [
     "build",
     "init_network",
     "init_variables",
+    "network_shapes",
     "variable_shapes",
 ]

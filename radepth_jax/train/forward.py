@@ -97,11 +97,14 @@ def compute_loss(
     """
     networks, view_options = recipe.networks, recipe.views
     train = train and not recipe.fixed_statistics
+    keys = sample_keys(seed, step, index)
     view_key, jitter_key, noise_key = jnp.moveaxis(
-        jax.vmap(lambda key: jax.random.split(key, 3))(sample_keys(seed, step, index)),
+        jax.vmap(lambda key: jax.random.split(key, 3))(keys),
         1,
         0,
     )
+    # Of a network with dropout, which is drawn for all samples at once. 0, 1 and 2 are taken above.
+    network_keys = {"depth": jax.random.fold_in(keys[0], 3), "pose": jax.random.fold_in(keys[0], 4)}
     intrinsics = batch["intrinsics"]
     if recipe.learns_camera:
         focal = focal_length(params["camera"]["log_focal"])
@@ -124,6 +127,7 @@ def compute_loss(
         train=train,
         groups=len(names) if recipe.batch_norm == "per_view" else 1,
         mutable=["batch_stats"],
+        rngs={"params": network_keys["depth"]} if train else None,
     )
     if recipe.seen:
         outputs = tuple(
@@ -131,7 +135,9 @@ def compute_loss(
         )
     disparities = tuple(x.reshape(len(names), batch_size, *x.shape[1:]) for x in outputs)
 
-    source_T_target, pose_stats = _motions(params, batch_stats, batch, views, recipe, train)
+    source_T_target, pose_stats = _motions(
+        params, batch_stats, batch, views, recipe, network_keys["pose"] if train else None
+    )
     found = disparities[0][names.index("middle")]
     predicted, aligns = source_T_target, bool(recipe.align) and not recipe.true_scale
     if aligns:
@@ -175,9 +181,12 @@ def _motions(
     batch: dict[str, jax.Array],
     views: Views,
     recipe: Recipe,
-    train: bool,
+    train_key: jax.Array | None,
 ) -> tuple[jax.Array, Any]:
-    """As `predict_poses`, of the middle view; or the true ones where the recipe asks for those."""
+    """As `predict_poses`, of the middle view; or the true ones where the recipe asks for those.
+
+    The pose network is called for training where it is given a key.
+    """
     networks, offsets = recipe.networks, recipe.frame_offsets
     flipped = jnp.asarray(views["middle"].flipped)
     if recipe.true_scale:
@@ -189,9 +198,10 @@ def _motions(
         return networks.pose.apply(
             {"params": params["pose"], "batch_stats": batch_stats["pose"]},
             pairs,
-            train=train,
+            train=train_key is not None,
             groups=groups,
             mutable=["batch_stats"],
+            rngs={"params": train_key} if train_key is not None else None,
         )
 
     stereo = None
