@@ -49,7 +49,9 @@ def init_network(
 ) -> dict[str, Any]:
     """One network's part of `init_variables` ("depth" or "pose"), with the same key."""
     own_key = jax.random.split(key)[Networks._fields.index(name)]
-    return draw_variables(getattr(networks, name), own_key, _inputs(networks, resolution)[name])
+    return draw_variables(
+        getattr(networks, name), own_key, network_inputs(networks, resolution)[name]
+    )
 
 
 def variable_shapes(networks: Networks, resolution: tuple[int, int]) -> Variables:
@@ -59,10 +61,14 @@ def variable_shapes(networks: Networks, resolution: tuple[int, int]) -> Variable
 
 def network_shapes(networks: Networks, name: str, resolution: tuple[int, int]) -> dict[str, Any]:
     """One network's part of `variable_shapes`."""
-    return _trace(getattr(networks, name), jax.random.key(0), _inputs(networks, resolution)[name])
+    return _trace(
+        getattr(networks, name), jax.random.key(0), network_inputs(networks, resolution)[name]
+    )
 
 
-def _inputs(networks: Networks, resolution: tuple[int, int]) -> dict[str, jax.ShapeDtypeStruct]:
+def network_inputs(
+    networks: Networks, resolution: tuple[int, int]
+) -> dict[str, jax.ShapeDtypeStruct]:
     """Shape and type of each network's input, for images of (width, height)."""
     check_resolution(resolution, networks.depth.stride)
     width, height = resolution

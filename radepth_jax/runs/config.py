@@ -195,9 +195,11 @@ def check_config(config: ConfigDict) -> None:
     """
     ViewOptions(**config.views)
     check_weights(LossOptions(**config.loss))
-    stride = models.build(config.model).depth.stride
+    networks = models.build(config.model)
+    stride = networks.depth.stride
     for resolution in (config.views.resolution, *config.evaluate.resolutions):
         check_resolution(tuple(resolution), stride)
+    models.check_own_networks(networks, tuple(config.views.resolution))
     for resolution in config.train.resolutions:
         ViewOptions(**{**config.views, "resolution": resolution})
         check_resolution(tuple(resolution), stride)
