@@ -84,7 +84,11 @@ def run_in_a_shell(text: str, radepth) -> None:
 
 def run_in_python(text: str) -> None:
     """In a process of its own, which knows nothing of this one's tables."""
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {
+        "JAX_NUM_CPU_DEVICES": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
+        "PYTHONPATH": str(ROOT),
+    }
     check = "\nimport numpy\nassert depth.shape == (60, 100)\nassert numpy.isfinite(depth).all()\n"
     done = subprocess.run(
         [sys.executable, "-c", text + check], env=environment, capture_output=True, text=True

@@ -62,6 +62,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
 
+    # Their fields, with what they mean: the modules in the tables of models/build.py.
     config.model = ConfigDict(presets.MODELS[model]())
     # How BatchNorm sees the views: "per_view" (as published: high, middle, low apart) or "joint".
     config.batch_norm = "per_view"
@@ -79,7 +80,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.data.validation_split = "validation"
     config.data.frame_offsets = (0, -1, 1)  # target first; "s" is the opposite camera
     config.data.batch_size = 12  # over all devices of all hosts
-    config.data.workers = -1  # processes that decode; 0: in this process; -1: as the machine has
+    config.data.workers = -1  # processes that decode; 0: in this one; -1: by the machine's cores
     # GiB of memory, over all workers, for decoded frames: a data set that fits is decoded once.
     config.data.cache = 1.0
     config.data.skip_corrupt = False  # replace unreadable samples by the next one, and count them

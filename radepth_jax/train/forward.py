@@ -114,16 +114,16 @@ def compute_loss(
     views = make(view_key, batch["frames"], batch["size"], intrinsics)
     names, batch_size = views.names, len(index)
     # The views one after the other: BatchNorm's groups are consecutive.
-    see = jax.vmap(partial(network_images, options=view_options), out_axes=1)
-    visible = views
+    prepare_images = jax.vmap(partial(network_images, options=view_options), out_axes=1)
+    network_views = views
     if recipe.seen:
         small = dataclasses.replace(view_options, resolution=recipe.seen)
         make = jax.vmap(partial(make_views, options=small))
-        visible = make(view_key, batch["frames"][:, :1], batch["size"], intrinsics)
-    seen = see(jitter_key, visible)
+        network_views = make(view_key, batch["frames"][:, :1], batch["size"], intrinsics)
+    network_input = prepare_images(jitter_key, network_views)
     outputs, depth_stats = networks.depth.apply(
         {"params": params["depth"], "batch_stats": batch_stats["depth"]},
-        seen.reshape(-1, *seen.shape[2:]),
+        network_input.reshape(-1, *network_input.shape[2:]),
         train=train,
         groups=len(names) if recipe.batch_norm == "per_view" else 1,
         mutable=["batch_stats"],
@@ -138,7 +138,7 @@ def compute_loss(
     source_T_target, pose_stats = _motions(
         params, batch_stats, batch, views, recipe, network_keys["pose"] if train else None
     )
-    found = disparities[0][names.index("middle")]
+    middle_disparity = disparities[0][names.index("middle")]
     predicted, aligns = source_T_target, bool(recipe.align) and not recipe.true_scale
     if aligns:
         disparities = without_scale(disparities, names.index("middle"))
@@ -154,25 +154,25 @@ def compute_loss(
         terms["alignment"] = jnp.mean(jnp.abs(predicted - source_T_target))
         total += terms["alignment"]
     if recipe.loss.camera_height:
-        terms["height"] = jnp.mean(_height_errors(views, found, recipe))
+        terms["height"] = jnp.mean(_height_errors(views, middle_disparity, recipe))
         total += WEIGHT * terms["height"]
     terms["total"] = total
     if recipe.learns_camera:
         slope = jax.lax.cond(
             step >= recipe.learn_fov_from,
-            lambda: jnp.mean(_focal_slopes(views, found, source_T_target, recipe)),
+            lambda: jnp.mean(_focal_slopes(views, middle_disparity, source_T_target, recipe)),
             lambda: jnp.zeros(()),
         )
         total += slope * jnp.log(focal / known)  # plus 0
         terms["focal"] = known
-    found_stats = dict.fromkeys(batch_stats)
+    new_stats = dict.fromkeys(batch_stats)
     if train:
-        found_stats["depth"] = depth_stats.get("batch_stats")
-        found_stats["pose"] = pose_stats.get("batch_stats") if pose_stats else None
+        new_stats["depth"] = depth_stats.get("batch_stats")
+        new_stats["pose"] = pose_stats.get("batch_stats") if pose_stats else None
     targets = {name: views[name].images[:, 0] for name in names}
     finest = {name: disparities[0][i] for i, name in enumerate(names)}
     shown = {"views": targets, "disparities": finest, **pictures}
-    return total, (terms, found_stats, shown)
+    return total, (terms, new_stats, shown)
 
 
 def _motions(
