@@ -1,6 +1,6 @@
 """docs/extending.md as it is printed: its files, its commands and its programs, with its defaults.
 
-Only the hub is not asked. What it would send has the names and shapes of the published weights.
+Only the hub is not asked. Its cache has weights with the names and shapes of the published ones.
 """
 
 import json
@@ -11,12 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import huggingface_hub
 import jax
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from radepth_jax import models
 from radepth_jax.interop.torch_keys import torch_from_variables
@@ -26,6 +25,8 @@ from radepth_jax.models.build import DECODERS, ENCODERS
 from radepth_jax.runs.saved_model import load_model
 
 ROOT = Path(__file__).parents[1]
+HRNET, RESNET = "timm/hrnet_w18.ms_in1k", "timm/resnet18.tv_in1k"
+COMMIT = "0" * 40
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 PROGRAMS = [text for kind, text in BLOCKS if kind == "python"]
@@ -49,51 +50,63 @@ def tables():
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    """A folder for each repository of ImageNet weights, with a `model.safetensors`."""
+    """The hub's own cache, as it is after both repositories of ImageNet weights were fetched."""
     config = presets.ra_depth()
     variables = models.init_variables(models.build(config), jax.random.key(5), (64, 64))
     parts = torch_from_variables(variables, config)
-    repositories = {"encoder": "timm/hrnet_w18.ms_in1k", "pose_encoder": "timm/resnet18.tv_in1k"}
     folder = tmp_path_factory.mktemp("hub")
-    for part, repository in repositories.items():
+    for part, repository in (("encoder", HRNET), ("pose_encoder", RESNET)):
         weights = {key.removeprefix("encoder."): value for key, value in parts[part].items()}
         if part == "pose_encoder":
             weights["conv1.weight"] = np.ascontiguousarray(weights["conv1.weight"][:, :3])
-        (folder / repository).mkdir(parents=True)
-        save_file(weights, folder / repository / "model.safetensors")
+        cached = folder / f"models--{repository.replace('/', '--')}"
+        (cached / "refs").mkdir(parents=True)
+        (cached / "refs" / "main").write_text(COMMIT)
+        (cached / "snapshots" / COMMIT).mkdir(parents=True)
+        save_file(weights, cached / "snapshots" / COMMIT / "model.safetensors")
     return folder
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch, hub, street_dir):
-    """An empty folder to work in, with a picture, the prepared data set, and the hub."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, file: hub / name / file)
+def desk(tmp_path, hub):
+    """Runs a command or a program in an empty folder with a picture -> what it prints.
+
+    In a process of its own, which knows nothing of this one's tables.
+    """
+    environment = os.environ | {
+        "HF_HUB_CACHE": str(hub),
+        "HF_HUB_OFFLINE": "1",
+        "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
+        "JAX_NUM_CPU_DEVICES": "1",
+        "PYTHONPATH": str(ROOT),
+    }
     random = np.random.default_rng(0)
-    Image.fromarray(random.integers(0, 256, (60, 100, 3), np.uint8)).save("picture.png")
-    return tmp_path
+    Image.fromarray(random.integers(0, 256, (60, 100, 3), np.uint8)).save(tmp_path / "picture.png")
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env=environment, cwd=tmp_path, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
-def run_in_a_shell(text: str, radepth) -> None:
+def run_in_a_shell(text: str, run) -> str:
+    """The lines of a block, one after the other -> what they print."""
+    printed = ""
     for line in text.replace("\\\n", " ").splitlines():
         command, *arguments = shlex.split(line)
         assert command == "radepth"
-        code, _, err = radepth(*arguments)
-        assert code == 0, err
+        printed += run("-m", "radepth_jax", *arguments)
+    return printed
 
 
-def run_in_python(text: str) -> None:
-    """In a process of its own, which knows nothing of this one's tables."""
-    environment = os.environ | {
-        "JAX_NUM_CPU_DEVICES": "1",
-        "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax"),
-        "PYTHONPATH": str(ROOT),
-    }
+def run_in_python(text: str, run) -> None:
     check = "\nimport numpy\nassert depth.shape == (60, 100)\nassert numpy.isfinite(depth).all()\n"
-    done = subprocess.run(
-        [sys.executable, "-c", text + check], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    run("-c", text + check)
 
 
 def losses(run: Path) -> list[float]:
@@ -104,17 +117,35 @@ def losses(run: Path) -> list[float]:
 @pytest.mark.parametrize(
     ("name", "file"), [("sum", 'DECODERS["sum"] = '), ("small", 'ENCODERS["small"] = ')]
 )
-def test_a_network_of_one_s_own_trains_and_predicts(desk, radepth, hub, name, file):
-    Path("my_network.py").write_text(block("python", file))
-    run_in_a_shell(block("sh", "--config my_network.py"), radepth)
-    run_in_python(block("python", "import my_network"))
-    assert np.isfinite(losses(Path("runs/sum"))).all()
-    model = load_model("runs/sum")
+def test_a_network_of_one_s_own_trains_and_predicts(desk, hub, tmp_path, name, file):
+    (tmp_path / "my_network.py").write_text(block("python", file))
+    printed = run_in_a_shell(block("sh", "--config my_network.py"), desk)
+    run_in_python(block("python", "import my_network"), desk)
+    exec(block("python", file), {})  # as the import does
+    run = tmp_path / "runs" / "sum"
+    assert np.isfinite(losses(run)).all()
+    model = load_model(run)
     assert model.step == 2
-    assert model.config.pretrained.depth_encoder == "imagenet"
+    # Two steps at a learning rate of 1e-4 move no weight far from where it began.
+    sources = {"pose": RESNET}
+    if name == "sum":
+        sources["depth"] = HRNET
+    for network, repository in sources.items():
+        (path,) = hub.glob(f"*{repository.split('/')[1]}/snapshots/*/model.safetensors")
+        weights = load_file(path)
+        encoder = model.variables[network]["params"]["encoder"]
+        layer, key = (
+            ("stem2", "conv2") if network == "depth" else ("stage1_block0", "layer1.0.conv1")
+        )
+        kernel = encoder[layer] if network == "depth" else encoder[layer]["layer1"]
+        found = np.transpose(kernel["conv"]["kernel"], (3, 2, 0, 1))
+        np.testing.assert_allclose(found, weights[f"{key}.weight"], atol=1e-3)
+    assert ("'small' has no published weights: it starts from random" in printed) == (
+        name == "small"
+    )
 
 
-def test_the_other_programs_run(desk):
+def test_the_other_programs_run():
     names: dict = {}
     for text in PROGRAMS:
         if "import my_network" not in text:
