@@ -1,4 +1,4 @@
-"""Files' names as people have them: of any bytes and length, and some that nobody made."""
+"""Files' names as people have them: of any bytes and length, among files that systems make."""
 
 import contextlib
 import hashlib

@@ -26,6 +26,7 @@ IN_SOURCE = (
     "constraints.txt",
     "Makefile",
     f"{PACKAGE}/__init__.py",
+    f"{PACKAGE}/py.typed",
     "configs/ra_depth_kitti.py",
     "docs/index.md",
     "experiments/demo.py",
@@ -77,7 +78,7 @@ def check_installed(wheel: Path) -> list[str]:
         if not Path(where.strip()).is_relative_to(environment):
             problems.append(f"{where.strip()} was imported; expected the wheel's")
         command = environment / "bin" / "radepth"
-        for arguments in (("--help",), ("predict", "--help")):
+        for arguments in (("--help",), ("predict", "--help"), ("train", "--help")):
             if "usage: radepth" not in _run(elsewhere, command, *arguments, **clean):
                 problems.append(f"radepth {' '.join(arguments)} does not show its usage")
         return problems

@@ -1,1 +1,1 @@
-"""cli."""
+"""The `radepth` command: a module for each sub-command."""

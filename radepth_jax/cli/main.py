@@ -79,9 +79,10 @@ def complete() -> None:
     if not whole:
         parser.add_argument("command", choices=list(COMMANDS))
     elif whole[0] == "train":  # its other options are the config's fields
+        from radepth_jax.cli.train import make_parser
+
         os.environ[COMPLETING] = "2"
-        for name in ("--config", "--workdir"):
-            parser.add_argument(name)
+        parser = make_parser()
     elif whole == ["prepare"]:
         from radepth_jax.data.prepare import BUILDERS
 

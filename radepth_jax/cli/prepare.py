@@ -54,7 +54,7 @@ def make_parser(family: str, builder: "type[FrameDatasetBuilder]") -> Parser:
     parser = Parser(
         f"radepth prepare {family}",
         description=summary(builder),
-        epilog=f"To have its files, {builder.DOWNLOADS}." if builder.DOWNLOADS else None,
+        epilog=f"To get its files, {builder.DOWNLOADS}." if builder.DOWNLOADS else None,
     )
     add = parser.add_argument
     if builder.CONFIG_CLASS:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from absl import flags
+from flax.traverse_util import flatten_dict
 from ml_collections import ConfigDict, config_flags
 
 from radepth_jax.cli.parser import Parser
@@ -18,6 +20,9 @@ from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 
 AGAIN = "the same command goes on from the newest checkpoint, if there is one"
 USAGE = "usage: radepth train --config FILE --workdir DIR [--config.FIELD=VALUE ...]"
+ABOUT = "Train from a config file. The same command goes on with a run that was stopped."
+CONFIG_HELP = "a config file, such as configs/ra_depth_kitti.py; FILE:NAME is a variant of it"
+WORKDIR_HELP = "the folder of the run, for checkpoints, figures and pictures"
 
 
 def main(argv: list[str]) -> None:
@@ -38,6 +43,9 @@ def _end_early(number: int, frame: FrameType | None) -> None:
 
 
 def _main(argv: list[str]) -> None:
+    if {"-h", "--help"} & set(argv):
+        _print_help(argv)
+        return
     group, argv = parse_group(argv)
     if not group.distributed:
         _train(argv)
@@ -95,6 +103,42 @@ def _train(argv: list[str], report_step: Callable[[], None] = lambda: None) -> N
         print(f"trained; checkpoints, metrics.jsonl and TensorBoard files are in {workdir}")
 
 
+def make_parser() -> Parser:
+    """All options but the config's fields, for the help and for completion."""
+    parser = Parser("radepth train", usage=USAGE.removeprefix("usage: "), description=ABOUT)
+    parser.add_argument("--config", metavar="FILE", help=CONFIG_HELP)
+    parser.add_argument(
+        "--config.FIELD",
+        metavar="VALUE",
+        help="another value for a field, as often as need be, such as --config.data.batch_size=8 "
+        "or --config.views.resolution=320,96",
+    )
+    parser.add_argument("--workdir", metavar="DIR", help=WORKDIR_HELP)
+    _add_group(parser.add_argument_group("one run of several processes"))
+    return parser
+
+
+def _print_help(argv: list[str]) -> None:
+    """The options and, where `argv` has a config, its fields with their values."""
+    parser = make_parser()
+    if not any(re.match("--config(=|$)", argument) for argument in argv):
+        parser.epilog = "With --config FILE, --help lists the fields of that config too."
+        parser.print_help()
+        return
+    given = [argument for argument in argv if argument not in ("-h", "--help")]
+    config = _read(_split_group(given)[1])[0]
+    parser.print_help()
+    print("\nfields (radepth_jax/runs/config.py says what each means), with their values:")
+    for name, value in flatten_dict(config.to_dict(), sep=".").items():
+        print(f"  --config.{name}={_quoted(str(value))}")
+
+
+def _quoted(text: str) -> str:
+    """As a shell takes it; in double quotes if these will do, because tuples have single ones."""
+    quoted = shlex.quote(text)
+    return f'"{text}"' if quoted != text and not set(text) & set('"$`\\!') else quoted
+
+
 def set_up(config: ConfigDict) -> None:
     """What has to be said before JAX asks for its devices."""
     from radepth_jax.platforms import ask_for_repeatable_kernels
@@ -111,14 +155,7 @@ def parse_group(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     Raises:
         UserError: for flags that do not fit together, or values out of range.
     """
-    parser = Parser("radepth train", add_help=False, allow_abbrev=False)
-    parser.add_argument("--distributed", action="store_true", help="ask the scheduler, or:")
-    parser.add_argument("--coordinator", help="HOST:PORT of process 0")
-    parser.add_argument("--processes", type=int, help="how many there are")
-    parser.add_argument("--process", type=int, help="which of them this is, from 0")
-    parser.add_argument("--peer_timeout", type=int, default=100, help="seconds to count as dead")
-    parser.add_argument("--step_timeout", type=int, default=1800, help="seconds a step may take")
-    group, others = parser.parse_known_args(argv)
+    group, others = _split_group(argv)
     for name in ("peer_timeout", "step_timeout"):
         if getattr(group, name) <= 0:
             raise UserError(f"--{name}: expected seconds above 0, got {getattr(group, name)}")
@@ -138,15 +175,42 @@ def parse_group(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return group, others
 
 
+def _split_group(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = Parser("radepth train", add_help=False, allow_abbrev=False)
+    _add_group(parser)
+    return parser.parse_known_args(argv)
+
+
+def _add_group(parser: argparse._ActionsContainer) -> None:
+    add = parser.add_argument
+    add("--distributed", action="store_true", help="ask the scheduler for the next three")
+    add("--coordinator", metavar="HOST:PORT", help="of process 0")
+    add("--processes", type=int, metavar="N", help="how many there are")
+    add("--process", type=int, metavar="N", help="which of them this is, from 0")
+    for name, default, text in (
+        ("--peer_timeout", 100, "after which a silent process is dead (100)"),
+        ("--step_timeout", 1800, "that a step may take (1800)"),
+    ):
+        add(name, type=int, metavar="SECONDS", default=default, help=text)
+
+
 def parse(argv: list[str]) -> tuple[ConfigDict, str]:
     """The config with its overrides, locked, and the working directory.
 
     Raises:
         UserError: for anything that is not a config file, a field or a value of the field's type.
     """
+    config, workdir = _read(argv)
+    if not workdir:
+        raise UserError(f"--workdir: expected a folder for the run's files; {USAGE}")
+    return config, workdir
+
+
+def _read(argv: list[str]) -> tuple[ConfigDict, str | None]:
+    """As `parse`, with None where there is no working directory."""
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", None, "a file under configs/", flag_values=values)
-    flags.DEFINE_string("workdir", None, "where the run's files go", flag_values=values)
+    config_flags.DEFINE_config_file("config", None, CONFIG_HELP, flag_values=values)
+    flags.DEFINE_string("workdir", None, WORKDIR_HELP, flag_values=values)
     sys.argv = ["radepth", *argv]  # config_flags looks for overrides there
     if not any(a.startswith("--config=") or a == "--config" for a in argv):
         raise UserError(f"--config: expected a file such as configs/ra_depth_kitti.py; {USAGE}")
@@ -165,8 +229,6 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
     _check_given_once(argv, config)
     if len(rest) > 1:
         raise UserError(f"{rest[1]}: expected only flags, such as --config.FIELD=VALUE")
-    if not values["workdir"].value:
-        raise UserError(f"--workdir: expected a folder for the run's files; {USAGE}")
     return config, values["workdir"].value
 
 

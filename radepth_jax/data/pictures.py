@@ -1,7 +1,7 @@
 """Pictures: one reader for what `prepare` stores, the loader decodes and `predict` takes.
 
-A file's bytes say what it is, never its ending. Damaged metadata never costs a picture: it is
-upright as stored then.
+A file's bytes say what it is, never its ending. A picture whose metadata is damaged is read all the
+same, and is taken to be stored upright.
 """
 
 import contextlib

@@ -18,7 +18,8 @@ from radepth_jax.files import open_npy
 from radepth_jax.names import counted, examples, hidden, natural, shown
 from radepth_jax.runs.protocol import Protocol
 
-SUFFIXES = (".npy", ".pfm", ".exr", ".png")  # of several files of an image, the first kind is read
+# Where an image has several files, the one whose ending comes first here is read.
+SUFFIXES = (".npy", ".pfm", ".exr", ".png")
 KINDS = ("depth", "disparity")
 PNG_LEVELS = 256.0  # of 16-bit PNG a unit: KITTI's, and `radepth predict`'s
 

@@ -27,7 +27,7 @@ class Row:
         images: how many images had ground truth (and a scale).
         images_per_second: the speed of the whole evaluation after compilation. NaN if it was not
             timed.
-        scaling: how predictions became metres, one of `metrics.SCALINGS`.
+        scaling: how predictions became metres, one of `runs.protocol.SCALINGS`.
         scale: the median over images of what predictions were multiplied by. NaN if unknown.
         scale_spread: the standard deviation over the median of truth / prediction, where both are
             each image's medians.
@@ -83,7 +83,7 @@ def make_row(
     Args:
         model: what was evaluated.
         resolution: "WxH" or "native".
-        scaling: one of `metrics.SCALINGS`.
+        scaling: one of `runs.protocol.SCALINGS`.
         names: the names of all images.
         per_image: the figures of all images.
         **rest: other fields of `Row`.

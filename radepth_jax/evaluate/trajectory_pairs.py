@@ -134,7 +134,7 @@ def associate(
     before = np.maximum(after - 1, 0)
     nearest = np.where(times - others[before] <= np.abs(others[after] - times), before, after)
     difference = np.abs(times - others[nearest])
-    order = np.lexsort((difference, nearest))  # of each other's suitors the nearest first
+    order = np.lexsort((difference, nearest))  # of those that share a partner, the nearest first
     best = order[np.unique(nearest[order], return_index=True)[1]]
     best = np.sort(best[difference[best] <= max_difference])
     return best, nearest[best]

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 
 from radepth_jax.errors import UserError
 from radepth_jax.interop.folded import for_our_input, is_folded, without_norms
-from radepth_jax.interop.torch_keys import Entry, depth_entries, pose_entries
+from radepth_jax.interop.torch_keys import Entry, encoder_entries
 from radepth_jax.interop.torch_layouts import Path as LeafPath
 from radepth_jax.models import Variables, build
 from radepth_jax.models.recalibrate import recalibrate
@@ -31,6 +31,26 @@ _UNREADABLE = (SafetensorError, OSError, ValueError, EOFError, zipfile.BadZipFil
 _COUNTER = ".num_batches_tracked"
 # A ResNet of three stages does not have this one.
 _FOURTH_STAGE = "layer4."
+
+
+def published_source(config: Mapping[str, Any], network: str) -> str | None:
+    """Where the published results have an encoder's ImageNet weights from.
+
+    Args:
+        config: `config.model`.
+        network: "depth" or "pose", whose encoder it is.
+
+    Returns:
+        A source for `load_imagenet`; None for an encoder that no published weights fit by name.
+    """
+    if network == "pose":
+        return "hf:timm/resnet18.tv_in1k" if config["pose"]["name"] == "resnet18" else None
+    encoder = config["depth"]["encoder"]
+    if encoder["name"] == "hrnet":
+        return "hf:timm/hrnet_w18.ms_in1k"
+    if encoder["name"] == "resnet":
+        return f"hf:timm/resnet{encoder['layers']}.tv_in1k"
+    return None
 
 
 def load_imagenet(
@@ -60,20 +80,21 @@ def load_imagenet(
         New variables; the decoders are the given ones.
 
     Raises:
-        UserError: a file cannot be found, fetched or read, or does not fit the encoder.
+        UserError: a file cannot be found, fetched or read, or does not fit the encoder, or the
+            encoder is one that no such file fits.
     """
     inputs: Mapping[str, jax.Array] = {}
-    for name, source, entries in (
-        ("depth", depth_encoder, depth_entries),
-        ("pose", pose_encoder, pose_entries),
-    ):
+    for name, source in (("depth", depth_encoder), ("pose", pose_encoder)):
         if not source:
             continue
-        wanted = [
-            entry._replace(key=entry.key.removeprefix("encoder."))
-            for entry in entries(config)
-            if "encoder" in entry.part
-        ]
+        try:
+            entries = encoder_entries(config, name)
+        except UserError as error:
+            raise UserError(
+                f"config.pretrained.{name}_encoder is {source}, but config.{error}; set "
+                f'config.pretrained.{name}_encoder to "" to start from random weights'
+            ) from None
+        wanted = [entry._replace(key=entry.key.removeprefix("encoder.")) for entry in entries]
         weights = _read(source)
         fixed: dict[tuple[str, ...], np.ndarray] = {}
         folded = _is_resnet(wanted) and is_folded(weights, wanted)

@@ -8,14 +8,13 @@ are exact to the bit. `torch_layouts` says which keys each layer has.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from radepth_jax.errors import UserError
 from radepth_jax.interop import torch_layouts
 from radepth_jax.interop.torch_layouts import Keys, Path
-from radepth_jax.models import Variables, build
+from radepth_jax.models import Variables, build, network_shapes
 
 Parts = dict[str, dict[str, np.ndarray]]
 
@@ -42,8 +41,12 @@ class Entry(NamedTuple):
 
 
 def depth_entries(config: Mapping[str, Any]) -> list[Entry]:
-    """Every leaf of the depth network that `config.model` describes, with its PyTorch keys."""
-    return _entries("depth", torch_layouts.depth_keys(config["depth"]), config, channels=3)
+    """Every leaf of the depth network that `config.model` describes, with its PyTorch keys.
+
+    Raises:
+        UserError: its encoder or decoder has no published PyTorch form.
+    """
+    return _entries("depth", torch_layouts.depth_keys(config["depth"]), config)
 
 
 def pose_entries(config: Mapping[str, Any]) -> list[Entry]:
@@ -52,24 +55,33 @@ def pose_entries(config: Mapping[str, Any]) -> list[Entry]:
     Raises:
         UserError: The pose network of the configuration has no published PyTorch form.
     """
-    if config["pose"]["name"] != "resnet18":
-        raise UserError(
-            f"model.pose.name is {config['pose']['name']!r}: PyTorch weights are laid out for "
-            "'resnet18' only"
-        )
-    return _entries("pose", torch_layouts.pose_keys(), config, channels=6)
+    return _entries("pose", torch_layouts.pose_keys(config["pose"]), config)
 
 
-def _entries(name: str, keys: Keys, config: Mapping[str, Any], *, channels: int) -> list[Entry]:
-    """The leaves of network `name`, which takes `channels` channels; `keys` has its layers."""
+def encoder_entries(config: Mapping[str, Any], network: str) -> list[Entry]:
+    """Every leaf of the encoder of a network ("depth" or "pose"), whatever the rest of it is.
+
+    Raises:
+        UserError: that encoder has no published PyTorch form.
+    """
+    if network == "depth":
+        keys = torch_layouts.encoder_keys(config["depth"]["encoder"])
+    else:
+        keys = torch_layouts.pose_keys(config["pose"])
+    return _entries(network, keys, config, within="encoder")
+
+
+def _entries(name: str, keys: Keys, config: Mapping[str, Any], within: str = "") -> list[Entry]:
+    """The leaves of network `name`, or of one part of it; `keys` has its layers."""
     networks = build(config)
     side = 2 * networks.depth.stride
-    images = jax.ShapeDtypeStruct((1, side, side, channels), jnp.float32)
-    leaves = jax.eval_shape(getattr(networks, name).init, jax.random.key(0), images)
+    leaves = flatten_dict(network_shapes(networks, name, (side, side)))
     found = []
-    for path, leaf in jax.tree_util.tree_leaves_with_path(leaves):
-        names = (name, *(step.key for step in path))
+    for path, leaf in leaves.items():
+        names = (name, *path)
         _, _, *layer, kind = names
+        if within and layer[0] != within:
+            continue
         part, *prefixes = keys[name, *layer]
         suffix = _BN_LEAVES[kind] if layer[-1] == "bn" else kind.replace("kernel", "weight")
         key, *copies = (f"{prefix}.{suffix}" for prefix in prefixes)

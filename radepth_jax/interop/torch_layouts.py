@@ -6,6 +6,7 @@ The encoders have the names of their authors' code (HRNet) and of torchvision (R
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from radepth_jax.errors import UserError
 from radepth_jax.models.resnet import LAYERS
 
 Path = tuple[str, ...]
@@ -22,19 +23,40 @@ Layer = tuple[str | None, str, str | None]
 
 
 def depth_keys(config: Mapping[str, Any]) -> Keys:
-    """The layers of the depth network that `config.model.depth` describes."""
+    """The layers of the depth network that `config.model.depth` describes.
+
+    Raises:
+        UserError: its encoder or its decoder has no published PyTorch form.
+    """
     encoder, decoder = config["encoder"], config["decoder"]
-    if encoder["name"] == "hrnet":
-        keys = _hrnet_keys(encoder)
-        sizes = encoder["branches"] + 1
-    else:
-        keys = _resnet_keys("depth", "encoder", encoder["layers"])
-        sizes = encoder["stages"] + 1
+    if decoder["name"] not in _DECODERS:
+        raise _no_layout("depth.decoder", decoder["name"], _DECODERS)
+    keys = encoder_keys(encoder)
+    sizes = encoder["branches" if encoder["name"] == "hrnet" else "stages"] + 1
     return keys | _DECODERS[decoder["name"]](sizes)
 
 
-def pose_keys() -> Keys:
-    """The layers of the pose network with a ResNet-18."""
+def encoder_keys(encoder: Mapping[str, Any]) -> Keys:
+    """The layers of the encoder that `config.model.depth.encoder` describes.
+
+    Raises:
+        UserError: it has no published PyTorch form.
+    """
+    if encoder["name"] == "hrnet":
+        return _hrnet_keys(encoder)
+    if encoder["name"] == "resnet":
+        return _resnet_keys("depth", "encoder", encoder["layers"])
+    raise _no_layout("depth.encoder", encoder["name"], ("hrnet", "resnet"))
+
+
+def pose_keys(pose: Mapping[str, Any]) -> Keys:
+    """The layers of the pose network that `config.model.pose` describes.
+
+    Raises:
+        UserError: it has no published PyTorch form.
+    """
+    if pose["name"] != "resnet18":
+        raise _no_layout("pose", pose["name"], ("resnet18",))
     head = {
         ("pose", "head", name, "conv"): ("pose", f"net.{index}")
         for index, name in enumerate(("squeeze", "layer1", "layer2", "motion"))
@@ -64,6 +86,14 @@ def unused_shapes(config: Mapping[str, Any]) -> dict[tuple[str, str], tuple[int,
                     shapes["depth", f"{prefix}.conv.conv.weight"] = shape
                     shapes["depth", f"{prefix}.conv.conv.bias"] = shape[:1]
     return shapes
+
+
+def _no_layout(field: str, name: str, known: Iterable[str]) -> UserError:
+    return UserError(
+        f"model.{field}.name is {name!r}: the layers of PyTorch weights have known names for "
+        f"{' and '.join(map(repr, known))} only; weights of other networks are read from "
+        "checkpoints, by config.pretrained.checkpoint"
+    )
 
 
 def _hrnet_keys(config: Mapping[str, Any]) -> Keys:

@@ -76,7 +76,13 @@ def build(config: Config, policy: Policy | None = None) -> Networks:
         )
     given = {decoder.needs: True} if decoder.needs else {}
     encoder = make("model.depth.encoder", ENCODERS, depth["encoder"], policy=policy, **given)
+    stride = getattr(encoder, "stride", None)
+    if not isinstance(stride, int) or stride < 2 or stride & (stride - 1):
+        raise UserError(
+            f"model.depth.encoder.name is {name!r}: its stride is {stride}; expected a power of two"
+            ", by which the coarsest of its features are smaller than the image"
+        )
     with within("model.depth.decoder"):
-        decoder.check_features(int(math.log2(encoder.stride)))
+        decoder.check_features(int(math.log2(stride)))
     pose = make("model.pose", POSES, config["pose"], policy=policy)
     return Networks(DepthNetwork(encoder, decoder, policy), pose)

@@ -1,6 +1,7 @@
 """A depth network: an encoder and a decoder."""
 
 import dataclasses
+import inspect
 from typing import Any
 
 import flax.linen as nn
@@ -15,7 +16,8 @@ class DepthNetwork(nn.Module):
 
     Attributes:
         encoder: has a `stride`, and gives features at 1/2, 1/4, ... 1/`stride`.
-        decoder: makes of them disparities at 1, 1/2, ..., as many as it supervises.
+        decoder: makes of them disparities at 1, 1/2, ..., as many as it supervises. It is called
+            with `train` and `groups` too if its `__call__` has them, such as for norms of its own.
         policy: of both; with `remat`, the decoder's inside is computed once more.
     """
 
@@ -25,11 +27,14 @@ class DepthNetwork(nn.Module):
 
     def with_policy(self, **changes: Any) -> "DepthNetwork":
         """The same network computed otherwise, such as with `ops=PLAIN` for exports."""
-        policy = dataclasses.replace(self.policy, **changes)
+
+        def changed(module: Any) -> Policy:
+            return dataclasses.replace(module.policy, **changes)
+
         return self.clone(
-            encoder=self.encoder.clone(policy=policy),
-            decoder=self.decoder.clone(policy=policy),
-            policy=policy,
+            encoder=self.encoder.clone(policy=changed(self.encoder)),
+            decoder=self.decoder.clone(policy=changed(self.decoder)),
+            policy=changed(self),
         )
 
     @property
@@ -52,9 +57,12 @@ class DepthNetwork(nn.Module):
             UserError: the images' size or number does not fit.
         """
         features = self.encode(images, train=train, groups=groups)
+        taken = inspect.signature(type(self.decoder).__call__).parameters
+        given = {k: v for k, v in (("train", train), ("groups", groups)) if k in taken}
         if self.policy.remat:
-            return nn.remat(lambda decoder, features: decoder(features))(self.decoder, features)
-        return self.decoder(features)
+            decode = nn.remat(lambda decoder, features: decoder(features, **given))
+            return decode(self.decoder, features)
+        return self.decoder(features, **given)
 
     def encode(
         self, images: Float[Array, "N H W 3"], train: bool = False, groups: int = 1

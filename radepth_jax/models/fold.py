@@ -5,6 +5,7 @@ factor goes into the convolution's kernel, and a bias is left. So a GPU's librar
 convolution, the bias and the ReLU in one kernel, and an exported file is smaller.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,30 +14,46 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from radepth_jax.models.depth import DepthNetwork
+from radepth_jax.models.hrnet import HRNet
 from radepth_jax.models.norm import BatchNorm
+from radepth_jax.models.resnet import ResNet
+
+# In these each norm, `bn`, directly follows the convolution beside it, `conv`.
+_FOLDABLE = (HRNet, ResNet)
 
 
 def fold_norms(
     network: DepthNetwork, variables: Mapping[str, Any]
 ) -> tuple[DepthNetwork, dict[str, Any]]:
-    """The same function of images, without norms; it cannot be trained.
+    """The same function of images, its encoder without norms; it cannot be trained.
+
+    Only HRNet and ResNet are folded. What norms another module has, and where, nobody knows, so an
+    encoder or a decoder of one's own keeps them.
 
     Args:
         network: of `models.build`.
         variables: its {"params", "batch_stats"}, float32.
 
     Returns:
-        The network that takes the new variables, and these: {"params"}, float32. The disparities
-        differ by rounding.
+        The network that takes the new variables, and these, float32: {"params"}, and of norms that
+        stay {"batch_stats"}. The disparities differ by rounding.
     """
+    encoder = network.encoder
+    if type(encoder) not in _FOLDABLE:
+        return network, dict(variables)
     params = flatten_dict(jax.device_get(variables["params"]))
     stats = flatten_dict(jax.device_get(variables["batch_stats"]))
-    for *norm, kind in stats:
-        if kind != "mean":
+    for part, *layer, kind in list(stats):
+        if part != "encoder" or kind != "mean":
             continue
-        mean, var = (np.float64(stats[(*norm, leaf)]) for leaf in ("mean", "var"))
+        norm = (part, *layer)
+        mean, var = (np.float64(stats.pop((*norm, leaf))) for leaf in ("mean", "var"))
         gain = np.float64(params.pop((*norm, "scale"))) / np.sqrt(var + BatchNorm.epsilon)
         bias, kernel = (*norm, "bias"), (*norm[:-1], "conv", "kernel")
         params[bias] = np.float32(params[bias] - mean * gain)
         params[kernel] = np.float32(params[kernel] * gain)
-    return network.with_policy(folded=True), {"params": unflatten_dict(params)}
+    policy = dataclasses.replace(encoder.policy, folded=True)
+    values = {"params": unflatten_dict(params)}
+    if stats:
+        values["batch_stats"] = unflatten_dict(stats)
+    return network.clone(encoder=encoder.clone(policy=policy)), values

@@ -14,7 +14,7 @@ from radepth_jax.models.norm import BatchNorm
 def recalibrate(
     network: nn.Module, variables: dict[str, Any], images: Float[Array, "N H W C"]
 ) -> dict[str, Any]:
-    """Give every BatchNorm the statistics of its input, and keep what the network computes.
+    """Give every BatchNorm of `models.norm` the statistics of its input, and keep the results.
 
     Weights into which BatchNorm was folded come with norms that change nothing in evaluation mode.
     Training normalises by the batch's statistics, and would lose the scale of every channel. With
@@ -31,10 +31,12 @@ def recalibrate(
         New variables: `params` with other scales and biases of norms, `batch_stats` with other
         means and variances.
     """
+    measured = set()
 
     def measure(next_function, args, kwargs, context):
         result = next_function(*args, **kwargs)
         if isinstance(context.module, BatchNorm) and context.method_name == "__call__":
+            measured.add(context.module.path)
             x = args[0].astype(jnp.float32)
             axes = tuple(range(x.ndim - 1))
             context.module.put_variable("batch_stats", "mean", x.mean(axes))
@@ -52,9 +54,7 @@ def recalibrate(
     old, new = (
         flatten_dict(stats) for stats in (variables["batch_stats"], statistics(variables, images))
     )
-    for *norm, kind in old:
-        if kind != "mean":
-            continue
+    for norm in measured:
         scale, bias, mean, var = ((*norm, leaf) for leaf in ("scale", "bias", "mean", "var"))
         gain = params[scale] * jax.lax.rsqrt(old[var] + BatchNorm.epsilon)
         params[bias] = params[bias] + (new[mean] - old[mean]) * gain

@@ -22,6 +22,12 @@ def make(where: str, table: Mapping[str, type], config: Config, **given: Any) ->
         UserError: naming `where`, for an unknown name or field, or a value that does not fit.
     """
     cls = table[choice(f"{where}.name", config["name"], table)]
+    lacking = [field for field in given if field not in fields(cls)]
+    if lacking:
+        raise UserError(
+            f"{where}.name is {config['name']!r}: {cls.__name__} has no field {lacking[0]}; "
+            "expected policy: Policy = Policy() (radepth_jax/models/policy.py)"
+        )
     check_fields(where, config, ["name", *defaults(cls)])
     values = {
         field: tuple(value) if isinstance(value, list | tuple) else value
@@ -33,12 +39,36 @@ def make(where: str, table: Mapping[str, type], config: Config, **given: Any) ->
 
 
 def defaults(cls: type) -> dict[str, Any]:
-    """The fields of a module that a configuration sets, and their defaults."""
+    """The fields of a module that a configuration sets, and their defaults.
+
+    Raises:
+        UserError: a field has no default, or one that a configuration cannot hold.
+    """
     return {
-        name: field.default
+        name: _default(cls, field)
         for name, field in fields(cls).items()
         if name not in ("policy", "parent", "name") and not field.metadata.get("for_decoders")
     }
+
+
+def _default(cls: type, field: dataclasses.Field) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        value = field.default_factory()
+    else:
+        value = field.default
+    if not _is_plain(value):
+        found = "nothing" if value is dataclasses.MISSING else repr(value)
+        raise UserError(
+            f"{cls.__name__}.{field.name} has {found} for a default: expected a number, a text, "
+            "True or False, or a tuple of these, because a config holds it"
+        )
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
 
 
 def fields(cls: type) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Initial variables of networks, without compiling them.
 
 Linen's `init` of HRNet compiles a random generator for each of its hundreds of kernels, which
-takes a minute. `draw_variables` only traces the network, to learn its leaves, and draws them in
-NumPy from the same distributions.
+takes a minute. `draw_variables` only traces the network, to learn its leaves, and draws those of
+the package's own initialisers in NumPy from the same distributions. All other leaves, of a network
+of one's own, are what Linen's `init` makes them.
 """
 
 import zlib
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -13,11 +15,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from radepth_jax.errors import UserError
 from radepth_jax.models.build import Networks
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.models.init import Constant
+from radepth_jax.models.norm import BatchNorm, Shift
 
 Variables = dict[str, dict[str, Any]]
+
+COLLECTIONS = ("params", "batch_stats")
 
 
 def init_variables(networks: Networks, key: jax.Array, resolution: tuple[int, int]) -> Variables:
@@ -32,7 +38,8 @@ def init_variables(networks: Networks, key: jax.Array, resolution: tuple[int, in
             the depth network's stride. The variables do not depend on it.
 
     Raises:
-        UserError: the resolution does not fit the depth network.
+        UserError: the resolution does not fit the depth network, or a network has variables that
+            a run cannot hold (see `draw_variables`).
     """
     return {name: init_network(networks, name, key, resolution) for name in Networks._fields}
 
@@ -42,19 +49,26 @@ def init_network(
 ) -> dict[str, Any]:
     """One network's part of `init_variables` ("depth" or "pose"), with the same key."""
     own_key = jax.random.split(key)[Networks._fields.index(name)]
-    return draw_variables(getattr(networks, name), own_key, _inputs(networks, resolution)[name])
+    return draw_variables(
+        getattr(networks, name), own_key, network_inputs(networks, resolution)[name]
+    )
 
 
 def variable_shapes(networks: Networks, resolution: tuple[int, int]) -> Variables:
     """As `init_variables`, but only shapes and types (`jax.ShapeDtypeStruct`)."""
-    key = jax.random.key(0)
-    return {
-        name: jax.eval_shape(getattr(networks, name).init, key, images)
-        for name, images in _inputs(networks, resolution).items()
-    }
+    return {name: network_shapes(networks, name, resolution) for name in Networks._fields}
 
 
-def _inputs(networks: Networks, resolution: tuple[int, int]) -> dict[str, jax.ShapeDtypeStruct]:
+def network_shapes(networks: Networks, name: str, resolution: tuple[int, int]) -> dict[str, Any]:
+    """One network's part of `variable_shapes`."""
+    return _trace(
+        getattr(networks, name), jax.random.key(0), network_inputs(networks, resolution)[name]
+    )
+
+
+def network_inputs(
+    networks: Networks, resolution: tuple[int, int]
+) -> dict[str, jax.ShapeDtypeStruct]:
     """Shape and type of each network's input, for images of (width, height)."""
     check_resolution(resolution, networks.depth.stride)
     width, height = resolution
@@ -67,37 +81,94 @@ def _inputs(networks: Networks, resolution: tuple[int, int]) -> dict[str, jax.Sh
 def draw_variables(
     network: nn.Module, key: jax.Array, images: jax.ShapeDtypeStruct
 ) -> dict[str, Any]:
-    """Initial variables of a network whose layers use the initialisers of this module.
+    """Initial variables of any network.
 
     Args:
-        network: of convolutions and linear layers; its other leaves are BatchNorm's: `scale` and
-            `var` start at 1, `bias` and `mean` at 0.
+        network: called with images.
         key: typed PRNG key. Each leaf's draw depends on it, the leaf's path and its shape only.
         images: shape and type of an input.
 
     Returns:
-        `{"params", "batch_stats"}` (the latter where the network has BatchNorm), float32.
+        `{"params", "batch_stats"}` (the latter where the network has statistics), float32.
+
+    Raises:
+        UserError: the network has no parameters, or variables of another type or collection.
     """
-    initializers: dict[tuple[str, ...], Any] = {}
+    # By the path of a leaf: an initialiser of `models.init`, and how many axes it is made for. A
+    # lifted module (`nn.scan`) has one more, and its leaf is left to Linen.
+    ours: dict[str, tuple[Any, int]] = {}
 
     def record(call, args, kwargs, context):
-        if isinstance(context.module, nn.Conv | nn.Dense):
-            path = context.module.path
-            initializers[(*path, "kernel")] = context.module.kernel_init
-            initializers[(*path, "bias")] = context.module.bias_init
+        module = context.module
+        if isinstance(module, nn.Conv | nn.Dense):
+            kernel = (module.kernel_init, 2 if isinstance(module, nn.Dense) else 4)
+            leaves = {"params/kernel": kernel, "params/bias": (module.bias_init, 1)}
+        elif isinstance(module, BatchNorm | Shift):
+            zero, one = (Constant(0.0), 1), (Constant(1.0), 1)
+            leaves = {"params/scale": one, "params/bias": zero}
+            leaves |= {"batch_stats/mean": zero, "batch_stats/var": one}
+        else:
+            leaves = {}
+        for name, (initializer, axes) in leaves.items():
+            if hasattr(initializer, "draw"):
+                collection, leaf = name.split("/")
+                ours["/".join((collection, *module.path, leaf))] = (initializer, axes)
         return call(*args, **kwargs)
 
     # Without `jit`, so that each of several equal blocks is seen.
     with nn.intercept_methods(record), jax.disable_jit():
-        leaves = jax.eval_shape(network.init, key, images)
+        shapes = _trace(network, key, images)
+    leaves, structure = jax.tree_util.tree_flatten_with_path(shapes)
+    drawn_here = [
+        (name := _name(path)) in ours and leaf.ndim == ours[name][1] for path, leaf in leaves
+    ]
 
+    @jax.jit  # It leaves out, before it compiles, what the chosen leaves do not depend on.
+    def others(key: jax.Array) -> list[jax.Array]:
+        variables = _init(network, key, jnp.zeros(images.shape, images.dtype))
+        values = jax.tree.leaves(variables)
+        return [value for value, ours in zip(values, drawn_here, strict=True) if not ours]
+
+    by_linen = iter([] if all(drawn_here) else others(key))
     seed = np.asarray(jax.random.key_data(key))
 
-    def draw(path, leaf):
-        names = tuple(part.key for part in path)
-        constant = Constant(1.0 if names[-1] in ("scale", "var") else 0.0)
-        initializer = initializers.get(names[1:], constant)
-        rng = np.random.default_rng([*seed, zlib.crc32("/".join(names).encode())])
-        return jnp.asarray(initializer.draw(rng, leaf.shape))
+    def draw(name: str, shape: tuple[int, ...]) -> jax.Array:
+        rng = np.random.default_rng([*seed, zlib.crc32(name.encode())])
+        return jnp.asarray(ours[name][0].draw(rng, shape))
 
-    return jax.tree_util.tree_map_with_path(draw, leaves)
+    return jax.tree.unflatten(
+        structure,
+        [
+            draw(_name(path), leaf.shape) if here else next(by_linen)
+            for (path, leaf), here in zip(leaves, drawn_here, strict=True)
+        ],
+    )
+
+
+def _init(network: nn.Module, key: jax.Array, images: jax.Array) -> dict[str, Any]:
+    """Linen's `init`, without the boxes that some modules put round their variables."""
+    return nn.meta.unbox(network.init(key, images))
+
+
+def _trace(network: nn.Module, key: jax.Array, images: jax.ShapeDtypeStruct) -> dict[str, Any]:
+    """The shapes of a network's variables; a UserError where a run cannot hold them."""
+    shapes = jax.eval_shape(partial(_init, network), key, images)
+    name = type(network).__name__
+    if "params" not in shapes:
+        raise UserError(f"{name} has no parameters; expected a network that can be trained")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(shapes):
+        if path[0].key not in COLLECTIONS:
+            raise UserError(
+                f"{name} has the variable {_name(path)}: a run holds the collections params and "
+                "batch_stats alone; put what training changes without a gradient in batch_stats"
+            )
+        if leaf.dtype != jnp.float32:
+            raise UserError(
+                f"{name}'s variable {_name(path)} is {leaf.dtype}: expected float32, whatever type "
+                "the network computes in"
+            )
+    return shapes
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")

@@ -1,4 +1,8 @@
-"""What depends on the backend that computes. It is chosen here, in Python, and nowhere else."""
+"""What depends on the backend that computes, chosen in Python.
+
+Elsewhere, `devices.loader_workers` asks for the backend too, and `losses.ssim` and `losses.scene`
+have forms that are right on every backend but were written for XLA's CPU one.
+"""
 
 import importlib.metadata
 import importlib.util

@@ -63,8 +63,8 @@ def find_inputs(given: Sequence[str | Path], output: str | Path) -> Found:
     """The files that the arguments name, folders' contents in natural order.
 
     A folder stands for the images (arrays in NPY files, too) and videos in it and in its folders,
-    but for hidden files and for the output folder. What a file is, its bytes say; its ending only
-    where these say nothing.
+    but for hidden files and for the output folder. A file's bytes tell what it is, and its ending
+    does where they do not.
 
     Outputs are named after the file, with the folders between it and the folder that was given;
     where two files share a name (`a/1.png` and `b/1.png`), all are named by their path below the

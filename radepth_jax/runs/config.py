@@ -19,8 +19,9 @@ from radepth_jax.runs.optimizer import make_optimizer
 from radepth_jax.runs.protocol import CROPS
 from radepth_jax.views import ViewOptions
 
+IMAGENET = "imagenet"  # of config.pretrained: the weights that an encoder's published form has
 _NATURAL, _POSITIVE = (0, math.inf), (1, math.inf)
-# The least and the most that a number may be; an infinite one is none.
+# The least and the most that a number may be. Where the most is infinite there is no upper limit.
 _RANGES = {
     "seed": (0, 2**32 - 1),
     "data.workers": (-1, math.inf),
@@ -61,6 +62,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config = ConfigDict()
     config.seed = 0
 
+    # Their fields, with what they mean: the modules in the tables of models/build.py.
     config.model = ConfigDict(presets.MODELS[model]())
     # How BatchNorm sees the views: "per_view" (as published: high, middle, low apart) or "joint".
     config.batch_norm = "per_view"
@@ -78,7 +80,7 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     config.data.validation_split = "validation"
     config.data.frame_offsets = (0, -1, 1)  # target first; "s" is the opposite camera
     config.data.batch_size = 12  # over all devices of all hosts
-    config.data.workers = -1  # processes that decode; 0: in this process; -1: as the machine has
+    config.data.workers = -1  # processes that decode; 0: in this one; -1: by the machine's cores
     # GiB of memory, over all workers, for decoded frames: a data set that fits is decoded once.
     config.data.cache = 1.0
     config.data.skip_corrupt = False  # replace unreadable samples by the next one, and count them
@@ -127,10 +129,12 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     # what it knew is kept beside what was learned (Wortsman et al., Robust Fine-Tuning, CVPR 2022).
     # For BatchNorm's statistics to fit, set train.batch_statistics_steps to 0.
     config.pretrained.keep = 0.0
-    # Without a checkpoint, ImageNet's: a .safetensors or .npz file, "hf:REPO", or "" for random
-    # encoders.
-    config.pretrained.depth_encoder = "hf:timm/hrnet_w18.ms_in1k"
-    config.pretrained.pose_encoder = "hf:timm/resnet18.tv_in1k"
+    # Without a checkpoint, each encoder's weights from ImageNet: a .safetensors or .npz file,
+    # "hf:REPO", or "" for random ones. "imagenet" is what the published results started from,
+    # hf:timm/hrnet_w18.ms_in1k or hf:timm/resnet18.tv_in1k (or resnet50); an encoder that has no
+    # published weights, such as one of your own, is then random.
+    config.pretrained.depth_encoder = IMAGENET
+    config.pretrained.pose_encoder = IMAGENET
 
     config.train = ConfigDict()
     config.train.epochs = 20
@@ -181,9 +185,6 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
     if model != "ra_depth":
         config.views.names = ("middle",)
         config.loss.weights.consistency = 0.0
-    encoder = config.model.depth.encoder
-    if encoder.name == "resnet":
-        config.pretrained.depth_encoder = f"hf:timm/resnet{encoder.layers}.tv_in1k"
     return config
 
 
@@ -195,9 +196,11 @@ def check_config(config: ConfigDict) -> None:
     """
     ViewOptions(**config.views)
     check_weights(LossOptions(**config.loss))
-    stride = models.build(config.model).depth.stride
+    networks = models.build(config.model)
+    stride = networks.depth.stride
     for resolution in (config.views.resolution, *config.evaluate.resolutions):
         check_resolution(tuple(resolution), stride)
+    models.check_own_networks(networks, tuple(config.views.resolution))
     for resolution in config.train.resolutions:
         ViewOptions(**{**config.views, "resolution": resolution})
         check_resolution(tuple(resolution), stride)

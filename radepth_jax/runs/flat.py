@@ -89,19 +89,27 @@ def flatten_like(trees: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]
 
 
 def average_statistics(running: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """BatchNorm's running averages after a batch.
+    """The networks' running statistics after a batch.
 
     Args:
-        running: each network's averages, as a tree or a vector.
-        new: each network's tree of statistics [groups, C] (see `Policy.averages`); None where it
-            was not used.
+        running: each network's statistics, as a tree or a vector.
+        new: each network's tree of new ones; None where it was not used. BatchNorm of `models.norm`
+            gives each group's, [groups, C] (see `Policy.averages`), which are averaged with the
+            running ones. Any other module, such as Linen's own BatchNorm, gives what takes their
+            place, of the same shape.
     """
+
+    def leaf(old: Any, found: Any) -> Any:
+        return found.astype(old.dtype) if found.ndim == old.ndim else average(old, found)
 
     def update(old: Any, found: Any) -> Any:
         if not jax.tree.leaves(found):
             return old
         if not _is_flat(old):
-            return jax.tree.map(average, old, found)
+            return jax.tree.map(leaf, old, found)
+        pairs = zip(old.layout.shapes, jax.tree.leaves(found), strict=True)
+        if any(len(shape) == statistic.ndim for shape, statistic in pairs):
+            return flatten(jax.tree.map(leaf, old.tree(), found))
         parts, start = [], 0
         # A network may call some norms on more groups than others.
         for _, leaves in itertools.groupby(jax.tree.leaves(found), key=len):

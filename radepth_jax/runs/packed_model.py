@@ -1,6 +1,6 @@
 """A model as two files: `model.safetensors` and `config.json`.
 
-So the network in the box is stored, and what `radepth push` gives away.
+The network in the box is stored like this, and so is what `radepth push` gives away.
 """
 
 import contextlib

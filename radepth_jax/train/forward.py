@@ -97,11 +97,14 @@ def compute_loss(
     """
     networks, view_options = recipe.networks, recipe.views
     train = train and not recipe.fixed_statistics
+    keys = sample_keys(seed, step, index)
     view_key, jitter_key, noise_key = jnp.moveaxis(
-        jax.vmap(lambda key: jax.random.split(key, 3))(sample_keys(seed, step, index)),
+        jax.vmap(lambda key: jax.random.split(key, 3))(keys),
         1,
         0,
     )
+    # Of a network with dropout, which is drawn for all samples at once. 0, 1 and 2 are taken above.
+    network_keys = {"depth": jax.random.fold_in(keys[0], 3), "pose": jax.random.fold_in(keys[0], 4)}
     intrinsics = batch["intrinsics"]
     if recipe.learns_camera:
         focal = focal_length(params["camera"]["log_focal"])
@@ -111,19 +114,20 @@ def compute_loss(
     views = make(view_key, batch["frames"], batch["size"], intrinsics)
     names, batch_size = views.names, len(index)
     # The views one after the other: BatchNorm's groups are consecutive.
-    see = jax.vmap(partial(network_images, options=view_options), out_axes=1)
-    visible = views
+    prepare_images = jax.vmap(partial(network_images, options=view_options), out_axes=1)
+    network_views = views
     if recipe.seen:
         small = dataclasses.replace(view_options, resolution=recipe.seen)
         make = jax.vmap(partial(make_views, options=small))
-        visible = make(view_key, batch["frames"][:, :1], batch["size"], intrinsics)
-    seen = see(jitter_key, visible)
+        network_views = make(view_key, batch["frames"][:, :1], batch["size"], intrinsics)
+    network_input = prepare_images(jitter_key, network_views)
     outputs, depth_stats = networks.depth.apply(
         {"params": params["depth"], "batch_stats": batch_stats["depth"]},
-        seen.reshape(-1, *seen.shape[2:]),
+        network_input.reshape(-1, *network_input.shape[2:]),
         train=train,
         groups=len(names) if recipe.batch_norm == "per_view" else 1,
         mutable=["batch_stats"],
+        rngs={"params": network_keys["depth"]} if train else None,
     )
     if recipe.seen:
         outputs = tuple(
@@ -131,8 +135,10 @@ def compute_loss(
         )
     disparities = tuple(x.reshape(len(names), batch_size, *x.shape[1:]) for x in outputs)
 
-    source_T_target, pose_stats = _motions(params, batch_stats, batch, views, recipe, train)
-    found = disparities[0][names.index("middle")]
+    source_T_target, pose_stats = _motions(
+        params, batch_stats, batch, views, recipe, network_keys["pose"] if train else None
+    )
+    middle_disparity = disparities[0][names.index("middle")]
     predicted, aligns = source_T_target, bool(recipe.align) and not recipe.true_scale
     if aligns:
         disparities = without_scale(disparities, names.index("middle"))
@@ -148,25 +154,25 @@ def compute_loss(
         terms["alignment"] = jnp.mean(jnp.abs(predicted - source_T_target))
         total += terms["alignment"]
     if recipe.loss.camera_height:
-        terms["height"] = jnp.mean(_height_errors(views, found, recipe))
+        terms["height"] = jnp.mean(_height_errors(views, middle_disparity, recipe))
         total += WEIGHT * terms["height"]
     terms["total"] = total
     if recipe.learns_camera:
         slope = jax.lax.cond(
             step >= recipe.learn_fov_from,
-            lambda: jnp.mean(_focal_slopes(views, found, source_T_target, recipe)),
+            lambda: jnp.mean(_focal_slopes(views, middle_disparity, source_T_target, recipe)),
             lambda: jnp.zeros(()),
         )
         total += slope * jnp.log(focal / known)  # plus 0
         terms["focal"] = known
-    found_stats = dict.fromkeys(batch_stats)
+    new_stats = dict.fromkeys(batch_stats)
     if train:
-        found_stats["depth"] = depth_stats.get("batch_stats")
-        found_stats["pose"] = pose_stats.get("batch_stats") if pose_stats else None
+        new_stats["depth"] = depth_stats.get("batch_stats")
+        new_stats["pose"] = pose_stats.get("batch_stats") if pose_stats else None
     targets = {name: views[name].images[:, 0] for name in names}
     finest = {name: disparities[0][i] for i, name in enumerate(names)}
     shown = {"views": targets, "disparities": finest, **pictures}
-    return total, (terms, found_stats, shown)
+    return total, (terms, new_stats, shown)
 
 
 def _motions(
@@ -175,9 +181,12 @@ def _motions(
     batch: dict[str, jax.Array],
     views: Views,
     recipe: Recipe,
-    train: bool,
+    train_key: jax.Array | None,
 ) -> tuple[jax.Array, Any]:
-    """As `predict_poses`, of the middle view; or the true ones where the recipe asks for those."""
+    """As `predict_poses`, of the middle view; or the true ones where the recipe asks for those.
+
+    The pose network is called for training where it is given a key.
+    """
     networks, offsets = recipe.networks, recipe.frame_offsets
     flipped = jnp.asarray(views["middle"].flipped)
     if recipe.true_scale:
@@ -189,9 +198,10 @@ def _motions(
         return networks.pose.apply(
             {"params": params["pose"], "batch_stats": batch_stats["pose"]},
             pairs,
-            train=train,
+            train=train_key is not None,
             groups=groups,
             mutable=["batch_stats"],
+            rngs={"params": train_key} if train_key is not None else None,
         )
 
     stereo = None

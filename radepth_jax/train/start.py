@@ -7,9 +7,9 @@ from ml_collections import ConfigDict
 
 from radepth_jax.data import TrainingSource
 from radepth_jax.errors import UserError
-from radepth_jax.interop.pretrained import load_imagenet
+from radepth_jax.interop.pretrained import load_imagenet, published_source
 from radepth_jax.runs.checkpoint import Checkpoints
-from radepth_jax.runs.config import to_json
+from radepth_jax.runs.config import IMAGENET, to_json
 from radepth_jax.runs.optimizer import make_optimizer
 from radepth_jax.runs.saved_model import load_model
 from radepth_jax.runs.state import (
@@ -62,16 +62,34 @@ def first_state(
         _check_same_model(model.config, config, "config.pretrained.checkpoint", "name another one")
         return create_state(_with_camera(model.variables, config), optimizer)
     state = init_state(config, total_steps)
-    if pretrained.depth_encoder or pretrained.pose_encoder:
+    sources = _imagenet_sources(config, say)
+    if any(sources.values()):
         variables = load_imagenet(
             variables_of(state),
             config.model,
-            depth_encoder=pretrained.depth_encoder,
-            pose_encoder=pretrained.pose_encoder,
+            **sources,
             images=lambda: calibration_images(source, tuple(config.views.resolution)),
         )
         state = create_state(_with_camera(variables, config), optimizer)
     return state
+
+
+def _imagenet_sources(config: ConfigDict, say: Callable[[str], None]) -> dict[str, str]:
+    """The sources that `load_imagenet` takes, by its arguments' names."""
+    names = {"depth": config.model.depth.encoder.name, "pose": config.model.pose.name}
+    sources = {}
+    for network, name in names.items():
+        field = f"{network}_encoder"
+        source = config.pretrained[field]
+        if source == IMAGENET:
+            source = published_source(config.model, network)
+            if source is None:
+                say(
+                    f"config.pretrained.{field} is {IMAGENET!r}, but {name!r} has no published "
+                    "weights: it starts from random ones"
+                )
+        sources[field] = source or ""
+    return sources
 
 
 def _with_camera(variables: dict, config: ConfigDict) -> dict:

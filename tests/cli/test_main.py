@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import pytest
 
 import radepth_jax
 from radepth_jax.cli import main as cli
+from radepth_jax.cli.train import parse
 from radepth_jax.errors import PreemptedError, UserError
+from radepth_jax.runs.config import to_json
 
 ROOT = Path(__file__).parents[2]
 STREET = f"--config={ROOT}/configs/ra_depth_street.py"
@@ -95,6 +98,36 @@ def test_without_a_command_it_says_what_there_is(radepth):
     assert all(command in out for command in cli.COMMANDS)
     assert radepth()[0] == 2
     assert_one_line(radepth("trian"), "trian: no such command")
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_every_command_has_help(radepth, command, flag):
+    code, out, err = radepth(command, flag)
+    assert (code, err) == (0, "")
+    assert "radepth" in out
+    assert "--" in out
+
+
+def test_the_help_of_train_says_how_to_give_a_config(radepth):
+    _, out, _ = radepth("train", "--help")
+    assert "usage: radepth train --config FILE --workdir DIR [--config.FIELD=VALUE ...]" in out
+    for expected in ("--config.data.batch_size=8", "--coordinator HOST:PORT", "lists the fields"):
+        assert expected in " ".join(out.split())
+
+
+def test_the_help_of_train_lists_a_config_s_fields_as_overrides(radepth):
+    _, out, _ = radepth("train", STREET, "--config.data.batch_size=3", "--help", "--process=0")
+    overrides = shlex.split(out[out.index("  --config.batch_norm") :])
+    assert "--config.data.batch_size=3" in overrides
+    expected = to_json(parse([STREET, "--config.data.batch_size=3", "--workdir=run"])[0])
+    # Each of them is taken as it is printed.
+    assert to_json(parse([STREET, "--workdir=run", *overrides])[0]) == expected
+    assert "--config.views.resolution=(192, 64)" in overrides
+
+
+def test_the_help_of_train_names_a_config_that_is_not_there(radepth):
+    assert_one_line(radepth("train", "--config=nothing.py", "--help"), "nothing.py")
 
 
 def test_the_version_is_the_packages(radepth):

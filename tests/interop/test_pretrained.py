@@ -1,5 +1,8 @@
 """ImageNet initialisation from generated classifiers with timm's keys."""
 
+from copy import deepcopy
+
+import flax.linen as nn
 import huggingface_hub
 import huggingface_hub.errors
 import jax
@@ -9,9 +12,13 @@ from safetensors.numpy import save_file
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
-from radepth_jax.interop.pretrained import load_imagenet
+from radepth_jax.interop.pretrained import load_imagenet, published_source
 from radepth_jax.interop.torch_keys import torch_from_variables
 from radepth_jax.models import presets
+from radepth_jax.models.blocks import upsample_nearest
+from radepth_jax.models.build import DECODERS, ENCODERS
+from radepth_jax.models.decoder import Decoder
+from radepth_jax.models.hrnet import HRNet
 
 CONFIG = presets.ra_depth()
 CONFIG["depth"]["encoder"].update(width=2, branches=3, modules=(1, 1), blocks=1, stem_width=2)
@@ -60,6 +67,84 @@ def test_both_encoders_and_nothing_else_are_replaced(variables, tmp_path):
             np.testing.assert_array_equal(value, expected, err_msg=key)
     for part in ("depth", "pose"):
         jax.tree.map(np.testing.assert_array_equal, after[part], before[part])
+
+
+class Flat(Decoder):
+    """A decoder from outside the package, which no published weights are of."""
+
+    @nn.compact
+    def __call__(self, features):
+        return (self.disparity(upsample_nearest(features[0], 2), name="disparity"),)
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """The configuration with networks that no published weights are of, by what is one's own."""
+    monkeypatch.setitem(DECODERS, "flat", Flat)
+    monkeypatch.setitem(ENCODERS, "mine", type("Mine", (HRNet,), {}))
+
+    def config(part: str) -> dict:
+        config = deepcopy(CONFIG)
+        if part == "decoder":
+            config["depth"]["decoder"] = presets.settings(DECODERS, "flat")
+        elif part == "encoder":
+            config["depth"]["encoder"]["name"] = "mine"
+        else:
+            config["pose"] = presets.CONV_POSE
+        return config
+
+    return config
+
+
+def test_the_encoder_of_a_decoder_of_one_s_own_is_replaced(variables, own, tmp_path):
+    weights = classifier(variables, "encoder")
+    save_file(weights, tmp_path / "hrnet.safetensors")
+    config = own("decoder")
+    start = models.init_variables(models.build(config), jax.random.key(0), (64, 64))
+    loaded = load_imagenet(start, config, depth_encoder=str(tmp_path / "hrnet.safetensors"))
+    scale = loaded["depth"]["params"]["encoder"]["stem1"]["bn"]["scale"]
+    np.testing.assert_array_equal(scale, weights["bn1.weight"])
+    for part in (lambda v: v["depth"]["params"]["decoder"], lambda v: v["pose"]):
+        jax.tree.map(np.testing.assert_array_equal, part(loaded), part(start))
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "names"),
+    [
+        ("encoder", "depth_encoder", "model.depth.encoder.name is 'mine'.*'hrnet' and 'resnet'"),
+        ("pose", "pose_encoder", "model.pose.name is 'convs'.*'resnet18' only"),
+    ],
+)
+def test_weights_for_an_encoder_without_published_ones_are_refused(own, part, field, names):
+    expected = rf'config\.pretrained\.{field} is x.npz, but config\.{names}.*set .* to "" to start'
+    with pytest.raises(UserError, match=expected):
+        load_imagenet({}, own(part), **{field: "x.npz"})
+
+
+def test_published_sources(own):
+    depth = {name: published_source(build(), "depth") for name, build in presets.MODELS.items()}
+    resnet = "hf:timm/resnet{}.tv_in1k".format
+    assert depth == dict.fromkeys(
+        ("ra_depth", "diffnet", "hrnet_skip"), "hf:timm/hrnet_w18.ms_in1k"
+    ) | {
+        "monodepth2": resnet(18),
+        "monodepth2_resnet50": resnet(50),
+        "hr_depth": resnet(18),
+    }
+    assert published_source(CONFIG, "pose") == resnet(18)
+    assert published_source(own("decoder"), "depth") == "hf:timm/hrnet_w18.ms_in1k"
+    assert published_source(own("encoder"), "depth") is None
+    assert published_source(own("pose"), "pose") is None
+
+
+@pytest.mark.parametrize(
+    ("part", "named"), [("decoder", "model.depth.decoder.name is 'flat'"),
+                        ("encoder", "model.depth.encoder.name is 'mine'"),
+                        ("pose", "model.pose.name is 'convs'")],
+)  # fmt: skip
+def test_networks_of_one_s_own_have_no_pytorch_form(variables, own, part, named):
+    with pytest.raises(UserError, match=f"{named}: the layers of PyTorch weights have known names"):
+        torch_from_variables(variables, own(part))
 
 
 def test_one_encoder_alone(variables, tmp_path):

@@ -72,6 +72,20 @@ def test_statistics_of_a_vector_are_averaged_as_those_of_its_tree():
         )
 
 
+def test_statistics_that_a_module_has_averaged_itself_are_taken_as_they_are():
+    random = np.random.default_rng(0)
+    old = {"own": {"mean": np.zeros(3)}, "linen": {"mean": np.zeros(3), "kernel": np.zeros(())}}
+    new = {
+        "own": {"mean": random.normal(size=(2, 3))},
+        "linen": {"mean": random.normal(size=3), "kernel": random.normal(size=())},
+    }
+    expected = new | {"own": jax.tree.map(average, old["own"], new["own"])}
+    found = average_statistics({"tree": old, "vector": flatten(old)}, dict(tree=new, vector=new))
+    assert jax.tree.structure(found["vector"]) == jax.tree.structure(flatten(old))
+    for tree in to_trees(found).values():
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), tree, expected)
+
+
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_a_state_comes_back_from_its_vectors(reference_config, name):
     config = reference_config.copy_and_resolve_references()
