@@ -93,7 +93,7 @@ def reserve_heap_fragments() -> None:
 
 def _has_a_cpu_alone() -> bool:
     """Whether JAX has or is to use no other backend, which shows before it starts any."""
-    return jax.config.jax_platforms == "cpu" or not (
+    return jax.config.values.get("jax_platforms") == "cpu" or not (
         importlib.metadata.entry_points(group="jax_plugins")
         or importlib.util.find_spec("jax_plugins")
         or importlib.util.find_spec("libtpu")
