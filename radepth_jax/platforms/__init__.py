@@ -85,10 +85,9 @@ def keep_freed_memory() -> None:
         malloc.keep_freed_memory()
 
 
-def reserve_heap_fragments() -> None:
+def reserve_heap_fragments(few: int = malloc.FEW_PIECES) -> int:
     """Where this process computes on a CPU, `malloc.reserve_heap_fragments`; elsewhere nothing."""
-    if jax.default_backend() == "cpu":
-        malloc.reserve_heap_fragments()
+    return malloc.reserve_heap_fragments(few) if jax.default_backend() == "cpu" else few
 
 
 def _has_a_cpu_alone() -> bool:

@@ -207,6 +207,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
         if first_step == 1 and validate.before_training:
             validate(0, _trees(state), log)
         unread: dict[str, jax.Array] | None = None  # metrics of the last step
+        few_pieces = platforms.reserve_heap_fragments()
         for step in range(first_step, total_steps + 1):
             if run.preemption.reached(step - 1):
                 run.save(state)
@@ -241,7 +242,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
             if due(step, every.checkpoint_every):
                 save_clock.time(step, functools.partial(run.save, state))
             run.report_step()
-            platforms.reserve_heap_fragments()
+            few_pieces = platforms.reserve_heap_fragments(few_pieces)
         checkpoints.wait()
         last = _trees(state)
         if (fov := learned_fov(last.params)) is not None:

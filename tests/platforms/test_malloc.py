@@ -30,19 +30,25 @@ print(without, faults())
 
 FRAGMENT = """
 import numpy as np
-from radepth_jax.platforms.cpu.malloc import reserve_heap_fragments, keep_freed_memory
+from radepth_jax.platforms.cpu.malloc import (
+    heap_info, keep_freed_memory, reserve_heap_fragments
+)
 
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1])
 
 keep_freed_memory()
-none = reserve_heap_fragments()
+untouched = reserve_heap_fragments(50_000)
 blocks = [bytearray(int(n)) for n in np.random.default_rng(0).integers(5000, 13000, 120_000)]
 del blocks[::2]
 before = resident()
-count = reserve_heap_fragments()
-print(none, count, reserve_heap_fragments(), resident() / before)
+free = heap_info()
+few = reserve_heap_fragments(untouched)
+left = heap_info()
+again = reserve_heap_fragments(few)
+print(untouched, left.pieces, few, again, heap_info().pieces)
+print((left.free - left.top) / (free.free - free.top), resident() / before)
 """
 
 needs_glibc = pytest.mark.skipif(
@@ -59,10 +65,15 @@ def test_freed_blocks_are_used_again_without_page_faults(size):
 
 @needs_glibc
 def test_free_pieces_between_live_blocks_are_put_aside_once():
-    none, held, again, share = run(FRAGMENT).split()
-    assert (int(none), int(again)) == (0, 0)
-    assert int(held) > 59_000  # every second of 120,000 blocks, and what was there
-    assert float(share) < 0.9  # 60,000 pieces of 5 to 13 kB give back their whole pages
+    counts, shares = run(FRAGMENT).splitlines()
+    untouched, left, few, again, at_the_end = map(int, counts.split())
+    assert untouched == 50_000
+    assert few == again  # nothing was done: there are no 50,000 pieces more than are left
+    assert abs(few - (left + 50_000)) < 100
+    assert abs(at_the_end - left) < 100
+    free, resident = map(float, shares.split())
+    assert free < 0.1  # every second of 120,000 blocks
+    assert resident < 0.9  # 60,000 pieces of 5 to 13 kB give back their whole pages
 
 
 def run(program: str, *arguments: str) -> str:

@@ -9,7 +9,7 @@ import sys
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 _NEVER = -1
 _DONTNEED = 4  # of <sys/mman.h>
-_FEW_PIECES = 50_000
+FEW_PIECES = 50_000
 
 
 def keep_freed_memory() -> None:
@@ -41,7 +41,7 @@ def page_faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-class _Mallinfo(ctypes.Structure):
+class HeapInfo(ctypes.Structure):
     """What glibc's `mallinfo2` returns, in bytes but for `pieces`, the number of free blocks."""
 
     _fields_ = tuple(
@@ -50,25 +50,24 @@ class _Mallinfo(ctypes.Structure):
     )
 
 
-def reserve_heap_fragments() -> int:
+def reserve_heap_fragments(few: int = FEW_PIECES) -> int:
     """Put the free pieces between live blocks aside and give their pages back. Call it after steps.
 
     Compiling a large program leaves some 200,000 free pieces of all sizes, and glibc sorts every
     buffer that a step frees in among them: a fifth of a step's time. So they are allocated once
-    more and never freed. Does nothing with few pieces, and without glibc.
+    more and never freed, but for the smallest. What a step frees is put aside with them, so the
+    next step maps it afresh: once more pieces have come is often enough.
+
+    Args:
+        few: nothing is done where there are fewer pieces; 50,000 at first, then what this returned.
 
     Returns:
-        How many pieces were put aside.
+        `few` for the next call: 50,000 more than are left now where something was done.
     """
-    if not sys.platform.startswith("linux"):
-        return 0
+    found = heap_info()
+    if found is None or found.pieces < few:
+        return few
     libc = ctypes.CDLL(None)
-    if not hasattr(libc, "mallinfo2"):
-        return 0
-    libc.mallinfo2.restype = _Mallinfo
-    found = libc.mallinfo2()
-    if found.pieces < _FEW_PIECES:
-        return 0
     for function in (libc.sbrk, libc.malloc, libc.malloc_usable_size):
         function.restype = ctypes.c_size_t
     libc.malloc.argtypes = (ctypes.c_size_t,)
@@ -76,7 +75,7 @@ def reserve_heap_fragments() -> int:
     libc.madvise.argtypes = (ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int)
 
     top = libc.sbrk(0) - found.top  # above it the heap is in one piece
-    size, held, count, page = 2**30, 0, 0, mmap.PAGESIZE
+    size, held, page = 2**30, 0, mmap.PAGESIZE
     while size > 1024:  # smaller ones have lists of their own sizes
         block = libc.malloc(size)
         if not block or block >= top or held > found.free:
@@ -84,9 +83,20 @@ def reserve_heap_fragments() -> int:
             size = int(size / 1.03)
             continue
         usable = libc.malloc_usable_size(block)
-        held, count = held + usable, count + 1
+        held += usable
         begin = -(-block // page) * page
         end = (block + usable) // page * page
         if end > begin:
             libc.madvise(begin, end - begin, _DONTNEED)
-    return count
+    left = heap_info()
+    assert left is not None
+    return left.pieces + FEW_PIECES
+
+
+def heap_info() -> HeapInfo | None:
+    """What glibc says of this process's heap; None without glibc."""
+    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    if not hasattr(libc, "mallinfo2"):
+        return None
+    libc.mallinfo2.restype = HeapInfo
+    return libc.mallinfo2()
