@@ -16,7 +16,7 @@ DOCS := $(VENV)/.installed-docs
 LIGHT_TESTS := tests/geometry tests/losses tests/views
 # Of check-jsonschema, which has these schemas in it: nothing is fetched.
 SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema
-# Whose lines are checked: not what experiments wrote, nor the page that is being rewritten.
+# Whose lines are checked: not those of the files that experiments wrote.
 PAGES := '*.md' ':!experiments/results'
 # Material's note on its own future, at every build.
 export NO_MKDOCS_2_WARNING := 1

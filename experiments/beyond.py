@@ -6,7 +6,7 @@
 Each is the demo's RA-Depth with one change (`OPTIONS`), trained for as many steps, or the
 ablation's on KITTI, whose ResNet-18 starts from ImageNet's FILE. Writes the AbsRel, the worst over
 the best, the CPU time, and that of a step, of the last fifth of them, to
-WORKDIR/DATASET/OPTION_SEED/result.json, of which beyond_table.py makes the table of RESULTS.md.
+WORKDIR/DATASET/OPTION_SEED/result.json, of which beyond_table.py makes the table of a note.
 What helped is in the package; what did not is here alone.
 """
 

@@ -2,7 +2,7 @@
 
     python experiments/beyond_table.py runs/beyond
 
-Prints it in Markdown, for RESULTS.md.
+Prints it in Markdown, for notes/2026-11-28-beyond-the-paper.md.
 """
 
 import argparse

@@ -27,7 +27,8 @@ OUTSIDE = (
     "experiments/RESULTS.md",
     "experiments/cpu_notes.md",
 )
-RESULTS = "experiments/results"
+# Whose files pages link to, all of them.
+FOLDERS = ("experiments/notes", "experiments/results")
 # The packages that the reference describes, each on a page.
 PACKAGES = (
     "data",
@@ -52,8 +53,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     for package in PACKAGES:
         page = reference_page(package)
         files.append(File.generated(config, f"api/{package}.md", content=page))
-    results = [f"{RESULTS}/{file.name}" for file in sorted((ROOT / RESULTS).iterdir())]
-    for name in (*OUTSIDE, *results):
+    linked = [f"{folder}/{file.name}" for folder in FOLDERS for file in (ROOT / folder).iterdir()]
+    for name in (*OUTSIDE, *sorted(linked)):
         uri = name if "." in name else f"{name}.txt"  # so that browsers show it
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / name)))
     for file in list(files):
