@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
+from radepth_jax.cli.named_path import split_name
 from radepth_jax.data import schema
 from radepth_jax.data.street import builder
 from radepth_jax.data.street.builder import Street, world_seed
@@ -62,7 +63,7 @@ def main() -> None:
         images = np.stack([with_detail_of(image, size) for image in images])
     found = {}
     for text in options.checkpoint:
-        name, _, run = text.rpartition("=")
+        name, run = split_name(text)
         predictor = load(run, resolution=options.resolution)
         figures = found[name or run] = measure(predictor(images), frames)
         print(

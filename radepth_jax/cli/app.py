@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from radepth_jax.cli.named_path import split_names
 from radepth_jax.cli.parser import Parser
 from radepth_jax.errors import UserError
 from radepth_jax.startup import start_program
@@ -76,10 +77,7 @@ def main(argv: list[str]) -> None:
 def named(text: str) -> dict[str, str]:
     """`RUN,NAME=RUN` -> checkpoint by the name that is shown; the network in the box is there."""
     found = {"the network in the box": "default"}
-    for item in text.split(","):
-        name, equals, folder = item.strip().partition("=")
-        if not equals or Path(item).exists():
-            name, folder = Path(item.strip()).name, item.strip()
-        if name and folder and item.strip() != "default":
-            found[name] = folder
+    for name, folder in split_names(text):
+        if (name, folder) != ("", "default"):
+            found[name or Path(folder).name] = folder
     return found

@@ -15,6 +15,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from radepth_jax.cli.evaluate_methods import load_models, methods_of, network_methods
 from radepth_jax.cli.evaluate_options import make_parser
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.startup import start_program
@@ -34,16 +35,18 @@ def main(argv: list[str]) -> None:
     options = make_parser(__doc__).parse_args(argv)
     start_program()
     from radepth_jax.data import EvaluationSource, open_dataset
-    from radepth_jax.evaluate import priors, report
+    from radepth_jax.evaluate import report
+    from radepth_jax.evaluate.loop import evaluate_methods
+    from radepth_jax.evaluate.row import over_same_images
+    from radepth_jax.evaluate.sheets import choose_images
     from radepth_jax.runs.config import default_config
 
-    checkpoints = options.checkpoint or []
+    models = load_models(options)
     others = options.predictions or options.onnx
-    if not checkpoints and not (others and options.dataset):
+    if not models and not (others and options.dataset):
         raise UserError(
             "expected --checkpoint DIR, or --predictions DIR or --onnx FILE with --dataset NAME"
         )
-    models = [load_named(text) for texts in checkpoints for text in texts.split(",")]
     if not models and (options.store_scale or options.row_prior):
         raise UserError("--store_scale and --row_prior need a --checkpoint")
     if not models and options.resolutions and not options.onnx:
@@ -58,75 +61,60 @@ def main(argv: list[str]) -> None:
     if options.store_scale:
         store_scales(models, source, protocol, resolutions, options)
         return
-
-    from radepth_jax.evaluate.page import write_page
-    from radepth_jax.evaluate.predictions import evaluate_predictions
-    from radepth_jax.evaluate.row import over_same_images
-    from radepth_jax.evaluate.sheets import choose_images
-
     show = choose_images(source, options.pictures) if options.output else []
-    prior_rows = []
-    if options.row_prior:  # first: a split without depth should not cost an evaluation
-        train_split = models[0][1].config.data.train_split
-        prior = priors.row_prior(EvaluationSource(dataset, train_split), protocol)
-        prior_rows = [priors.evaluate_constant(prior, source, protocol=protocol, model="row prior")]
-    rows: list[Row] = []
-    for checkpoint, model in models:
-        factor = factor_of(checkpoint, model, protocol, options)
-        rows += measure(
-            model,
-            source,
-            resolutions,
-            protocol,
-            options,
-            factor=factor,
-            # What the first checkpoint is worst at is kept of the others too.
-            show=list(rows[0].depths) if rows else show,
-            show_worst=0 if rows or not options.output else options.pictures,
-        )
-    for text in options.predictions:
-        name, equals, folder = text.rpartition("=")
-        rows.append(
-            evaluate_predictions(
-                folder,
-                source,
-                protocol=protocol,
-                kind=options.predictions_are,
-                factor=1.0 if options.scale_factor is None else options.scale_factor,
-                png_levels=options.png_levels,
-                model=name if equals else Path(folder).name,
-                show=list(rows[0].depths) if rows else show,
-            )
-        )
-    for text in options.onnx:
-        pictured = list(rows[0].depths) if rows else show
-        rows += measure_onnx(text, source, resolutions, protocol, options, pictured)
-    rows += prior_rows
-    own_rows, rows = rows, over_same_images(rows)
-    paths: list[Path] = []
-    if options.output:
-        about = {"dataset": dataset.name, "split": options.split, "flip": options.flip}
-        about |= {k: v for k, v in dataclasses.asdict(protocol).items() if k != "scaling"}
-        with writing_to(options.output):
-            paths += report.write_report(
-                rows, options.output, about=about, confidence=options.confidence or 0.95
-            )
-            paths += write_sheets(source, show, rows, protocol, Path(options.output))
-            command = shlex.join(["radepth", "evaluate", *argv])
-            page = write_page(
-                rows,
-                source,
-                options.output,
-                about=about,
-                command=command,
-                confidence=options.confidence,
-            )
-            paths.append(page)
+    own_rows = evaluate_methods(
+        methods_of(models, source, protocol, resolutions, options),
+        source,
+        show=show,
+        show_worst=options.pictures if options.output and models else 0,
+    )
+    rows = over_same_images(own_rows)
+    paths = write_files(rows, source, show, protocol, options, argv) if options.output else []
     title = f"{dataset.name}, {options.split}"
     report.print_table(rows, title, confidence=options.confidence)
     print_left_out(own_rows)
     for path in paths:
         print(path)
+
+
+def write_files(
+    rows: "list[Row]",
+    source: "EvaluationSource",
+    show: list[int],
+    protocol: "Protocol",
+    options: argparse.Namespace,
+    argv: list[str],
+) -> list[Path]:
+    """Write what --output gets; returns the paths.
+
+    Args:
+        rows: of the table.
+        source: the images.
+        show: those of the contact sheets.
+        protocol: how predictions were compared with the ground truth.
+        options: of the command.
+        argv: the command's own words, which the page shows.
+    """
+    from radepth_jax.evaluate.page import write_page
+    from radepth_jax.evaluate.report import write_report
+    from radepth_jax.evaluate.sheets import write_sheets
+
+    about = {"dataset": source.dataset.name, "split": options.split, "flip": options.flip}
+    about |= {k: v for k, v in dataclasses.asdict(protocol).items() if k != "scaling"}
+    with writing_to(options.output):
+        paths = list(
+            write_report(rows, options.output, about=about, confidence=options.confidence or 0.95)
+        )
+        paths += write_sheets(source, show, rows, protocol, Path(options.output))
+        page = write_page(
+            rows,
+            source,
+            options.output,
+            about=about,
+            command=shlex.join(["radepth", "evaluate", *argv]),
+            confidence=options.confidence,
+        )
+    return [*paths, page]
 
 
 def print_left_out(rows: "list[Row]") -> None:
@@ -148,21 +136,6 @@ def print_left_out(rows: "list[Row]") -> None:
                 f"{row.label} at {row.resolution}: no ground plane in {known - row.images} of "
                 f"{known} images; they are left out of every row"
             )
-
-
-def load_named(text: str) -> "tuple[str, Model]":
-    """`DIR` or `NAME=DIR` -> (DIR, its model, so named)."""
-    from radepth_jax.runs.saved_model import load_model
-
-    name, folder = split_name(text)
-    model = load_model(folder)
-    return folder, dataclasses.replace(model, name=name) if name else model
-
-
-def split_name(text: str) -> tuple[str, str]:
-    """`NAME=PATH` -> (name, path); a path alone, also one with `=` in it, has the name ""."""
-    name, equals, path = text.strip().partition("=")
-    return (name, path) if equals and not Path(text).exists() else ("", text.strip())
 
 
 def dataset_of(models: "list[Model]", options: argparse.Namespace) -> tuple[str, str]:
@@ -235,79 +208,6 @@ def resolutions_from(
     return resolutions
 
 
-def measure_onnx(
-    text: str,
-    source: "EvaluationSource",
-    resolutions: "list[Resolution | None]",
-    protocol: "Protocol",
-    options: argparse.Namespace,
-    show: list[int],
-) -> "list[Row]":
-    """The rows of `FILE` or `NAME=FILE`, a network in ONNX."""
-    from radepth_jax.evaluate.onnx_network import evaluate_onnx, load_onnx
-
-    if options.flip:
-        raise UserError("--onnx: cannot be combined with --flip")
-    name, path = split_name(text)
-    network = load_onnx(path, kind=options.onnx_gives, normalise=options.onnx_normalise)
-    height, width = network.sides
-    if not options.resolutions and height and width:
-        resolutions = [(width, height)]
-    factor = 1.0 if options.scale_factor is None else options.scale_factor
-    return evaluate_onnx(
-        network,
-        source,
-        resolutions,
-        protocol=protocol,
-        factor=factor,
-        model=name or Path(path).stem,
-        show=show,
-    )
-
-
-def factor_of(
-    checkpoint: str, model: "Model", protocol: "Protocol", options: argparse.Namespace
-) -> float:
-    """Metres per unit of predicted depth, for the scalings `fixed` and `none`.
-
-    Raises:
-        UserError: with the command that measures it, if `fixed` has none.
-    """
-    if protocol.scaling == "fixed":
-        if model.metric_scale is None:
-            raise UserError(
-                f"{checkpoint}: no metric scale is stored in this checkpoint; measure one with "
-                f"'radepth evaluate --checkpoint {checkpoint} --store_scale --split validation'"
-            )
-        return model.metric_scale
-    if options.scale_factor is not None:
-        return options.scale_factor
-    return model.config.evaluate.scale_factor
-
-
-def measure(
-    model: "Model",
-    source: "EvaluationSource",
-    resolutions: "list[Resolution | None]",
-    protocol: "Protocol",
-    options: argparse.Namespace,
-    **others: Any,
-) -> "list[Row]":
-    """A model's rows; `others` go to `evaluate` as they are."""
-    from radepth_jax.evaluate.evaluator import evaluate
-
-    batch_size = options.batch_size or model.config.evaluate.batch_size
-    return evaluate(
-        model,
-        source,
-        resolutions,
-        protocol=protocol,
-        flip=options.flip,
-        batch_size=batch_size,
-        **others,
-    )
-
-
 def store_scales(
     models: "list[tuple[str, Model]]",
     source: "EvaluationSource",
@@ -316,41 +216,17 @@ def store_scales(
     options: argparse.Namespace,
 ) -> None:
     """Measure each model's metric scale and store it in its checkpoint."""
+    from radepth_jax.evaluate.loop import evaluate_method
     from radepth_jax.runs.saved_model import store_metric_scale
 
     if len(resolutions) > 1:
         raise UserError("--store_scale: expected one of --resolutions, the one to measure at")
-    for checkpoint, model in models:
-        (row,) = measure(model, source, resolutions, protocol, options)
+    methods = network_methods(models, protocol, resolutions, options)
+    for (checkpoint, model), method in zip(models, methods, strict=True):
+        (row,) = evaluate_method(method, source)
         path = store_metric_scale(checkpoint, model.step, row.scale)
         print(
             f"{model.name}: {row.scale:.4g} metres per unit of predicted depth at "
             f"{row.resolution} ({row.images} images of {options.split}, spread "
             f"{row.scale_spread:.1%}); stored in {path}"
         )
-
-
-def write_sheets(
-    source: "EvaluationSource",
-    show: list[int],
-    rows: "list[Row]",
-    protocol: "Protocol",
-    folder: Path,
-) -> list[Path]:
-    """Write `depth.png` and, where there is ground truth, `errors.png`; returns their paths."""
-    from PIL import Image
-
-    from radepth_jax.evaluate.sheets import depth_sheet, error_sheet
-    from radepth_jax.files import atomic_write
-
-    if not show:
-        return []
-    samples = [source[i] for i in show]
-    paths = [folder / "depth.png"]
-    with atomic_write(paths[0]) as part:
-        Image.fromarray(depth_sheet(samples, show, rows)).save(part, "PNG")
-    if any(sample["depth"].any() for sample in samples):
-        paths.append(folder / "errors.png")
-        with atomic_write(paths[1]) as part:
-            Image.fromarray(error_sheet(samples, show, rows, protocol)).save(part, "PNG")
-    return paths

@@ -1,29 +1,25 @@
 """Evaluate a depth network at a list of resolutions. All computation is on the devices."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from radepth_jax import platforms
-from radepth_jax.data import EvaluationSource, device_prefetch
+from radepth_jax.data import EvaluationSource
 from radepth_jax.devices import place_batch, replicate
-from radepth_jax.evaluate.ground import ground_scale
-from radepth_jax.evaluate.metrics import depth_metrics
-from radepth_jax.evaluate.row import Row, make_row
-from radepth_jax.geometry.camera import depth_from_disparity, resize_intrinsics
+from radepth_jax.evaluate.compare import compare
+from radepth_jax.evaluate.loop import evaluate_method
+from radepth_jax.evaluate.method import Compared, Method, Step, label
+from radepth_jax.evaluate.row import Row
+from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.inference.disparity import Resolution, predict_disparity
 from radepth_jax.models import Networks
-from radepth_jax.processes import gather
 from radepth_jax.runs.protocol import Protocol
 from radepth_jax.runs.saved_model import Model
-
-# The entries of a sample that a batch has.
-FIELDS = ("image", "size", "intrinsics", "depth", "depth_size")
 
 
 def evaluate_batch(
@@ -66,24 +62,7 @@ def evaluate_batch(
         output_sizes=batch["depth_size"],
     )
     predicted = depth_from_disparity(disparity, min_depth=depth_range[0], max_depth=depth_range[1])
-
-    def compare(
-        predicted: jax.Array, sample: dict[str, jax.Array], scaling: str
-    ) -> dict[str, jax.Array]:
-        own_factor: jax.Array | None = jnp.asarray(factor, jnp.float32)
-        if scaling == "median":
-            own_factor = None
-        elif scaling == "ground":
-            K = resize_intrinsics(sample["intrinsics"], sample["size"], sample["depth_size"])
-            own_factor = ground_scale(
-                predicted, K, sample["depth_size"], camera_height=protocol.camera_height
-            )
-        return depth_metrics(predicted, sample["depth"], sample["depth_size"], protocol, own_factor)
-
-    metrics = {
-        scaling: jax.vmap(partial(compare, scaling=scaling))(predicted, batch)
-        for scaling in protocol.scalings
-    }
+    metrics = compare(predicted, batch, factor, protocol=protocol, scalings=protocol.scalings)
     return metrics, predicted
 
 
@@ -111,21 +90,62 @@ def compiled_step(
     return jax.pmap(step, in_axes=(None, 0, None), devices=devices)
 
 
-def batches(
-    source: EvaluationSource, indices: Sequence[int], batch_size: int
-) -> Iterator[tuple[dict[str, np.ndarray], list[str]]]:
-    """Batches of one shape. The last one is filled up by repeating its last image.
+def network_method(
+    model: Model,
+    resolutions: Sequence[Resolution | None],
+    *,
+    protocol: Protocol,
+    factor: float = 1.0,
+    flip: bool = False,
+    batch_size: int = 8,
+    devices: Sequence[jax.Device] | None = None,
+) -> Method:
+    """A network at each resolution, `evaluate_batch` under `pmap`. The arguments are `evaluate`'s.
 
-    Yields:
-        (batch, the names of the images that are no repetitions).
+    One compilation serves a resolution, whatever the images' sizes and their number are.
     """
-    for start in range(0, len(indices), batch_size):
-        real = [source[i] for i in indices[start : start + batch_size]]
-        padded = real + [real[-1]] * (batch_size - len(real))
-        yield (
-            {k: np.stack([s[k] for s in padded]) for k in FIELDS},
-            [s["name"] for s in real],
-        )
+    chosen = list(devices or jax.local_devices())
+    resolutions = [None if r is None else (int(r[0]), int(r[1])) for r in resolutions]
+
+    def steps() -> list[Step]:
+        platforms.keep_freed_memory()
+        variables = replicate(model.variables, chosen)
+        found = []
+        for resolution in resolutions:
+            step = compiled_step(
+                model.networks, resolution, protocol, model.depth_range, flip, tuple(chosen)
+            )
+            run = partial(_run, step, variables, factor)
+            found.append(Step(label(resolution), run, own_size=resolution is None))
+        return found
+
+    return Method(
+        model.name,
+        protocol.scalings,
+        steps,
+        batch_size=batch_size,
+        devices=len(chosen),
+        place=lambda batch: place_batch(batch, chosen),
+    )
+
+
+def _run(
+    step: Callable[..., Any],
+    variables: Any,
+    factor: float,
+    images: Sequence[int],
+    batch: dict[str, jax.Array],
+) -> Compared:
+    """Run a `compiled_step` and wait for its metrics. The depths stay on the devices."""
+    del images
+    start = time.perf_counter()
+    metrics, depth = step(variables, batch, factor)
+    on_host = jax.tree.map(lambda values: np.asarray(values).reshape(-1), metrics)
+
+    def depth_at(position: int) -> np.ndarray:
+        return np.asarray(depth[divmod(position, depth.shape[1])])
+
+    return Compared(on_host, depth_at, time.perf_counter() - start)
 
 
 def evaluate(
@@ -169,110 +189,13 @@ def evaluate(
         UnusablePredictionError: as `make_row`: a prediction is NaN, say.
         UserError: No image has ground truth.
     """
-    platforms.keep_freed_memory()
-    devices = tuple(devices or jax.local_devices())
-    resolutions = [None if r is None else (int(r[0]), int(r[1])) for r in resolutions]
-    processes = jax.process_count()
-    # Every process has equally many. Surplus images are dropped when the results are gathered.
-    share = range(jax.process_index(), -(-len(source) // processes) * processes, processes)
-    indices = [i % len(source) for i in share]
-    batch_size = -(-min(batch_size, len(indices)) // len(devices)) * len(devices)
-    variables = replicate(model.variables, list(devices))
-    steps = [
-        compiled_step(model.networks, r, protocol, model.depth_range, flip, devices)
-        for r in resolutions
-    ]
-    results = [_Result(protocol) for _ in resolutions]
-
-    def place(item: tuple[dict[str, np.ndarray], list[str]]) -> tuple[Any, list[str]]:
-        return place_batch(item[0], list(devices)), item[1]
-
-    names: list[str] = []
-    worst: dict[int, float] = {}  # the `show_worst` so far, and their AbsRel
-    with device_prefetch(batches(source, indices, batch_size), place) as placed:
-        for batch, real in placed:
-            here = indices[len(names) : len(names) + len(real)]
-            depths = []
-            for step, result in zip(steps, results, strict=True):
-                start = time.perf_counter()
-                metrics, depth = step(variables, batch, factor)
-                result.add(metrics, len(real))
-                if names:  # the first batch compiles
-                    result.seconds += time.perf_counter() - start
-                    result.timed += len(real)
-                depths.append(depth)
-            errors = np.mean([result.latest_abs_rel() for result in results], axis=0)
-            worst |= {
-                i: float(error)
-                for i, error in zip(here, errors, strict=True)
-                if np.isfinite(error) and i not in show
-            }
-            worst = dict(sorted(worst.items(), key=lambda item: -item[1])[:show_worst])
-            kept = {*show, *worst}
-            shown = {i: position for position, i in enumerate(here) if i in kept}
-            for result, depth in zip(results, depths, strict=True):
-                result.keep(depth, batch["depth_size"], shown)
-                result.drop_all_but(kept)
-            names += real
-            width = batch["image"].shape[3]
-    if processes > 1:
-        names = _gather(np.array(names, "U256"), len(source)).tolist()
-    return [
-        make_row(
-            model.name,
-            "native" if resolution is None else "{}x{}".format(*resolution),
-            scaling,
-            names,
-            {k: _gather(v, len(source)) for k, v in result.per_image(scaling).items()},
-            images_per_second=result.timed / result.seconds if result.timed else float("nan"),
-            width=width if resolution is None else resolution[0],
-            depths=result.depths,
-        )
-        for resolution, result in zip(resolutions, results, strict=True)
-        for scaling in protocol.scalings
-    ]
-
-
-def _gather(mine: np.ndarray, total: int) -> np.ndarray:
-    """The values of all images, from the shares of all processes."""
-    if jax.process_count() == 1:
-        return mine
-    everyone = gather(mine.view(np.uint8).reshape(len(mine), -1))  # [processes, share, bytes]
-    in_order = np.ascontiguousarray(everyone.swapaxes(0, 1)).reshape(-1, everyone.shape[2])
-    return in_order.view(mine.dtype)[:total, 0]
-
-
-class _Result:
-    """The results that were collected on the host at one resolution."""
-
-    def __init__(self, protocol: Protocol):
-        self.parts: dict[str, list[dict[str, np.ndarray]]] = {s: [] for s in protocol.scalings}
-        self.depths: dict[int, np.ndarray] = {}
-        self.seconds, self.timed = 0.0, 0
-
-    def add(self, metrics: dict[str, dict[str, jax.Array]], real: int) -> None:
-        """Add a step's metrics [devices, B] of its first `real` images."""
-        for scaling, values in metrics.items():
-            flat = {k: np.asarray(v).reshape(-1)[:real] for k, v in values.items()}
-            self.parts[scaling].append(flat)
-
-    def keep(self, depth: jax.Array, sizes: jax.Array, shown: dict[int, int]) -> None:
-        """Keep depths [devices, B, H, W] of the images in `shown`, at their positions there."""
-        for image, position in shown.items():
-            at = divmod(position, depth.shape[1])
-            h, w = np.asarray(sizes[at])
-            self.depths[image] = np.asarray(depth[at])[:h, :w]
-
-    def drop_all_but(self, images: Set[int]) -> None:
-        """Forget the depths of other images."""
-        self.depths = {i: depth for i, depth in self.depths.items() if i in images}
-
-    def latest_abs_rel(self) -> np.ndarray:
-        """AbsRel of the images added last, by the first scaling; NaN without ground truth."""
-        latest = next(iter(self.parts.values()))[-1]
-        return np.where(latest["pixels"] > 0, latest["abs_rel"], np.nan)
-
-    def per_image(self, scaling: str) -> dict[str, np.ndarray]:
-        """Everything that was collected, by name [N]."""
-        parts = self.parts[scaling]
-        return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+    method = network_method(
+        model,
+        resolutions,
+        protocol=protocol,
+        factor=factor,
+        flip=flip,
+        batch_size=batch_size,
+        devices=devices,
+    )
+    return evaluate_method(method, source, show, show_worst=show_worst)

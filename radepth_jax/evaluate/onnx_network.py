@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ import numpy as np
 from radepth_jax.data import EvaluationSource
 from radepth_jax.data.pictures import lies_on_its_side
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.metrics import depth_metrics, valid_mask
-from radepth_jax.evaluate.row import Row, make_row
+from radepth_jax.evaluate.loop import evaluate_method
+from radepth_jax.evaluate.method import Method, Step, check_scaling, label, one_by_one
+from radepth_jax.evaluate.metrics import valid_mask
+from radepth_jax.evaluate.row import Row
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.inference.disparity import Resolution, disparity_at, network_input
 from radepth_jax.names import shown
@@ -155,78 +157,68 @@ def _in_one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def evaluate_onnx(
+def onnx_method(
     network: OnnxNetwork,
-    source: EvaluationSource,
     resolutions: Sequence[Resolution | None],
     *,
     protocol: Protocol,
     factor: float = 1.0,
     model: str = "onnx",
-    show: Collection[int] = (),
-) -> list[Row]:
-    """Evaluate a network at every resolution, with the same resizing as of our own networks.
+) -> Method:
+    """A network at each resolution, with the same resizing as of our own networks.
+
+    For `relative` outputs the scaling is "least squares" instead of "median".
 
     Args:
         network: of `load_onnx`.
-        source: images with ground truth.
         resolutions: (width, height) of what the network sees; None stands for the images' own.
         protocol: how to compare; its scaling is "median" or "none".
         factor: metres per unit of depth, for the scaling "none".
         model: name for the table.
-        show: images whose depth is kept in the rows.
-
-    Returns:
-        A row for each resolution. For `relative` outputs its scaling is "least squares".
 
     Raises:
-        UserError: a resolution that the file does not take, another scaling, or an output that is
-            not finite, 0 or negative (`make_row`).
+        UserError: a resolution that the file does not take, or another scaling.
     """
-    if protocol.scaling not in ("median", "none"):
-        raise UserError(f"--onnx goes with --scaling median or none, not {protocol.scaling}")
+    check_scaling("--onnx", protocol)
     for resolution in resolutions:
         check_size(network, resolution)
-    relative = network.kind == "relative"
-    chosen = factor if protocol.scaling == "none" else 1.0 if relative else None
-    compare = jax.jit(lambda p, t, size: depth_metrics(p, t, size, protocol, chosen))
-    found = [_Found() for _ in resolutions]
-    for i in range(len(source)):
-        sample = source[i]  # decoded once for all resolutions
-        width = sample["image"].shape[1]
-        for resolution, one in zip(resolutions, found, strict=True):
-            image = _input(sample, resolution)
-            start = time.perf_counter()
-            values = network(image)
-            one.seconds += time.perf_counter() - start if i else 0.0
-            depth = _depth(network, values, sample, protocol)
-            metrics = compare(depth, sample["depth"], sample["depth_size"])
-            one.metrics.append(jax.device_get(metrics))
-            if i in show:
-                h, w = sample["depth_size"]
-                one.depths[i] = np.asarray(depth)[:h, :w]
-    return [
-        make_row(
-            model,
-            "native" if resolution is None else "{}x{}".format(*resolution),
-            LEAST_SQUARES if relative and protocol.scaling == "median" else protocol.scaling,
-            [source.name(i) for i in range(len(source))],
-            {k: np.stack([each[k] for each in one.metrics]) for k in one.metrics[0]},
-            images_per_second=(len(source) - 1) / one.seconds if one.seconds else float("nan"),
-            width=width if resolution is None else resolution[0],
-            depths=one.depths,
+    scaling = protocol.scaling
+    if network.kind == "relative" and scaling == "median":
+        scaling, factor = LEAST_SQUARES, 1.0  # the fit has made metres of it
+
+    def depth_of(
+        resolution: Resolution | None, image: int, sample: dict[str, np.ndarray]
+    ) -> tuple[jax.Array, float]:
+        del image
+        given = _input(sample, resolution)
+        start = time.perf_counter()
+        values = network(given)
+        seconds = time.perf_counter() - start
+        return _depth(network, values, sample, protocol), seconds
+
+    steps = []
+    for resolution in resolutions:
+        run = one_by_one(
+            partial(depth_of, resolution), protocol=protocol, scalings=(scaling,), factor=factor
         )
-        for resolution, one in zip(resolutions, found, strict=True)
-    ]
+        steps.append(Step(label(resolution), run, own_size=resolution is None))
+    return Method(model, (scaling,), lambda: steps)
 
 
-@dataclass
-class _Found:
-    """What is collected at one resolution; `seconds` of all images but the first."""
+def evaluate_onnx(
+    network: OnnxNetwork,
+    source: EvaluationSource,
+    resolutions: Sequence[Resolution | None],
+    *,
+    show: Collection[int] = (),
+    **options: Any,
+) -> list[Row]:
+    """A row for each resolution; `options` go to `onnx_method`, the others to `evaluate_method`.
 
-    metrics: list[dict[str, np.ndarray]] = field(default_factory=list)
-    depths: dict[int, np.ndarray] = field(default_factory=dict)
-    seconds: float = 0.0
+    Raises:
+        UserError: as `onnx_method`, or an output that is not finite, 0 or negative (`make_row`).
+    """
+    return evaluate_method(onnx_method(network, resolutions, **options), source, show)
 
 
 def check_size(network: OnnxNetwork, resolution: Resolution | None) -> None:

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
-import jax
 import numpy as np
 import PIL.Image
 
@@ -12,8 +12,9 @@ from radepth_jax.data import EvaluationSource
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.pictures import lies_on_its_side
 from radepth_jax.errors import UserError, reason
-from radepth_jax.evaluate.metrics import depth_metrics
-from radepth_jax.evaluate.row import Row, make_row
+from radepth_jax.evaluate.loop import evaluate_method
+from radepth_jax.evaluate.method import NOT_TIMED, Method, Step, check_scaling, one_by_one
+from radepth_jax.evaluate.row import Row
 from radepth_jax.files import open_npy
 from radepth_jax.names import counted, examples, hidden, natural, shown
 from radepth_jax.runs.protocol import Protocol
@@ -146,7 +147,7 @@ def _read_exr(path: Path) -> np.ndarray:
     return values
 
 
-def evaluate_predictions(
+def folder_method(
     folder: str | Path,
     source: EvaluationSource,
     *,
@@ -155,63 +156,70 @@ def evaluate_predictions(
     factor: float = 1.0,
     png_levels: float = PNG_LEVELS,
     model: str = "predictions",
-    show: Collection[int] = (),
-) -> Row:
-    """Compare a folder's depth maps with a split's ground truth.
-
-    A map is resized to its ground truth's size, as a network's prediction is.
+) -> Method:
+    """A folder's depth maps, each resized to its ground truth's size as a prediction is.
 
     Args:
         folder: of `find_predictions`.
-        source: images with ground truth.
+        source: the images that they are of.
         protocol: how to compare; its scaling is "median" or "none".
         kind: "depth", or "disparity": 1 / depth.
         factor: metres per unit of depth, for the scaling "none".
         png_levels: of a PNG that make a unit.
         model: name for the table.
-        show: images whose depth is kept in the row.
 
     Raises:
-        UserError: for files that are missing or cannot be read, or that say nothing where there is
-            ground truth.
+        UserError: for files that are missing; and, when it is evaluated, for those that cannot be
+            read, or that say nothing where there is ground truth.
     """
     if kind not in KINDS:
         raise UserError(f"predictions are {' or '.join(KINDS)}, not {kind!r}")
-    if protocol.scaling not in ("median", "none"):
-        raise UserError(f"--predictions goes with --scaling median or none, not {protocol.scaling}")
+    check_scaling("--predictions", protocol)
     names = [source.name(i) for i in range(len(source))]
     paths = find_predictions(Path(folder).expanduser(), names)
-    chosen = factor if protocol.scaling == "none" else None
-    compare = jax.jit(lambda p, t, size: depth_metrics(p, t, size, protocol, chosen))
-    results, depths = [], {}
-    for i, path in enumerate(paths):
-        sample = source[i]
-        h, w = (int(side) for side in sample["depth_size"])
+
+    def depth_of(image: int, sample: dict[str, np.ndarray]) -> tuple[np.ndarray, float]:
+        path = paths[image]
         values = read_prediction(path, png_levels=png_levels)
-        image_h, image_w = (int(side) for side in sample["size"])
-        if lies_on_its_side((values.shape[0], values.shape[1]), (image_h, image_w)):
-            raise UserError(
-                f"{shown(path)}: {values.shape[1]}x{values.shape[0]}, but its image is "
-                f"{image_w}x{image_h}: the map lies on its side; write it [h, w], rows first"
-            )
-        depth = _resized(values, (h, w))
-        with np.errstate(divide="ignore"):
-            depth = depth if kind == "depth" else np.where(depth > 0, 1 / depth, 0)
-        truth = sample["depth"]
-        known = (truth > protocol.min_depth) & (truth < protocol.max_depth)
-        silent = int((known[:h, :w] & (depth == 0)).sum())
-        if silent:
-            raise UserError(
-                f"{shown(path)}: no value at {silent} of the {int(known.sum())} pixels with ground "
-                "truth; fill them first"
-            )
-        on_canvas = np.ones(truth.shape, np.float32)
-        on_canvas[:h, :w] = np.where(depth > 0, depth, 1)
-        results.append(jax.device_get(compare(on_canvas, truth, sample["depth_size"])))
-        if i in show:
-            depths[i] = on_canvas[:h, :w]
-    per_image = {k: np.stack([r[k] for r in results]) for k in results[0]}
-    return make_row(model, "as given", protocol.scaling, names, per_image, depths=depths)
+        return _on_canvas(path, values, sample, protocol, kind), NOT_TIMED
+
+    run = one_by_one(depth_of, protocol=protocol, scalings=protocol.scalings, factor=factor)
+    return Method(model, protocol.scalings, lambda: [Step("as given", run)])
+
+
+def evaluate_predictions(
+    folder: str | Path, source: EvaluationSource, *, show: Collection[int] = (), **options: Any
+) -> Row:
+    """The row; `options` go to `folder_method`, `show` to `evaluate_method`."""
+    (row,) = evaluate_method(folder_method(folder, source, **options), source, show)
+    return row
+
+
+def _on_canvas(
+    path: Path, values: np.ndarray, sample: dict[str, np.ndarray], protocol: Protocol, kind: str
+) -> np.ndarray:
+    """Depth on the canvas of the ground truth; 1 where a file says nothing and nothing counts."""
+    h, w = (int(side) for side in sample["depth_size"])
+    image_h, image_w = (int(side) for side in sample["size"])
+    if lies_on_its_side((values.shape[0], values.shape[1]), (image_h, image_w)):
+        raise UserError(
+            f"{shown(path)}: {values.shape[1]}x{values.shape[0]}, but its image is "
+            f"{image_w}x{image_h}: the map lies on its side; write it [h, w], rows first"
+        )
+    depth = _resized(values, (h, w))
+    with np.errstate(divide="ignore"):
+        depth = depth if kind == "depth" else np.where(depth > 0, 1 / depth, 0)
+    truth = sample["depth"]
+    known = (truth > protocol.min_depth) & (truth < protocol.max_depth)
+    silent = int((known[:h, :w] & (depth == 0)).sum())
+    if silent:
+        raise UserError(
+            f"{shown(path)}: no value at {silent} of the {int(known.sum())} pixels with ground "
+            "truth; fill them first"
+        )
+    on_canvas = np.ones(truth.shape, np.float32)
+    on_canvas[:h, :w] = np.where(depth > 0, depth, 1)
+    return on_canvas
 
 
 def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -1,13 +1,12 @@
 """Yardsticks without a network: depth maps that are the same for every image."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from radepth_jax.data import EvaluationSource
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.metrics import depth_metrics
-from radepth_jax.evaluate.row import Row, make_row
+from radepth_jax.evaluate.loop import evaluate_method
+from radepth_jax.evaluate.method import NOT_TIMED, Method, Step, one_by_one
+from radepth_jax.evaluate.row import Row
 from radepth_jax.runs.protocol import Protocol
 
 
@@ -42,25 +41,22 @@ def row_prior(train: EvaluationSource, protocol: Protocol) -> np.ndarray:
     return np.repeat(rows[nearest, None], depths.shape[2], 1).astype(np.float32)
 
 
-def evaluate_constant(
-    depth: np.ndarray, source: EvaluationSource, *, protocol: Protocol, model: str
-) -> Row:
-    """Evaluate one depth map, which is the same for every image.
+def constant_method(depth: np.ndarray, *, protocol: Protocol, model: str) -> Method:
+    """One depth map, which is the same for every image.
 
     Args:
-        depth: float32 [H, W], of the size of the source's canvas.
-        source: images with ground truth.
+        depth: float32 [H, W] in metres, of the size of the source's canvas.
         protocol: how predictions are compared with the ground truth.
         model: the name in the table.
     """
-    constant = jnp.asarray(depth)
-    scaling = protocol.scalings[0]
-    factor = None if scaling == "median" else 1.0  # the map is in metres already
-    compare = jax.jit(lambda truth, size: depth_metrics(constant, truth, size, protocol, factor))
-    names, results = [], []
-    for i in range(len(source)):
-        sample = source[i]
-        results.append(jax.device_get(compare(sample["depth"], sample["depth_size"])))
-        names.append(sample["name"])
-    per_image = {k: np.stack([r[k] for r in results]) for k in results[0]}
-    return make_row(model, "native", scaling, names, per_image)
+    scalings = protocol.scalings[:1]
+    run = one_by_one(lambda *_: (depth, NOT_TIMED), protocol=protocol, scalings=scalings)
+    return Method(model, scalings, lambda: [Step("native", run)], pictured=False)
+
+
+def evaluate_constant(
+    depth: np.ndarray, source: EvaluationSource, *, protocol: Protocol, model: str
+) -> Row:
+    """The row of `constant_method` on a source's images."""
+    (row,) = evaluate_method(constant_method(depth, protocol=protocol, model=model), source)
+    return row

@@ -1,12 +1,16 @@
 """Contact sheets of an evaluation: depth maps and error maps across resolutions and models."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+import PIL.Image
 
+from radepth_jax.data import EvaluationSource
 from radepth_jax.evaluate.row import Row
+from radepth_jax.files import atomic_write
 from radepth_jax.pictures import colorize, grid, labelled, resized
 from radepth_jax.runs.protocol import Protocol
 
@@ -19,6 +23,35 @@ def choose_images(source: Any, count: int) -> list[int]:
     """The indices of up to `count` images, spread over a source, without repetition."""
     spread = np.linspace(0, len(source) - 1, min(count, len(source)))
     return sorted({round(i) for i in spread})
+
+
+def write_sheets(
+    source: EvaluationSource,
+    show: Sequence[int],
+    rows: Sequence[Row],
+    protocol: Protocol,
+    folder: Path,
+) -> list[Path]:
+    """Write `depth.png` and, where there is ground truth, `errors.png`; returns their paths.
+
+    Args:
+        source: the images.
+        show: the positions of those that the sheets have. Without any, nothing is written.
+        rows: rows that have `depths` of these images.
+        protocol: as of `error_sheet`.
+        folder: where to.
+    """
+    if not show:
+        return []
+    samples = [source[i] for i in show]
+    paths = [folder / "depth.png"]
+    with atomic_write(paths[0]) as part:
+        PIL.Image.fromarray(depth_sheet(samples, show, rows)).save(part, "PNG")
+    if any(sample["depth"].any() for sample in samples):
+        paths.append(folder / "errors.png")
+        with atomic_write(paths[1]) as part:
+            PIL.Image.fromarray(error_sheet(samples, show, rows, protocol)).save(part, "PNG")
+    return paths
 
 
 def depth_sheet(samples: Sequence[dict], images: Sequence[int], rows: Sequence[Row]) -> np.ndarray:

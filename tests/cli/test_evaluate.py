@@ -117,7 +117,7 @@ def test_every_row_is_over_the_same_images(radepth, runs, monkeypatch, tmp_path)
         depths = {i: np.ones((32, 96), np.float32) for i in range(3)}
         return [make_row(model.name, "64x32", "ground", names, per_image, depths=depths)]
 
-    monkeypatch.setattr("radepth_jax.evaluate.evaluator.evaluate", evaluate)
+    monkeypatch.setattr("radepth_jax.evaluate.loop.evaluate_method", evaluate)
     code, text, err = radepth(
         "evaluate", f"--checkpoint={runs / 'one'},{runs / 'two'}", f"--output={tmp_path}"
     )
@@ -237,3 +237,14 @@ def test_an_exported_network_has_the_checkpoints_figures(radepth, runs, tmp_path
         for metric in ("abs_rel", "rmse", "d1"):
             assert other[metric] == pytest.approx(mine[metric], rel=1e-3)
     assert "file" in (out / "report.html").read_text()
+
+
+def test_nothing_is_evaluated_before_all_can_be(radepth, runs, monkeypatch, tmp_path):
+    monkeypatch.setattr("radepth_jax.evaluate.loop.evaluate_method", None)
+    for option, expected in (
+        (f"--predictions=theirs={tmp_path / 'nowhere'}", "nowhere: no such folder"),
+        (f"--onnx={tmp_path / 'no.onnx'}", "no.onnx: no such file"),
+    ):
+        code, _, err = radepth("evaluate", f"--checkpoint={runs / 'one'}", option)
+        assert code == 2
+        assert expected in err
