@@ -29,9 +29,7 @@ import optax
 from ml_collections import ConfigDict
 
 from radepth_jax import models
-from radepth_jax.data.street.builder import Street, world_seed
-from radepth_jax.data.street.film import film
-from radepth_jax.data.street.varied import make_varied_world
+from radepth_jax.data.street import Street, world_seed
 from radepth_jax.geometry import se3
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models import presets
@@ -40,6 +38,8 @@ from radepth_jax.runs.config import default_config
 from radepth_jax.runs.packed_model import PackedModel, write_packed
 from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.startup import start_program
+from radepth_jax.street.film import film
+from radepth_jax.street.varied import make_varied_world
 from radepth_jax.views.augment import colour_jitter
 
 # (width, height) of what the network sees, and how many images a step has.

@@ -440,7 +440,7 @@ def main() -> None:
     os.environ |= ENVIRONMENT | {
         "JAX_COMPILATION_CACHE_DIR": str(options["workdir"].absolute() / "cache")
     }
-    import radepth_jax.data.street.builder
+    import radepth_jax.data.street
     import radepth_jax.train.loop  # noqa: F401
 
     wanted = {kind: options.pop(kind) for kind in KINDS}

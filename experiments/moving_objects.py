@@ -21,14 +21,13 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
-from radepth_jax.data import schema
-from radepth_jax.data.street import builder
-from radepth_jax.data.street.builder import Street, world_seed
-from radepth_jax.data.street.film import film
-from radepth_jax.data.street.world import World, make_world
+from radepth_jax.data import schema, street
+from radepth_jax.data.street import Street, world_seed
 from radepth_jax.predict import load
 from radepth_jax.runs.config import parse_resolution
 from radepth_jax.startup import start_program
+from radepth_jax.street.film import film
+from radepth_jax.street.world import World, make_world
 
 HOLE = 2.0
 
@@ -52,7 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     start_program()
     if options.parked:
-        builder.make_world = parked_world
+        street.make_world = parked_world  # which the builder calls
         Street(config=options.data, data_dir=options.parked).download_and_prepare()
         return
     frames = test_frames(options.data)

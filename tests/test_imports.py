@@ -18,6 +18,7 @@ ORDER = [
     "devices",
     "processes",
     "pictures",
+    "street",
     "data",
     "geometry",
     "views",

@@ -30,6 +30,7 @@ OUTSIDE = (
 RESULTS = "experiments/results"
 # The packages that the reference describes, each on a page.
 PACKAGES = (
+    "street",
     "data",
     "views",
     "platforms",

@@ -26,7 +26,7 @@ BUILDERS = {
     "nyu_v2": "radepth_jax.data.nyu_v2:NyuV2",
     "video": "radepth_jax.data.video:Video",
     "rgbd": "radepth_jax.data.rgbd:Rgbd",
-    "street": "radepth_jax.data.street.builder:Street",
+    "street": "radepth_jax.data.street:Street",
     "kitti_odometry": "radepth_jax.data.kitti_odometry:KittiOdometry",
 }
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from radepth_jax.data import TrainingSource, open_dataset, schema
-from radepth_jax.data.street import film, make_world
-from radepth_jax.data.street.builder import BASELINE, LEFT, RIGHT, Street, StreetConfig, world_seed
+from radepth_jax.data.street import BASELINE, LEFT, RIGHT, Street, StreetConfig, world_seed
 from radepth_jax.errors import UserError
+from radepth_jax.street import film, make_world
 
 TINY = next(config for config in Street.BUILDER_CONFIGS if config.name == "tiny")
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from radepth_jax.data.street.solids import Solids
+from radepth_jax.street.solids import Solids
 
 NEAR = 0.05  # metres: what is nearer is not seen
 FAR = 2000.0  # metres: ground beyond this is drawn as sky

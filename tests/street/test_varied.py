@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from radepth_jax.data import open_dataset, schema
-from radepth_jax.data.street import film, make_world, weather
-from radepth_jax.data.street.builder import Street, world_seed
-from radepth_jax.data.street.film import CHUNK
-from radepth_jax.data.street.intersect import Rays
-from radepth_jax.data.street.look import draw_look, draw_surface
-from radepth_jax.data.street.road import beside
-from radepth_jax.data.street.solids import Solid, Solids, pack
-from radepth_jax.data.street.varied import make_varied_world
-from radepth_jax.data.street.variety import PLACES, SEASONS, draw_variety
-from radepth_jax.data.street.vehicles import vehicle
-from radepth_jax.data.street.world import MAX_BOXES, VARIED_ROUNDS, scene
+from radepth_jax.data.street import Street, world_seed
+from radepth_jax.street import film, make_world, weather
+from radepth_jax.street.film import CHUNK
+from radepth_jax.street.intersect import Rays
+from radepth_jax.street.look import draw_look, draw_surface
+from radepth_jax.street.road import beside
+from radepth_jax.street.solids import Solid, Solids, pack
+from radepth_jax.street.varied import make_varied_world
+from radepth_jax.street.variety import PLACES, SEASONS, draw_variety
+from radepth_jax.street.vehicles import vehicle
+from radepth_jax.street.world import MAX_BOXES, VARIED_ROUNDS, scene
 
 VARIED = next(config for config in Street.BUILDER_CONFIGS if config.name == "varied")
 FRAMES = CHUNK

@@ -7,8 +7,8 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from radepth_jax.data.street.road import beside, centre_line, clearance
-from radepth_jax.data.street.world import (
+from radepth_jax.street.road import beside, centre_line, clearance
+from radepth_jax.street.world import (
     CAMERA_HEIGHT,
     MAX_BOXES,
     MAX_ROUNDS,

@@ -18,10 +18,10 @@ from PIL import Image
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
-from radepth_jax.data.street.film import CHUNK, film
-from radepth_jax.data.street.varied import make_varied_world
-from radepth_jax.data.street.world import make_world
 from radepth_jax.errors import UserError
+from radepth_jax.street.film import CHUNK, film
+from radepth_jax.street.varied import make_varied_world
+from radepth_jax.street.world import make_world
 
 LEFT, RIGHT = 2, 3  # cameras, numbered as KITTI's colour pair
 BASELINE = 0.54  # metres

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from radepth_jax.data.street.variety import Variety
+from radepth_jax.street.variety import Variety
 
 MAX_LINES = 10
 NOWHERE = 1e6  # metres from the centre line of what does not exist

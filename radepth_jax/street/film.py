@@ -6,9 +6,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from radepth_jax.data.street.render import render
-from radepth_jax.data.street.shade import SKY
-from radepth_jax.data.street.world import MAX_BOXES, World, intrinsics, scene
+from radepth_jax.street.render import render
+from radepth_jax.street.shade import SKY
+from radepth_jax.street.world import MAX_BOXES, World, intrinsics, scene
 
 CHUNK = 6  # frames a call of the renderer, unless told: one compilation serves any number
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from radepth_jax.data.street.road import Road, beside
-from radepth_jax.data.street.solids import Colour, Motion, Solid
+from radepth_jax.street.road import Road, beside
+from radepth_jax.street.solids import Colour, Motion, Solid
 
 START = -6.0  # z from which a street is furnished
 FREE = 1.05  # solids stay farther from the centre line than this share of the half width

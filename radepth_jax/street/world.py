@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from radepth_jax.data.street import place
-from radepth_jax.data.street.look import Look
-from radepth_jax.data.street.road import Road, beside, centre_line, clearance, draw_road
-from radepth_jax.data.street.solids import Motion, Solid, Solids, pack
-from radepth_jax.data.street.variety import Variety
+from radepth_jax.street import place
+from radepth_jax.street.look import Look
+from radepth_jax.street.road import Road, beside, centre_line, clearance, draw_road
+from radepth_jax.street.solids import Motion, Solid, Solids, pack
+from radepth_jax.street.variety import Variety
 
 CAMERA_HEIGHT = 1.65  # metres, as KITTI's
 CAMERA_PITCH = 0.021  # radians down: puts the horizon at 0.46 H, as KITTI's

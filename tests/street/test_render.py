@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from radepth_jax.data.street import film, make_world, street_intrinsics, texture
-from radepth_jax.data.street.film import CHUNK
-from radepth_jax.data.street.intersect import FAR, enter_box
-from radepth_jax.data.street.render import render
-from radepth_jax.data.street.shade import GROUND, SKY
-from radepth_jax.data.street.solids import Solid, Solids, pack
+from radepth_jax.street import film, make_world, street_intrinsics, texture
+from radepth_jax.street.film import CHUNK
+from radepth_jax.street.intersect import FAR, enter_box
+from radepth_jax.street.render import render
+from radepth_jax.street.shade import GROUND, SKY
+from radepth_jax.street.solids import Solid, Solids, pack
 
 SIZE = (40, 120)  # no multiple of the tiles
 GREY = (0.5, 0.5, 0.5)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from radepth_jax.data.street.road import Road, centre_line
+from radepth_jax.street.road import Road, centre_line
 
 OCTAVES = 7
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from radepth_jax.data.street import country, place
-from radepth_jax.data.street.road import Road
-from radepth_jax.data.street.solids import Solid
-from radepth_jax.data.street.variety import Variety
-from radepth_jax.data.street.vehicles import person, vehicle
+from radepth_jax.street import country, place
+from radepth_jax.street.road import Road
+from radepth_jax.street.solids import Solid
+from radepth_jax.street.variety import Variety
+from radepth_jax.street.vehicles import person, vehicle
 
 BEHIND = -8.0  # z from which a varied world is furnished
 

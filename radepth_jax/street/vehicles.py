@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from radepth_jax.data.street.road import Road, beside
-from radepth_jax.data.street.solids import Colour, Motion, Solid
+from radepth_jax.street.road import Road, beside
+from radepth_jax.street.solids import Colour, Motion, Solid
 
 TYRE, GLASS, LAMP, PLATE = (
     (0.03, 0.03, 0.03),

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from radepth_jax.data.street import texture, weather
-from radepth_jax.data.street.intersect import Rays, Vector
-from radepth_jax.data.street.look import Look
-from radepth_jax.data.street.road import Road
-from radepth_jax.data.street.solids import Solids
+from radepth_jax.street import texture, weather
+from radepth_jax.street.intersect import Rays, Vector
+from radepth_jax.street.look import Look
+from radepth_jax.street.road import Road
+from radepth_jax.street.solids import Solids
 
 GROUND, SKY = 254, 255  # what a pixel shows, besides the index of a solid
 SUN = (0.48, -0.72, -0.50)  # unit vector towards the sun

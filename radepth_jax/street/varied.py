@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radepth_jax.data.street.look import draw_look, draw_surface
-from radepth_jax.data.street.road import NOWHERE, Road, centre_line, draw_road
-from radepth_jax.data.street.roadside import FURNISH, horizon, parked
-from radepth_jax.data.street.solids import Solid
-from radepth_jax.data.street.variety import Variety, draw_variety
-from radepth_jax.data.street.vehicles import person, vehicle
-from radepth_jax.data.street.world import (
+from radepth_jax.street.look import draw_look, draw_surface
+from radepth_jax.street.road import NOWHERE, Road, centre_line, draw_road
+from radepth_jax.street.roadside import FURNISH, horizon, parked
+from radepth_jax.street.solids import Solid
+from radepth_jax.street.variety import Variety, draw_variety
+from radepth_jax.street.vehicles import person, vehicle
+from radepth_jax.street.world import (
     MAX_BOXES,
     VARIED_ROUNDS,
     World,

@@ -4,9 +4,9 @@ import colorsys
 
 import numpy as np
 
-from radepth_jax.data.street.look import GRASS
-from radepth_jax.data.street.road import Road, beside
-from radepth_jax.data.street.solids import NONE, Colour, Solid
+from radepth_jax.street.look import GRASS
+from radepth_jax.street.road import Road, beside
+from radepth_jax.street.solids import NONE, Colour, Solid
 
 LEAVES = {
     "green": ((0.16, 0.26, 0.09), (0.25, 0.36, 0.13)),

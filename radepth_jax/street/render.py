@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from radepth_jax.data.street.intersect import FAR, NEAR, Rays, enter_box, enter_round, local
-from radepth_jax.data.street.look import Look
-from radepth_jax.data.street.road import Road
-from radepth_jax.data.street.shade import GROUND, SKY, shade
-from radepth_jax.data.street.solids import Solids
-from radepth_jax.data.street.weather import expose, ragged_miss
+from radepth_jax.street.intersect import FAR, NEAR, Rays, enter_box, enter_round, local
+from radepth_jax.street.look import Look
+from radepth_jax.street.road import Road
+from radepth_jax.street.shade import GROUND, SKY, shade
+from radepth_jax.street.solids import Solids
+from radepth_jax.street.weather import expose, ragged_miss
 
 TILE = (32, 32)  # pixels
 UNROLL = 4  # solids a step of the search for the nearest

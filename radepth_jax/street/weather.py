@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from radepth_jax.data.street import texture
-from radepth_jax.data.street.intersect import FAR, Rays, Vector, enter_box, enter_round, local
-from radepth_jax.data.street.look import Look, Surface
-from radepth_jax.data.street.road import Road
-from radepth_jax.data.street.solids import Solids
+from radepth_jax.street import texture
+from radepth_jax.street.intersect import FAR, Rays, Vector, enter_box, enter_round, local
+from radepth_jax.street.look import Look, Surface
+from radepth_jax.street.road import Road
+from radepth_jax.street.solids import Solids
 
 SHADOWS_TO = 150.0  # metres: shadows farther than this are not drawn
 UNROLL = 4
