@@ -31,7 +31,7 @@ ENVIRONMENT = {
 
 
 @dataclass(frozen=True)
-class Layout:
+class DeviceLayout:
     """How a batch is spread: `devices` in each of `processes`, `parts` one after the other."""
 
     devices: int
@@ -47,10 +47,14 @@ class Layout:
 
 
 LAYOUTS = [
-    *(Layout(devices, driver) for devices in (1, 2, 4, 8) for driver in ("pmap", "shard_map")),
-    *(Layout(2, driver, processes=2) for driver in ("pmap", "shard_map")),
-    *(Layout(devices, "pmap", parts=2) for devices in (1, 4)),
-    Layout(2, "shard_map", processes=2, parts=2),
+    *(
+        DeviceLayout(devices, driver)
+        for devices in (1, 2, 4, 8)
+        for driver in ("pmap", "shard_map")
+    ),
+    *(DeviceLayout(2, driver, processes=2) for driver in ("pmap", "shard_map")),
+    *(DeviceLayout(devices, "pmap", parts=2) for devices in (1, 4)),
+    DeviceLayout(2, "shard_map", processes=2, parts=2),
 ]
 
 
@@ -77,7 +81,7 @@ def main() -> None:
         report(options.workdir, options.output, options.views)
 
 
-def start(layout: Layout, workdir: Path, views: str) -> None:
+def start(layout: DeviceLayout, workdir: Path, views: str) -> None:
     """Run a layout in processes of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -95,7 +99,7 @@ def start(layout: Layout, workdir: Path, views: str) -> None:
     print(f"{layout.name}: done", flush=True)
 
 
-def run(layout: Layout, workdir: Path, views: str, index: int, address: str) -> None:
+def run(layout: DeviceLayout, workdir: Path, views: str, index: int, address: str) -> None:
     """One process of a layout; process 0 stores what came of the steps."""
     from radepth_jax import processes
 
@@ -183,7 +187,7 @@ def report(workdir: Path, output: Path, views: str) -> None:
     for layout in LAYOUTS:
         files = [
             workdir / f"{name}.npz"
-            for name in (Layout(1, "pmap", parts=layout.parts).name, layout.name)
+            for name in (DeviceLayout(1, "pmap", parts=layout.parts).name, layout.name)
         ]
         if not all(file.exists() for file in files):
             missing.append(layout.name)

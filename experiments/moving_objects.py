@@ -26,7 +26,7 @@ from radepth_jax.data.street import Street, world_seed
 from radepth_jax.predict import load
 from radepth_jax.runs.config import parse_resolution
 from radepth_jax.startup import start_program
-from radepth_jax.street.film import film
+from radepth_jax.street.frames import render_frames
 from radepth_jax.street.world import World, make_world
 
 HOLE = 2.0
@@ -95,7 +95,7 @@ def test_frames(name: str) -> list[Frame]:
     frames = []
     for index in range(config.test):
         world = make_world(world_seed(config, "test", index), config.frames)
-        shot = film(world, range(config.frames), size=(config.height, config.width))
+        shot = render_frames(world, range(config.frames), size=(config.height, config.width))
         frames += [
             Frame(shot.image[i], shot.depth[i], shot.moving[i]) for i in range(1, config.frames - 1)
         ]

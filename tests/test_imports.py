@@ -18,6 +18,7 @@ ORDER = [
     "devices",
     "processes",
     "pictures",
+    "progress",
     "street",
     "data",
     "geometry",

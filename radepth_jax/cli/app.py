@@ -41,10 +41,10 @@ def main(argv: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="radepth_app_") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # before Gradio is imported
 
-        from radepth_jax.predict.app_answers import Networks
+        from radepth_jax.predict.app_answers import OfferedNetworks
         from radepth_jax.predict.app_page import build
 
-        page = build(Networks(checkpoints, Path(folder)))
+        page = build(OfferedNetworks(checkpoints, Path(folder)))
         try:
             _, address, _ = page.launch(
                 server_name=options.host,

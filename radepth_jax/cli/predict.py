@@ -65,7 +65,6 @@ def main(argv: list[str]) -> None:
     start_program()
     import rich.console
 
-    from radepth_jax.data.prepare import progress_bars
     from radepth_jax.names import shown
     from radepth_jax.predict import load
     from radepth_jax.predict.inputs import find_inputs
@@ -73,6 +72,7 @@ def main(argv: list[str]) -> None:
     from radepth_jax.predict.request import SAVE, Request, Summary
     from radepth_jax.predict.run import predict_files
     from radepth_jax.predict.stream import is_stream
+    from radepth_jax.progress import progress_bars
 
     live = [text for text in options.inputs if is_stream(text)]
     if live and len(options.inputs) > 1:

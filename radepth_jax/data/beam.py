@@ -17,7 +17,7 @@ from tensorflow_datasets.core import split_builder
 from tensorflow_datasets.core.naming import ShardedFileTemplate
 from tensorflow_datasets.core.writer import ExampleWriter
 
-from radepth_jax.data.ahead import Reading
+from radepth_jax.data.parallel_reading import ParallelReading
 from radepth_jax.errors import UserError
 
 FLAG = "--beam_pipeline_options"
@@ -62,7 +62,7 @@ def parse_options(text: str) -> Any:
 
 def write_split(
     split: str,
-    things: Reading[Any],
+    things: ParallelReading[Any],
     store: Callable[[Any], tuple[dict[str, Any] | None, Any]],
     problems: list[str],
     *,

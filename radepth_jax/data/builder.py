@@ -18,23 +18,17 @@ from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from radepth_jax.data import schema
-from radepth_jax.data.ahead import Reading
+from radepth_jax.data.parallel_reading import ParallelReading
 from radepth_jax.data.pictures import lies_on_its_side
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown
+from radepth_jax.progress import Progress, no_progress
 
 SHARD_BYTES = 256 * 2**20
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with (split, records written so far, total or None)."""
 
 Store = Callable[[Any], tuple[dict[str, Any] | None, Any]]
 """Maps an item to its row and a note about it; for an item that is left out, to None and the
 reason. Beam pickles it."""
-
-
-def _no_progress(split: str, done: int, total: int | None) -> None:
-    del split, done, total
 
 
 def resolved(path: str | Path | None) -> str | None:
@@ -82,7 +76,8 @@ class FrameDatasetBuilder(FileReaderBuilder):
         fields = dataclasses.fields(cls.CONFIG_CLASS)
         return [field.name for field in fields if field.name not in of_tfds]
 
-    def __init__(self, *, progress: Progress = _no_progress, **kwargs: Any):
+    def __init__(self, *, progress: Progress = no_progress, **kwargs: Any):
+        """`progress` is told of each record, with the split's name."""
         self._progress = progress
         super().__init__(file_format="array_record", **kwargs)
 
@@ -237,7 +232,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
         from radepth_jax.data.beam import write_split
 
         del total
-        if not isinstance(things, Reading):
+        if not isinstance(things, ParallelReading):
             raise UserError(
                 f"{self.name} is not prepared with Apache Beam; kitti_raw and kitti_improved are"
             )

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from radepth_jax.data import schema
-from radepth_jax.data.ahead import Reading
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_velodyne import Calibration
+from radepth_jax.data.parallel_reading import ParallelReading
 from radepth_jax.errors import UserError
 from radepth_jax.names import hidden, visible
 
@@ -105,14 +105,14 @@ def read_frames(
     images: Images,
     calibrations: Mapping[str, Calibration],
     problems: list[str],
-) -> Reading[schema.Frame]:
+) -> ParallelReading[schema.Frame]:
     """Frames with the intrinsics of their date. Files that cannot be opened are `problems`."""
     keys = [
         (Target(drive, frame, camera), path)
         for (drive, camera), paths in images.items()
         for frame, path in paths.items()
     ]
-    return Reading(keys, functools.partial(_read_frame, calibrations), problems)
+    return ParallelReading(keys, functools.partial(_read_frame, calibrations), problems)
 
 
 def _read_frame(

@@ -1,4 +1,4 @@
-"""Preparing in parallel: items that are read one by one, and a `map` whose threads work ahead."""
+"""Parallel reading: items that are read independently, and a `map` whose threads work ahead."""
 
 import collections
 import dataclasses
@@ -14,7 +14,7 @@ R = TypeVar("R")
 WORKERS = (os.cpu_count() or 1) + 4
 
 
-def map_ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def parallel_map(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Do what `map` does, in threads. It pays for work that releases Python's lock: reading, NumPy
     and compression.
 
@@ -40,7 +40,7 @@ def map_ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Reading(Generic[T]):
+class ParallelReading(Generic[T]):
     """Items that are read independently: by threads when iterated over, or by Beam's workers.
 
     Attributes:
@@ -55,7 +55,7 @@ class Reading(Generic[T]):
     problems: list[str]
 
     def __iter__(self) -> Iterator[T]:
-        for thing, problem in map_ahead(self.read, self.keys):
+        for thing, problem in parallel_map(self.read, self.keys):
             if problem:
                 self.problems.append(problem)
             if thing is not None:

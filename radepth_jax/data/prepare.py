@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import rich.console
-import rich.progress
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
-from radepth_jax.data.builder import FrameDatasetBuilder, Progress
+from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.dataset import Dataset, open_dataset
 from radepth_jax.errors import UserError, writing_to
+from radepth_jax.progress import Progress, progress_bars
 
 # Imported when asked for: PyAV or the renderer only load where they are needed.
 BUILDERS = {
@@ -193,32 +193,6 @@ def _say_what_came(console: rich.console.Console, dataset: Dataset) -> None:
             f"  {len(problems)} problems in all, listed in {report}", soft_wrap=True, markup=False
         )
     console.print(f"prepared {dataset.directory}", soft_wrap=True, markup=False)
-
-
-@contextlib.contextmanager
-def progress_bars(console: rich.console.Console) -> Iterator[Any]:
-    """Yields a builder's progress callback that draws one bar a split."""
-    bars = rich.progress.Progress(
-        rich.progress.TextColumn("{task.description}", markup=False),
-        rich.progress.BarColumn(),
-        rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
-    tasks: dict[str, rich.progress.TaskID] = {}
-
-    def update(split: str, done: int, total: int | None) -> None:
-        if split not in tasks:
-            bars.start()
-            tasks[split] = bars.add_task(split, total=total)
-        bars.update(tasks[split], completed=done)
-
-    try:
-        yield update
-    finally:
-        if tasks:
-            bars.stop()
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from PIL import Image
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.errors import UserError
-from radepth_jax.street.film import CHUNK, film
+from radepth_jax.street.frames import CHUNK, render_frames
 from radepth_jax.street.varied import make_varied_world
 from radepth_jax.street.world import make_world
 
@@ -211,7 +211,7 @@ def _shoot(job: _Job) -> list[tuple[schema.Frame, bytes]]:
     # Drawn again for each job: that costs milliseconds, and the reader's thread does none of it.
     world = (make_varied_world if config.varied else make_world)(job.seed, config.frames)
     size = (config.height, config.width)
-    shot = film(world, job.frames, size=size, right=BASELINE * (job.camera == RIGHT))
+    shot = render_frames(world, job.frames, size=size, right=BASELINE * (job.camera == RIGHT))
     encoded = []
     for i, frame in enumerate(job.frames):
         buffer = io.BytesIO()

@@ -41,7 +41,7 @@ class Answer:
 
 
 @dataclass
-class Networks:
+class OfferedNetworks:
     """The networks that the app offers, loaded when they are first asked for.
 
     Attributes:

@@ -9,7 +9,7 @@ import numpy as np
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown
 from radepth_jax.pictures import to_uint8
-from radepth_jax.predict.app_answers import FOV, NARROWEST, STEP, WIDEST, Networks, depth_at
+from radepth_jax.predict.app_answers import FOV, NARROWEST, STEP, WIDEST, OfferedNetworks, depth_at
 
 INSTALL = "pip install 'radepth-jax[app]'"
 NONE = "none"
@@ -25,7 +25,7 @@ def require_gradio() -> Any:
     return gradio
 
 
-def build(networks: Networks) -> Any:
+def build(networks: OfferedNetworks) -> Any:
     """The page as `gradio.Blocks`, not yet served.
 
     Args:

@@ -20,12 +20,12 @@ from radepth_jax.files import remove_stale_parts
 from radepth_jax.names import counted, shown
 from radepth_jax.pictures import colorize
 from radepth_jax.predict import outputs, viewer
-from radepth_jax.predict.film import Film, RunningLimits, filming, side_by_side
 from radepth_jax.predict.inputs import Input, input_size, read_image
 from radepth_jax.predict.predictor import Predictor
 from radepth_jax.predict.request import Request, Summary
+from radepth_jax.predict.video_writer import RunningLimits, VideoWriter, side_by_side, writing_video
+from radepth_jax.progress import Progress, no_progress
 
-Progress = Callable[[str, int, int | None], None]  # what, how many are done, of how many
 FILM_SUFFIX = "_depth.mp4"
 FRAMES_SUFFIX = "_frames"  # the folder of a video's frames
 _NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
@@ -36,7 +36,7 @@ def predict_files(
     inputs: Sequence[Input],
     request: Request,
     *,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
     summary: Summary | None = None,
 ) -> Summary:
     """Predict images and videos, and write what is asked for.
@@ -154,7 +154,7 @@ class _Run:
         failed_before = len(self.summary.failures)
         try:
             footage = footage_of(file.path)
-            with filming(target, footage) as film:
+            with writing_video(target, footage) as film:
                 self._film(film, file, footage.rate, footage.frames)
                 if not film.frames:
                     raise UserError("no frame of it can be read")
@@ -190,7 +190,7 @@ class _Run:
             note=partial(self._note, file),
         )
 
-    def _film(self, film: Film, file: Input, rate: Fraction, total: int) -> None:
+    def _film(self, film: VideoWriter, file: Input, rate: Fraction, total: int) -> None:
         pictures = self._decode(file)
         first = next(pictures, None)
         if first is None:

@@ -28,9 +28,9 @@ from radepth_jax.data.shown_frames import progressive, upright
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.names import shown
 from radepth_jax.pictures import colorize
-from radepth_jax.predict.film import RunningLimits, filming, side_by_side
 from radepth_jax.predict.predictor import Predictor
 from radepth_jax.predict.request import Request
+from radepth_jax.predict.video_writer import RunningLimits, side_by_side, writing_video
 
 PIPE = "-"
 _DEVICE = "/dev/video"
@@ -107,7 +107,7 @@ def predict_stream(
                 raise UserError(f"{shown(source)}: {first or 'no frame came'}")
             footage = Footage(Fraction(25), _TIME_BASE, 0)
             # Within the film, so that the user's Ctrl-C leaves a whole one.
-            with filming(target, footage) as film, contextlib.suppress(KeyboardInterrupt):
+            with writing_video(target, footage) as film, contextlib.suppress(KeyboardInterrupt):
                 limits_of = RunningLimits()
                 clock = Clock(Fraction(1, 25))
                 for image, stamp, arrival in _all(first, frames, summary):

@@ -53,8 +53,8 @@ def side_by_side(image: np.ndarray, colours: np.ndarray) -> np.ndarray:
     return np.pad(both, odd, mode="edge") if both.shape[0] % 2 or both.shape[1] % 2 else both
 
 
-class Film:
-    """An MP4 being written: H.264 (or MPEG-4 where FFmpeg lacks it), yuv420p, BT.709."""
+class VideoWriter:
+    """Writes an MP4: H.264 (or MPEG-4 where FFmpeg lacks it), yuv420p, BT.709."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Film:
         footage: Footage,
         aspect: Fraction = Fraction(1),
     ) -> None:
-        """`aspect`: a pixel's width over its height."""
+        """`aspect` is a pixel's width over its height."""
         self._container = container
         self._footage = footage
         self.aspect = aspect
@@ -120,10 +120,10 @@ class Film:
 
 
 @contextlib.contextmanager
-def filming(path: Path, footage: Footage) -> Iterator[Film]:
-    """Yields a Film that becomes `path` if the block succeeds, without sound."""
+def writing_video(path: Path, footage: Footage) -> Iterator[VideoWriter]:
+    """Yields a VideoWriter whose file becomes `path` if the block succeeds. It has no sound."""
     # Without `file:`, a colon in the name would end a protocol's.
     with atomic_write(path) as part, av.open(f"file:{part}", "w", format="mp4") as container:
-        film = Film(container, footage)
+        film = VideoWriter(container, footage)
         yield film
         film.finish()

@@ -72,9 +72,9 @@ class CameraPath:
 
 
 @contextlib.contextmanager
-def recording(
+def rerun_recording(
     path: Path, intrinsics: np.ndarray, *, in_metres: bool, joined: bool = False
-) -> Iterator["Recording"]:
+) -> Iterator["RerunRecording"]:
     """Yields what writes an .rrd file, whole or not at all.
 
     Args:
@@ -96,7 +96,7 @@ def recording(
         stream.save(pipe)
         stream.log("world", rerun.ViewCoordinates.RDF, static=True)  # x right, y down
         try:
-            yield Recording(rerun, stream, intrinsics, in_metres, joined)
+            yield RerunRecording(rerun, stream, intrinsics, in_metres, joined)
         finally:
             stream.flush()
             stream.disconnect()
@@ -158,7 +158,7 @@ def showing(
         note(str(error))
         where, moves = lambda image: np.eye(4), False
     in_metres = metres_per_unit is not None
-    with recording(path, intrinsics, in_metres=in_metres, joined=moves) as written:
+    with rerun_recording(path, intrinsics, in_metres=in_metres, joined=moves) as written:
 
         def show(image: np.ndarray, depth: np.ndarray, seconds: float) -> None:
             world_T_camera = where(image).copy()
@@ -171,13 +171,13 @@ def showing(
 def write_rrd(
     path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.ndarray, *, in_metres: bool
 ) -> None:
-    """A recording of one picture; arguments as of `recording` and `Recording.add`."""
-    with recording(path, intrinsics, in_metres=in_metres) as written:
+    """Writes a recording of one picture; see `rerun_recording` and `RerunRecording.add`."""
+    with rerun_recording(path, intrinsics, in_metres=in_metres) as written:
         written.add(image, depth, np.eye(4), 0.0)
 
 
-class Recording:
-    """A file that is being written; see `recording`."""
+class RerunRecording:
+    """A recording that is being written; see `rerun_recording`."""
 
     def __init__(
         self, rerun: Any, stream: Any, intrinsics: np.ndarray, in_metres: bool, joined: bool

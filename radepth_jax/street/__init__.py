@@ -3,7 +3,7 @@
 It uses nothing of the other packages. `data.street` stores its frames as a data set.
 """
 
-from radepth_jax.street.film import Film, film
+from radepth_jax.street.frames import RenderedFrames, render_frames
 from radepth_jax.street.world import World, make_world, street_intrinsics
 
-__all__ = ["Film", "World", "film", "make_world", "street_intrinsics"]
+__all__ = ["RenderedFrames", "World", "make_world", "render_frames", "street_intrinsics"]

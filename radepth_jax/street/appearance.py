@@ -1,4 +1,4 @@
-"""How a varied world looks: its light, sky, air and ground, and the camera's exposure.
+"""The appearance of a varied world: its light, sky, air and ground, and the camera's exposure.
 
 Everything here is drawn from a generator that is given, as arrays that the renderer takes: worlds
 that look different are rendered by the same compiled program.
@@ -40,7 +40,7 @@ class Surface(NamedTuple):
     cell: Any  # [2] metres, of the same
 
 
-class Look(NamedTuple):
+class Appearance(NamedTuple):
     """Light, sky, air and exposure; colours RGB, of any size, before the exposure."""
 
     surface: Surface
@@ -65,7 +65,7 @@ class Look(NamedTuple):
     seed: Any  # [] int32
 
 
-def draw_look(rng: np.random.Generator, surface: Surface) -> Look:
+def draw_appearance(rng: np.random.Generator, surface: Surface) -> Appearance:
     """Draw the weather, the hour and the exposure."""
     weather = rng.choice(["clear", "cloudy", "overcast", "dusk"], p=(0.47, 0.25, 0.2, 0.08))
     azimuth = rng.uniform(0, 2 * np.pi)
@@ -120,7 +120,7 @@ def draw_look(rng: np.random.Generator, surface: Surface) -> Look:
         noise=rng.uniform(0, 0.02) if rng.random() < 0.7 else 0.0,
     )
     arrays = {name: np.asarray(value, np.float32) for name, value in values.items()}
-    return Look(surface=surface, seed=np.int32(rng.integers(1 << 20)), **arrays)
+    return Appearance(surface=surface, seed=np.int32(rng.integers(1 << 20)), **arrays)
 
 
 def draw_surface(

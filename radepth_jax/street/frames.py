@@ -1,4 +1,4 @@
-"""Filming a world: from a world and a frame range to images, depth and what moves."""
+"""Rendering frames of a world: images, depth, and where something moves."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from radepth_jax.street.world import MAX_BOXES, World, intrinsics, scene
 CHUNK = 6  # frames a call of the renderer, unless told: one compilation serves any number
 
 
-class Film(NamedTuple):
+class RenderedFrames(NamedTuple):
     """T frames of a world as NumPy arrays."""
 
     image: np.ndarray  # uint8 [T, H, W, 3]
@@ -23,7 +23,7 @@ class Film(NamedTuple):
     intrinsics: np.ndarray  # float32 [3, 3]
 
 
-def film(
+def render_frames(
     world: World,
     frames: Sequence[int],
     *,
@@ -31,7 +31,7 @@ def film(
     right: float = 0.0,
     device: jax.Device | None = None,
     chunk: int = CHUNK,
-) -> Film:
+) -> RenderedFrames:
     """Render frames of a world.
 
     Args:
@@ -43,7 +43,7 @@ def film(
       chunk: frames a call of the renderer, where there are few.
 
     Returns:
-      `Film`; the same arguments give the same bytes on the same machine.
+      `RenderedFrames`; the same arguments give the same bytes on the same machine.
     """
     poses = world.world_T_camera[list(frames)]
     poses[:, :3, 3] += right * poses[:, :3, 0]
@@ -60,7 +60,7 @@ def film(
                 solids,
                 poses[start : start + chunk][fill].astype(np.float32),
                 K,
-                world.look,
+                world.appearance,
                 size=size,
                 boxes=MAX_BOXES,
             )
@@ -71,4 +71,6 @@ def film(
         table = np.zeros((count, SKY + 1), bool)
         table[:, : len(movers[0])] = movers
         moving.append(np.take_along_axis(table, hit, 1).reshape(depths[-1].shape))
-    return Film(np.concatenate(images), np.concatenate(depths), np.concatenate(moving), poses, K)
+    return RenderedFrames(
+        np.concatenate(images), np.concatenate(depths), np.concatenate(moving), poses, K
+    )

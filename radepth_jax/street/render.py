@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from radepth_jax.street.appearance import Appearance
 from radepth_jax.street.intersect import FAR, NEAR, Rays, enter_box, enter_round, local
-from radepth_jax.street.look import Look
 from radepth_jax.street.road import Road
 from radepth_jax.street.shade import GROUND, SKY, shade
 from radepth_jax.street.solids import Solids
@@ -24,7 +24,7 @@ TILE = (32, 32)  # pixels
 UNROLL = 4  # solids a step of the search for the nearest
 
 
-class Rendered(NamedTuple):
+class FrameBuffers(NamedTuple):
     """Frames as rendered."""
 
     image: Array  # uint8 [T, H, W, 3]
@@ -38,11 +38,11 @@ def render(
     solids: Solids,
     world_T_camera: Array,
     intrinsics: Array,
-    look: Look | None = None,
+    appearance: Appearance | None = None,
     *,
     size: tuple[int, int],
     boxes: int,
-) -> Rendered:
+) -> FrameBuffers:
     """Render T frames.
 
     Args:
@@ -50,18 +50,18 @@ def render(
       solids: arrays with a leading axis T; boxes first, then cylinders and ellipsoids, at most 254.
       world_T_camera: float32 [T, 4, 4].
       intrinsics: float32 [3, 3] in pixels of the rendered size; no skew.
-      look: of a varied world; without one, the street's own light and ground.
+      appearance: of a varied world; without one, the street's own light and ground.
       size: (h, w).
       boxes: how many of the solids are boxes.
 
     Returns:
-      `Rendered`.
+      `FrameBuffers`.
     """
     if solids.yaw.shape[1] > GROUND:
         raise ValueError(f"at most {GROUND} solids, got {solids.yaw.shape[1]}")
 
-    def frame(args: tuple[Solids, Array]) -> Rendered:
-        return _frame(road, args[0], args[1], intrinsics, look, size, boxes)
+    def frame(args: tuple[Solids, Array]) -> FrameBuffers:
+        return _frame(road, args[0], args[1], intrinsics, appearance, size, boxes)
 
     return jax.lax.map(frame, (solids, world_T_camera))
 
@@ -71,10 +71,10 @@ def _frame(
     solids: Solids,
     pose: Array,
     K: Array,
-    look: Look | None,
+    appearance: Appearance | None,
     size: tuple[int, int],
     boxes: int,
-) -> Rendered:
+) -> FrameBuffers:
     th, tw = TILE
     rows, columns = -(-size[0] // th), -(-size[1] // tw)
     corners = _corners(solids, pose)
@@ -85,13 +85,13 @@ def _frame(
         u, v = _tile_pixels(u0, v0)
         reach = _reaches(corners, K, u0 - 0.5, v0 - 0.5)
         rays = _rays(pose, K, u, v)
-        colour, depth, hit = _cast(road, solids, pose, K, look, rays, reach, boxes)
+        colour, depth, hit = _cast(road, solids, pose, K, appearance, rays, reach, boxes)
         centre, corner = colour[:, : th * tw], colour[:, th * tw :]
         centre = centre.reshape(3, th, tw)
         corner = corner.reshape(3, th + 1, tw + 1)
         around = corner[:, :-1, :-1] + corner[:, 1:, :-1] + corner[:, :-1, 1:] + corner[:, 1:, 1:]
         image = 0.5 * centre + 0.125 * around
-        if look is None:
+        if appearance is None:
             image = jnp.round(255.0 * jnp.clip(image, 0.0, 1.0)).astype(jnp.uint8)
         image = image.transpose(1, 2, 0)
         return image, depth[: th * tw].reshape(th, tw), hit[: th * tw].reshape(th, tw)
@@ -104,9 +104,9 @@ def _frame(
 
     image, depth, hit = jax.lax.map(tile, jnp.arange(rows * columns))
     image = join(image)
-    if look is not None:
-        image = expose(look, image, pose)
-    return Rendered(image, join(depth), join(hit))
+    if appearance is not None:
+        image = expose(appearance, image, pose)
+    return FrameBuffers(image, join(depth), join(hit))
 
 
 def _tile_pixels(u0: Array, v0: Array) -> tuple[Array, Array]:
@@ -150,7 +150,7 @@ def _cast(
     solids: Solids,
     pose: Array,
     K: Array,
-    look: Look | None,
+    appearance: Appearance | None,
     rays: Rays,
     reach: Array,
     boxes: int,
@@ -161,7 +161,7 @@ def _cast(
     ground = (rays.y > 0) & (to_ground < FAR)
     first = _tag(jnp.where(ground, to_ground, 2 * FAR), jnp.where(ground, GROUND, SKY))
     first = _nearest(first, solids, eye, rays, reach, 0, boxes, _hit_box)
-    hit_round = _hit_round if look is None else _hit_leaves
+    hit_round = _hit_round if appearance is None else _hit_leaves
     first = _nearest(first, solids, eye, rays, reach, boxes, reach.shape[0], hit_round)
     hit = first & 255
 
@@ -174,14 +174,14 @@ def _cast(
     t_round = enter_round(own.half, own.ellipsoid, origin, direction)
     is_round = hit >= boxes
     t = jnp.where(is_round, t_round, t_box)
-    if look is not None:
+    if appearance is not None:
         # What grazes a hill may, compiled anew, just miss it: then the search's depth is kept.
         t = jnp.where(t > 2 * FAR, jax.lax.bitcast_convert_type(first & ~255, jnp.float32), t)
     t = jnp.where(hit == GROUND, to_ground, t)
     depth = jnp.where(hit == SKY, 0.0, t)
     t = jnp.where(hit == SKY, 1.0, t)
     surfaces = (origin, direction, t, hit, axis, is_round)
-    colour = shade(road, own, pose, K, rays, *surfaces, solids, boxes, look)
+    colour = shade(road, own, pose, K, rays, *surfaces, solids, boxes, appearance)
     return colour, depth, hit
 
 

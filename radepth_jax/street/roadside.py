@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from radepth_jax.street import country, place
+from radepth_jax.street import roadside_objects, town_objects
 from radepth_jax.street.road import Road
 from radepth_jax.street.solids import Solid
 from radepth_jax.street.variety import Variety
@@ -33,13 +33,13 @@ def _trees(
     scale = float(rng.uniform(0.7, 1.2))
     while z < end:
         d = side * (nearest + spread * rng.random() ** 1.5)
-        at, _ = country.spot(road, float(z), float(d))
+        at, _ = roadside_objects.spot(road, float(z), float(d))
         # Crowns near the road are above it.
         low = 2.8 if abs(d) < nearest + 4.5 else 0.0
         kind = str(rng.choice(kinds))
         if low and kind == "conifer":
             kind = "round"
-        solids += country.tree(rng, at, variety.season, kind, scale, low)
+        solids += roadside_objects.tree(rng, at, variety.season, kind, scale, low)
         z += spacing * rng.uniform(0.3, 1.7) * (4.0 if rng.random() < 0.12 else 1.0)
     return solids
 
@@ -50,7 +50,7 @@ def _poles(rng: np.random.Generator, road: Road, side: int, off: float, end: flo
         return solids
     z, spacing = BEHIND + rng.uniform(0, 25), rng.uniform(15, 45)
     while z < end:
-        solids += country.pole(rng, road, float(z), side * off, side)
+        solids += roadside_objects.pole(rng, road, float(z), side * off, side)
         z += spacing * rng.uniform(0.6, 1.4)
     return solids
 
@@ -71,13 +71,15 @@ def _banks(
     z, away = -15.0, edge + float(rng.uniform(11.5, 14))
     while z < 140:
         length = float(rng.uniform(40, 80))
-        solids.append(country.bank(rng, road, variety.season, z + length / 2, side * away, length))
+        solids.append(
+            roadside_objects.bank(rng, road, variety.season, z + length / 2, side * away, length)
+        )
         z += 0.6 * length
     return solids
 
 
 def _calm(rng: np.random.Generator, solids: list[Solid]) -> list[Solid]:
-    """Facades of less colour and of another coarseness than those of `place`."""
+    """The solids with less colour and another coarseness than `town_objects` gives them."""
     grey, contrast = rng.uniform(0.5, 0.95), rng.uniform(0.1, 0.6)
     cell = np.exp(rng.uniform(np.log(0.15), np.log(1.2)))
     out = []
@@ -104,15 +106,15 @@ def _town(
     for side in (-1, 1):
         kerb = float(road.kerb[(side + 1) // 2])
         wall = kerb + float(road.pavement) + rng.choice([0.0, 1.5, 5.0, 10.0]) * rng.uniform(0.3, 1)
-        houses += place.frontage(rng, road, side, wall, end)
-        houses += place.backdrop(rng, road, side, wall, end)
+        houses += town_objects.frontage(rng, road, side, wall, end)
+        houses += town_objects.backdrop(rng, road, side, wall, end)
         if rng.random() < 0.6:
             edge = kerb + 0.7
             solids += _trees(rng, variety, road, side, edge, 0.3, rng.uniform(8, 18), 70.0)
         solids += _poles(rng, road, side, kerb + 0.5, 80.0)
         solids += _people(rng, road, side * (kerb + 1.0), 45.0)
     if rng.random() < 0.6:
-        houses += place.end_wall(rng, road, end)
+        houses += town_objects.end_wall(rng, road, end)
     return solids + _calm(rng, houses)
 
 
@@ -134,10 +136,10 @@ def _suburb(
             middle = z + length / 2
             d = side * (back + depth / 2)
             if rng.random() < 0.85:
-                solids += country.house(rng, road, middle, d, (depth, height, length))
+                solids += roadside_objects.house(rng, road, middle, d, (depth, height, length))
             if fence and z < 80:
                 d = side * (edge + 0.5)
-                solids.append(country.border(rng, road, middle, d, length + 0.7 * gap))
+                solids.append(roadside_objects.border(rng, road, middle, d, length + 0.7 * gap))
             z += length + gap * rng.uniform(0.5, 1.5)
         solids += _trees(rng, variety, road, side, edge + 1.0, 6.0, rng.uniform(7, 16), 90.0)
         solids += _poles(rng, road, side, edge - 0.3, 90.0)
@@ -166,14 +168,14 @@ def _country(
         if kind == "hedge" or rng.random() < 0.2:
             z, d = BEHIND, side * (edge + rng.uniform(1.0, 4.0))
             while z < 110:
-                solids.append(country.border(rng, road, z + 5, d, 10.0))
+                solids.append(roadside_objects.border(rng, road, z + 5, d, 10.0))
                 z += 10.0 if rng.random() < 0.85 else 25.0
         if rng.random() < 0.3:
             concrete = bool(rng.random() < 0.2)
-            solids += country.rail(rng, road, side * (edge + 0.7), BEHIND, 100.0, concrete)
+            solids += roadside_objects.rail(rng, road, side * (edge + 0.7), BEHIND, 100.0, concrete)
         if rng.random() < 0.35:
             z, d = float(rng.uniform(15, 90)), side * (edge + float(rng.uniform(10, 30)))
-            solids += country.house(rng, road, z, d, (9.0, 5.0, 12.0))
+            solids += roadside_objects.house(rng, road, z, d, (9.0, 5.0, 12.0))
         solids += _poles(rng, road, side, edge + 1.5, 120.0)
     return solids
 
@@ -187,14 +189,14 @@ def _highway(
     solids: list[Solid] = []
     far = 200.0
     if rng.random() < 0.7:  # in the middle, where there is a middle
-        solids += country.rail(rng, road, 0.0, BEHIND, far, bool(rng.random() < 0.5))
+        solids += roadside_objects.rail(rng, road, 0.0, BEHIND, far, bool(rng.random() < 0.5))
     for side in (-1, 1):
         edge = edges[1] if side > 0 else -edges[0]
         if rng.random() < 0.55:
             concrete = bool(rng.random() < 0.25)
             start = BEHIND if rng.random() < 0.6 else float(rng.uniform(5, 50))
             d = side * (edge + rng.uniform(0.4, 1.5))
-            solids += country.rail(rng, road, d, start, far, concrete)
+            solids += roadside_objects.rail(rng, road, d, start, far, concrete)
         kind = rng.choice(["open", "trees", "wood", "wall", "bank"])
         near = edge + rng.uniform(4, 12)
         if kind == "wood":
@@ -207,20 +209,20 @@ def _highway(
         else:
             z, d = BEHIND, side * (edge + rng.uniform(2.0, 6.0))
             while z < 220:
-                solids.append(country.border(rng, road, z + 10, d, 20.0))
+                solids.append(roadside_objects.border(rng, road, z + 10, d, 20.0))
                 z += 20.0
         solids += _poles(rng, road, side, edge + 2.0, 180.0)
     if rng.random() < 0.45:
         z = float(rng.uniform(12, 110))
         both = rng.random() < 0.5
         low, high = (edges[0] - 1, edges[1] + 1) if both else (0.0, edges[1] + 1)
-        solids += country.gantry(rng, road, z, low, high)
+        solids += roadside_objects.gantry(rng, road, z, low, high)
     if rng.random() < 0.3:
         for _ in range(rng.integers(1, 6)):
             side, z = int(rng.choice([-1, 1])), float(rng.uniform(40, 200))
             d = side * (edges[1] + float(rng.uniform(20, 60)))
             size = (12.0, float(rng.uniform(4, 15)), float(rng.uniform(12, 40)))
-            solids += country.house(rng, road, z, d, size)
+            solids += roadside_objects.house(rng, road, z, d, size)
     return solids
 
 
@@ -230,7 +232,7 @@ def parked(rng: np.random.Generator, road: Road, parking: tuple[bool, bool]) -> 
     for side, lane in zip((-1, 1), parking, strict=True):
         density, z = rng.uniform(0.3, 0.95) * lane, BEHIND + rng.uniform(0, 6)
         while z < 75.0:
-            if rng.random() < density and not place.on_crossing(road, z, 5.0):
+            if rng.random() < density and not town_objects.on_crossing(road, z, 5.0):
                 d = side * (float(road.half_width) + 1.25)
                 turn = float(rng.normal(0, 0.03) + np.pi * (rng.random() < 0.5))
                 solids += vehicle(rng, road, z, d, turn=turn, simple=z > 35)
@@ -242,14 +244,14 @@ def horizon(rng: np.random.Generator, variety: Variety) -> list[Solid]:
     """Hills and woods far off."""
     solids = []
     if rng.random() < 0.75:
-        solids += country.hills(rng, variety.season, float(rng.uniform(200, 600)))
+        solids += roadside_objects.hills(rng, variety.season, float(rng.uniform(200, 600)))
     if rng.random() < 0.5:  # a wood far off
         away = float(rng.uniform(90, 250))
         for bearing in np.arange(-1.0, 1.0, 0.12):
             if rng.random() < 0.6 and abs(bearing) > 0.1:
                 at = (float(away * np.sin(bearing)), float(away * np.cos(bearing)))
                 size = (0.16 * away, float(rng.uniform(8, 16)), 0.1 * away)
-                colour = country.leaf(rng, variety.season)
+                colour = roadside_objects.leaf(rng, variety.season)
                 solids.append(
                     Solid(
                         at,

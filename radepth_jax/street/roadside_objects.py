@@ -1,10 +1,10 @@
-"""What stands beside the roads of varied worlds: trees, hills, houses, rails, signs, poles."""
+"""Objects beside the roads of varied worlds: trees, hills, houses, rails, signs, poles."""
 
 import colorsys
 
 import numpy as np
 
-from radepth_jax.street.look import GRASS
+from radepth_jax.street.appearance import GRASS
 from radepth_jax.street.road import Road, beside
 from radepth_jax.street.solids import NONE, Colour, Solid
 

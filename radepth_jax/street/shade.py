@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from radepth_jax.street import texture, weather
+from radepth_jax.street.appearance import Appearance
 from radepth_jax.street.intersect import Rays, Vector
-from radepth_jax.street.look import Look
 from radepth_jax.street.road import Road
 from radepth_jax.street.solids import Solids
 
@@ -32,7 +32,7 @@ def shade(
     is_round: Array,
     solids: Solids,
     boxes: int,
-    look: Look | None = None,
+    appearance: Appearance | None = None,
 ) -> Array:
     """Colour [3, S] in [0, 1] of what the rays of a tile meet.
 
@@ -49,8 +49,8 @@ def shade(
       axis: which axis' face of a box the ray enters by, [S].
       is_round: whether the solid is a cylinder or an ellipsoid, [S].
       solids: all of them, and
-      boxes: how many of them are boxes: with a look, they cast shadows.
-      look: of a varied world; the colours are then light of any size, to be exposed.
+      boxes: how many of them are boxes: with a appearance, they cast shadows.
+      appearance: of a varied world; the colours are then light of any size, to be exposed.
     """
     ground = hit == GROUND
     c, s = jnp.cos(own.yaw), jnp.sin(own.yaw)
@@ -97,26 +97,28 @@ def shade(
     seed = jnp.where(ground, road.seed, own.seed + 7919 * face)
     u, v = jnp.where(ground, d, u), jnp.where(ground, z, v)
     step_u, step_v = jnp.where(ground, step_d, step_u), jnp.where(ground, step_z, step_v)
-    cell, contrast = (4.0, 0.3) if look is None else weather.ground_noise(look.surface, d)
+    cell, contrast = (
+        (4.0, 0.3) if appearance is None else weather.ground_noise(appearance.surface, d)
+    )
     cell, contrast = jnp.where(ground, cell, own.cell), jnp.where(ground, contrast, own.contrast)
     step_u, step_v = jnp.maximum(step_u, 1e-4), jnp.maximum(step_v, 1e-4)
     noise = texture.layered_noise(u, v, cell, seed, step_u, step_v)
-    if look is None:
+    if appearance is None:
         street = _if_any(ground, texture.ground_colour, road, d, z, step_d, step_z)
     else:
         paint = weather.surface_colour
-        street = _if_any(ground, paint, look.surface, road, d, z, step_d, step_z)
+        street = _if_any(ground, paint, appearance.surface, road, d, z, step_d, step_z)
     surface = jnp.where(ground[None], street, surface)
     # The ground's normal is upright in any axes; turning by a solid's yaw does not change it.
     turned = (c * n[0] + s * n[2], n[1], -s * n[0] + c * n[2])
     pixel = jnp.full_like(t, 1.0) / K[0, 0]
-    if look is not None:
+    if appearance is not None:
         grain = jnp.exp(contrast * jnp.clip(noise, -3.0, 3.0))
         point = (x, pose[1, 3] + t * rays.y, z)
-        sunlit = weather.in_sun(look, solids, boxes, point, turned, t, hit == SKY)
-        surface = surface * grain[None] * weather.light(look, turned, sunlit)
-        surface = weather.through_air(look, surface, rays, t)
-        sky = _if_any(hit == SKY, weather.sky_colour, look, rays, pixel)
+        sunlit = weather.in_sun(appearance, solids, boxes, point, turned, t, hit == SKY)
+        surface = surface * grain[None] * weather.light(appearance, turned, sunlit)
+        surface = weather.through_air(appearance, surface, rays, t)
+        sky = _if_any(hit == SKY, weather.sky_colour, appearance, rays, pixel)
         return jnp.where((hit == SKY)[None], sky, surface)
     sun = jnp.maximum(turned[0] * SUN[0] + turned[1] * SUN[1] + turned[2] * SUN[2], 0.0)
     light = (AMBIENT + (1.1 - AMBIENT) * sun) * jnp.exp(contrast * jnp.clip(noise, -3.0, 3.0))

@@ -1,7 +1,7 @@
-"""What stands along a street: buildings, hedges, fences, trees, poles, parked and moving cars.
+"""Objects of a town's street: rows of buildings, gardens, trees, poles, parked and moving cars.
 
 Each function draws one kind with the generator it is given and returns solids; `side` is -1 for the
-left of the road and 1 for the right, `end` the z where the street ends.
+left of the road and 1 for the right, and `end` is the z where the street ends.
 """
 
 import colorsys

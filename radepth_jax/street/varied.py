@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radepth_jax.street.look import draw_look, draw_surface
+from radepth_jax.street.appearance import draw_appearance, draw_surface
 from radepth_jax.street.road import NOWHERE, Road, centre_line, draw_road
 from radepth_jax.street.roadside import FURNISH, horizon, parked
 from radepth_jax.street.solids import Solid
@@ -60,8 +60,8 @@ def make_varied_world(seed: tuple[int, ...], frames: int) -> World:
     shoulder = float(road.pavement) if variety.place in ("town", "suburb") else rng.uniform(0, 3.5)
     track = (lanes.ego, lanes.width)
     surface = draw_surface(rng, variety, list(lanes.bands), list(lanes.lines), track, shoulder)
-    look = draw_look(rng, surface)
-    return World(road, tuple(solids), world_T_camera, variety, look)
+    appearance = draw_appearance(rng, surface)
+    return World(road, tuple(solids), world_T_camera, variety, appearance)
 
 
 def _lay_out(rng: np.random.Generator, variety: Variety, road: Road) -> tuple[Road, Lanes]:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from radepth_jax.street import texture
+from radepth_jax.street.appearance import Appearance, Surface
 from radepth_jax.street.intersect import FAR, Rays, Vector, enter_box, enter_round, local
-from radepth_jax.street.look import Look, Surface
 from radepth_jax.street.road import Road
 from radepth_jax.street.solids import Solids
 
@@ -77,16 +77,22 @@ def ground_noise(surface: Surface, d: Array) -> tuple[Array, Array]:
 
 
 def in_sun(
-    look: Look, solids: Solids, boxes: int, point: Vector, normal: Vector, t: Array, sky: Array
+    appearance: Appearance,
+    solids: Solids,
+    boxes: int,
+    point: Vector,
+    normal: Vector,
+    t: Array,
+    sky: Array,
 ) -> Array:
     """Whether the sun reaches surface points of a tile, [S] of 0 and 1."""
     off = 0.02 + 0.002 * t
     eye = (point[0] + off * normal[0], point[1] + off * normal[1], point[2] + off * normal[2])
-    sun = Rays(*(jnp.broadcast_to(look.sun[i], t.shape) for i in range(3)))
+    sun = Rays(*(jnp.broadcast_to(appearance.sun[i], t.shape) for i in range(3)))
     # Seen from the sun: which solids' circles overlap the tile's points?
-    right = jnp.cross(look.sun, jnp.array([0.0, 0.0, 1.0]))
+    right = jnp.cross(appearance.sun, jnp.array([0.0, 0.0, 1.0]))
     right = right / jnp.linalg.norm(right)
-    up = jnp.cross(look.sun, right)
+    up = jnp.cross(appearance.sun, right)
     near = ~sky & (t < SHADOWS_TO)
     radius = jnp.linalg.norm(solids.half, axis=1)
     reach = jnp.full(radius.shape, near.any())
@@ -139,54 +145,65 @@ def ragged_miss(solid: Solids, origin: Vector, direction: Vector) -> Array:
     return leaves & (radius > edge)
 
 
-def light(look: Look, normal: Vector, sunlit: Array) -> Array:
+def light(appearance: Appearance, normal: Vector, sunlit: Array) -> Array:
     """The light on surfaces, [3, S]."""
-    facing = jnp.maximum(sum(normal[i] * look.sun[i] for i in range(3)), 0.0)
+    facing = jnp.maximum(sum(normal[i] * appearance.sun[i] for i in range(3)), 0.0)
     above = 0.75 - 0.25 * normal[1]  # the sky lights what faces it; y points down
-    return look.ambient[:, None] * above[None] + look.direct[:, None] * (facing * sunlit)[None]
+    return (
+        appearance.ambient[:, None] * above[None]
+        + appearance.direct[:, None] * (facing * sunlit)[None]
+    )
 
 
-def sky_colour(look: Look, rays: Rays, step: Array) -> Array:
+def sky_colour(appearance: Appearance, rays: Rays, step: Array) -> Array:
     """The sky's colour `[3, S]` along world directions (any length); `step` radians a pixel."""
     level = jnp.hypot(rays.x, rays.z)
     azimuth, elevation = jnp.arctan2(rays.x, rays.z), jnp.arctan2(-rays.y, level)
-    rise = 1.0 - jnp.exp(-look.rise * jnp.maximum(elevation, 0.0))
-    colour = texture.mix(look.horizon[:, None], look.zenith[:, None], rise)
-    size = jnp.full_like(azimuth, look.cloud_size)
-    cloud = texture.layered_noise(azimuth, 2.5 * elevation, size, look.seed, step, 2.5 * step)
-    share = jax.nn.sigmoid(4.0 * (0.6 * cloud + look.cover)) * jnp.clip(8.0 * elevation, 0.0, 1.0)
-    puff = look.cloud[:, None] * (1.0 - 0.12 * jnp.clip(cloud, -1.0, 2.0))[None]
+    rise = 1.0 - jnp.exp(-appearance.rise * jnp.maximum(elevation, 0.0))
+    colour = texture.mix(appearance.horizon[:, None], appearance.zenith[:, None], rise)
+    size = jnp.full_like(azimuth, appearance.cloud_size)
+    cloud = texture.layered_noise(azimuth, 2.5 * elevation, size, appearance.seed, step, 2.5 * step)
+    share = jax.nn.sigmoid(4.0 * (0.6 * cloud + appearance.cover)) * jnp.clip(
+        8.0 * elevation, 0.0, 1.0
+    )
+    puff = appearance.cloud[:, None] * (1.0 - 0.12 * jnp.clip(cloud, -1.0, 2.0))[None]
     colour = texture.mix(colour, puff, share)
     length = jnp.sqrt(level**2 + rays.y**2)
-    toward = (rays.x * look.sun[0] + rays.y * look.sun[1] + rays.z * look.sun[2]) / length
-    glow = look.glow[0] * jnp.exp(look.glow[1] * (toward - 1.0))
+    toward = (
+        rays.x * appearance.sun[0] + rays.y * appearance.sun[1] + rays.z * appearance.sun[2]
+    ) / length
+    glow = appearance.glow[0] * jnp.exp(appearance.glow[1] * (toward - 1.0))
     return colour + glow[None]
 
 
-def through_air(look: Look, colour: Array, rays: Rays, t: Array) -> Array:
+def through_air(appearance: Appearance, colour: Array, rays: Rays, t: Array) -> Array:
     """Colours [3, S] as seen through `t` [S] of haze."""
     length = t * jnp.sqrt(rays.x**2 + rays.y**2 + rays.z**2)
-    return texture.mix(colour, 0.9 * look.horizon[:, None], 1.0 - jnp.exp(-look.haze * length))
+    return texture.mix(
+        colour, 0.9 * appearance.horizon[:, None], 1.0 - jnp.exp(-appearance.haze * length)
+    )
 
 
-def expose(look: Look, image: Array, pose: Array) -> Array:
+def expose(appearance: Appearance, image: Array, pose: Array) -> Array:
     """The camera's picture, uint8 [H, W, 3], of light [H, W, 3]."""
     h, w = image.shape[:2]
     v, u = jnp.meshgrid(jnp.linspace(-1, 1, h), jnp.linspace(-1, 1, w), indexing="ij")
-    fall = 1.0 - look.vignette * 0.5 * (u**2 + v**2)
-    image = image * look.exposure[None, None] * fall[..., None]
+    fall = 1.0 - appearance.vignette * 0.5 * (u**2 + v**2)
+    image = image * appearance.exposure[None, None] * fall[..., None]
     for axis in (0, 1):
         pad = [(1, 1) if i == axis else (0, 0) for i in range(3)]
         wide = jnp.pad(image, pad, mode="edge")
         before = jax.lax.slice_in_dim(wide, 0, image.shape[axis], axis=axis)
         after = jax.lax.slice_in_dim(wide, 2, image.shape[axis] + 2, axis=axis)
-        image = (1.0 - 2.0 * look.blur) * image + look.blur * (before + after)
-    image = jnp.clip(image, 0.0, 1.0) ** look.gamma
+        image = (1.0 - 2.0 * appearance.blur) * image + appearance.blur * (before + after)
+    image = jnp.clip(image, 0.0, 1.0) ** appearance.gamma
     grey = image.mean(-1, keepdims=True)
-    image = grey + look.saturation * (image - grey)
-    image = image + look.contrast * (image - 0.5) * jnp.minimum(1.0, 4.0 * image * (1.0 - image))
+    image = grey + appearance.saturation * (image - grey)
+    image = image + appearance.contrast * (image - 0.5) * jnp.minimum(
+        1.0, 4.0 * image * (1.0 - image)
+    )
     # Another noise for another pose.
-    seed = look.seed + jax.lax.bitcast_convert_type(pose[:3, 3].sum(), jnp.int32)
+    seed = appearance.seed + jax.lax.bitcast_convert_type(pose[:3, 3].sum(), jnp.int32)
     i, j, c = jnp.meshgrid(jnp.arange(h), jnp.arange(w), jnp.arange(3), indexing="ij")
     grain = sum(texture.lattice_hash(i, j, seed + 7 * c + 1009 * k) for k in range(3))
-    return jnp.round(255.0 * jnp.clip(image + look.noise * grain, 0.0, 1.0)).astype(jnp.uint8)
+    return jnp.round(255.0 * jnp.clip(image + appearance.noise * grain, 0.0, 1.0)).astype(jnp.uint8)

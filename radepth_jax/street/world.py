@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from radepth_jax.street import place
-from radepth_jax.street.look import Look
+from radepth_jax.street import town_objects
+from radepth_jax.street.appearance import Appearance
 from radepth_jax.street.road import Road, beside, centre_line, clearance, draw_road
 from radepth_jax.street.solids import Motion, Solid, Solids, pack
 from radepth_jax.street.variety import Variety
@@ -29,7 +29,7 @@ class World:
     solids: tuple[Solid, ...]
     world_T_camera: np.ndarray  # noqa: N815  float64 [T, 4, 4]
     variety: Variety | None = None  # of a varied world, and
-    look: Look | None = None  # how it looks
+    appearance: Appearance | None = None  # how it looks
 
 
 def street_intrinsics(size: tuple[int, int]) -> np.ndarray:
@@ -64,15 +64,15 @@ def make_world(seed: tuple[int, ...], frames: int) -> World:
     for side in (-1, 1):
         kerb = float(road.kerb[(side + 1) // 2])
         wall = kerb + float(road.pavement) + rng.choice([0.0, 1.5, 5.0, 10.0]) * rng.uniform(0.3, 1)
-        solids += place.frontage(rng, road, side, wall, end)
-        solids += place.backdrop(rng, road, side, wall, end)
-        solids += place.pavement(rng, road, side, kerb, end)
+        solids += town_objects.frontage(rng, road, side, wall, end)
+        solids += town_objects.backdrop(rng, road, side, wall, end)
+        solids += town_objects.pavement(rng, road, side, kerb, end)
         if parking[(side + 1) // 2]:
-            solids += place.parked(rng, road, side, end)
-    free = place.FREE * float(road.half_width)
+            solids += town_objects.parked(rng, road, side, end)
+    free = town_objects.FREE * float(road.half_width)
     solids = [s for s in solids if s.lift > HEADROOM or clearance(road, s.corners()).min() > free]
-    solids += place.end_wall(rng, road, end)
-    solids += place.traffic(rng, road, along, LANE, end)
+    solids += town_objects.end_wall(rng, road, end)
+    solids += town_objects.traffic(rng, road, along, LANE, end)
     return World(road, tuple(solids), world_T_camera)
 
 

@@ -1,6 +1,7 @@
-"""A yardstick without ground truth: how well held-out frames are rebuilt from their neighbours.
+"""Photometric validation: how well held-out frames are rebuilt from their neighbours.
 
-And their depth, for people to look at: an error that falls is no proof of better depth.
+It needs no ground truth. An error that falls is no proof of better depth, so the depth of some
+held-out frames is also drawn, for people to look at.
 """
 
 import dataclasses
@@ -17,22 +18,22 @@ from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.state import TrainState
 from radepth_jax.train.forward import compute_loss
 
-MOST = 64  # samples: it is to take seconds
-SHOWN = 3  # of them
+MOST = 64  # samples, so that it takes seconds
+SHOWN = 3  # of them, in the picture
 _LATER = 2**30  # a step at which alignment finds turns, and every ramp is at its end
 
 
-class HeldOut:
+class PhotometricValidation:
     """The photometric error of the middle view, averaged over samples of a split.
 
     It is the error that training minimises, without flips and changed colours, and with the
-    networks in evaluation mode. It tells whether a run gets better at its footage; between
-    data sets, or other frame offsets, it says nothing.
+    networks in evaluation mode. It tells whether a run gets better at its footage. Errors on two
+    data sets, or with two choices of frame offsets, cannot be compared.
 
     Args:
-        recipe: of the run.
+        recipe: the run's.
         dataset: where the samples are.
-        split: which of them.
+        split: the split that they are taken from.
     """
 
     def __init__(self, recipe: Recipe, dataset: Dataset, split: str) -> None:
@@ -71,9 +72,10 @@ class HeldOut:
 
 
 def make_error(recipe: Recipe) -> Callable[..., tuple[jax.Array, jax.Array, jax.Array]]:
-    """A jitted (params, batch_stats, batch) -> the middle view's photometric error.
+    """A jitted function of (params, batch_stats, batch).
 
-    With the view [B, H, W, 3] and its disparity [B, H, W, 1].
+    It returns the middle view's photometric error [], the view [B, H, W, 3] and its disparity
+    [B, H, W, 1].
     """
     views = dataclasses.replace(recipe.views, names=("middle",), flip=0.0, jitter=0.0)
     loss = dataclasses.replace(recipe.loss, weights={"photometric": 1.0}, ramps={}, noise=0.0)

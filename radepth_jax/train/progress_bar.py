@@ -10,7 +10,7 @@ from rich.progress import Progress as Bar
 SECONDS_BETWEEN_LINES = 20.0
 
 
-class Progress:
+class ProgressBar:
     """Show how far training is; use as a context manager.
 
     Args:
@@ -35,7 +35,7 @@ class Progress:
         self._task = self._bar.add_task("training", total=total, completed=done, figures="")
         self._begun = self._last_line = time.perf_counter()
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProgressBar":
         if self._lines:
             print("training: compiling the first step", flush=True)
         self._bar.start()

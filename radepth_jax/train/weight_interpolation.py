@@ -1,4 +1,7 @@
-"""What a network knew before it was trained on something narrow, kept beside what it learned."""
+"""Weight interpolation: weights between those that a run started from and those that it learned.
+
+A network that is trained on something narrow keeps more of what it knew before.
+"""
 
 import dataclasses
 from typing import Any
@@ -9,7 +12,7 @@ import numpy as np
 from radepth_jax.runs.state import TrainState
 
 
-def keep_share(state: TrainState, start: dict[str, Any], share: float) -> TrainState:
+def interpolate_weights(state: TrainState, start: dict[str, Any], share: float) -> TrainState:
     """The state with weights between those of a checkpoint and its own.
 
     Along that line the error on what was trained on falls fast at first, and the error on all else
@@ -18,8 +21,8 @@ def keep_share(state: TrainState, start: dict[str, Any], share: float) -> TrainS
     Args:
         state: on the host, with trees of parameters.
         start: the checkpoint's variables: {"depth": {"params", "batch_stats"}, "pose": {...}}.
-            A learned camera, of either, stays as the state has it.
-        share: of the way back to them, from 0 (not at all) to 1.
+            A learned camera stays as the state has it.
+        share: how much of the way back to the checkpoint, from 0 (the state as it is) to 1.
     """
 
     def mix(kind: str, own: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from radepth_jax.predict.app_answers import (
     HIGHEST,
     NARROWEST,
     WIDEST,
-    Networks,
+    OfferedNetworks,
     depth_at,
     resolution_of,
 )
@@ -21,7 +21,9 @@ from radepth_jax.predict.app_answers import (
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    return Networks({"box": "default", "again": "default"}, tmp_path_factory.mktemp("answers"))
+    return OfferedNetworks(
+        {"box": "default", "again": "default"}, tmp_path_factory.mktemp("answers")
+    )
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from radepth_jax.data.films import Footage, footage_of
 from radepth_jax.errors import UserError
-from radepth_jax.predict.film import RunningLimits, filming, side_by_side
+from radepth_jax.predict.video_writer import RunningLimits, side_by_side, writing_video
 
 
 def read(path):
@@ -23,7 +23,7 @@ def test_times_are_kept_to_the_last_frames_end(tmp_path, monkeypatch, codecs):
     # Uneven intervals that do not start at 0, as a phone films.
     times = [Fraction(t, 30000) for t in (3000, 4001, 6003, 6303, 15000, 27000, 28001)]
     path = tmp_path / "film.mp4"
-    with filming(path, Footage(Fraction(30), Fraction(1, 30000), 7)) as film:
+    with writing_video(path, Footage(Fraction(30), Fraction(1, 30000), 7)) as film:
         for i, time in enumerate(times):
             film.add(np.full((32, 48, 3), 30 * i, np.uint8), time)
     stream, frames, found, duration = read(path)
@@ -37,7 +37,7 @@ def test_times_are_kept_to_the_last_frames_end(tmp_path, monkeypatch, codecs):
 
 def test_a_repeated_time_is_moved_on(tmp_path):
     path = tmp_path / "film.mp4"
-    with filming(path, Footage(Fraction(25), Fraction(1, 25), 3)) as film:
+    with writing_video(path, Footage(Fraction(25), Fraction(1, 25), 3)) as film:
         for time in (0, 1, 1):
             film.add(np.zeros((32, 48, 3), np.uint8), Fraction(time, 25))
     assert read(path)[2] == [0, Fraction(1, 25), Fraction(2, 25)]
@@ -46,7 +46,7 @@ def test_a_repeated_time_is_moved_on(tmp_path):
 def test_colours_survive_the_codec(tmp_path):
     picture = np.zeros((32, 64, 3), np.uint8)
     picture[:, :32], picture[:, 32:] = (200, 40, 90), (20, 180, 240)
-    with filming(tmp_path / "film.mp4", Footage(Fraction(25), Fraction(1, 25), 1)) as film:
+    with writing_video(tmp_path / "film.mp4", Footage(Fraction(25), Fraction(1, 25), 1)) as film:
         film.add(picture, Fraction(0))
     _, (frame,), _, _ = read(tmp_path / "film.mp4")
     found = frame.to_ndarray(format="rgb24")
@@ -56,7 +56,9 @@ def test_colours_survive_the_codec(tmp_path):
 
 def test_a_failure_leaves_nothing(tmp_path):
     def fail():
-        with filming(tmp_path / "film.mp4", Footage(Fraction(25), Fraction(1, 25), 1)) as film:
+        with writing_video(
+            tmp_path / "film.mp4", Footage(Fraction(25), Fraction(1, 25), 1)
+        ) as film:
             film.add(np.zeros((32, 48, 3), np.uint8), Fraction(0))
             raise RuntimeError
 
@@ -67,7 +69,9 @@ def test_a_failure_leaves_nothing(tmp_path):
 
 def test_a_size_that_the_encoder_does_not_take_is_named(tmp_path):
     def write():
-        with filming(tmp_path / "film.mp4", Footage(Fraction(25), Fraction(1, 25), 1)) as film:
+        with writing_video(
+            tmp_path / "film.mp4", Footage(Fraction(25), Fraction(1, 25), 1)
+        ) as film:
             film.add(np.zeros((16, 17_000, 3), np.uint8), Fraction(0))
 
     with pytest.raises(UserError, match=r"cannot write a film of 17000x16.*make it smaller first"):

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from radepth_jax.street import film, make_world, street_intrinsics, texture
-from radepth_jax.street.film import CHUNK
+from radepth_jax.street import make_world, render_frames, street_intrinsics, texture
+from radepth_jax.street.frames import CHUNK
 from radepth_jax.street.intersect import FAR, enter_box
 from radepth_jax.street.render import render
 from radepth_jax.street.shade import GROUND, SKY
@@ -19,7 +19,7 @@ FRAMES = 12
 
 @pytest.fixture(scope="module")
 def shot():
-    return film(make_world((0, 0, 3), FRAMES), range(FRAMES), size=(64, 192))
+    return render_frames(make_world((0, 0, 3), FRAMES), range(FRAMES), size=(64, 192))
 
 
 def _pose() -> np.ndarray:
@@ -145,11 +145,11 @@ def test_rounds_are_entered_where_they_begin():
 
 
 def test_film_is_deterministic_and_chunks_do_not_matter(shot):
-    again = film(make_world((0, 0, 3), FRAMES), range(FRAMES), size=(64, 192))
+    again = render_frames(make_world((0, 0, 3), FRAMES), range(FRAMES), size=(64, 192))
     for a, b in zip(shot, again, strict=True):
         np.testing.assert_array_equal(a, b)
     some = [CHUNK - 1, CHUNK, 2]
-    part = film(make_world((0, 0, 3), FRAMES), some, size=(64, 192))
+    part = render_frames(make_world((0, 0, 3), FRAMES), some, size=(64, 192))
     np.testing.assert_array_equal(part.image, shot.image[some])
     np.testing.assert_array_equal(part.depth, shot.depth[some])
 
@@ -206,7 +206,7 @@ def test_next_frame_warps_onto_this_one(shot):
 
 
 def test_right_camera_is_the_baseline_to_the_right(shot):
-    right = film(make_world((0, 0, 3), FRAMES), [4], size=(64, 192), right=0.54)
+    right = render_frames(make_world((0, 0, 3), FRAMES), [4], size=(64, 192), right=0.54)
     left_T_right = np.linalg.inv(shot.world_T_camera[4]) @ right.world_T_camera[0]
     expected = np.eye(4)
     expected[0, 3] = 0.54

@@ -12,10 +12,10 @@ import pytest
 
 from radepth_jax.data import open_dataset, schema
 from radepth_jax.data.street import Street, world_seed
-from radepth_jax.street import film, make_world, weather
-from radepth_jax.street.film import CHUNK
+from radepth_jax.street import make_world, render_frames, weather
+from radepth_jax.street.appearance import draw_appearance, draw_surface
+from radepth_jax.street.frames import CHUNK
 from radepth_jax.street.intersect import Rays
-from radepth_jax.street.look import draw_look, draw_surface
 from radepth_jax.street.road import beside
 from radepth_jax.street.solids import Solid, Solids, pack
 from radepth_jax.street.varied import make_varied_world
@@ -32,7 +32,7 @@ seeds = st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2000))
 @pytest.fixture(scope="module")
 def shots():
     worlds = [make_varied_world((5, 0, i), FRAMES) for i in range(12)]
-    return [film(world, range(FRAMES), size=SIZE) for world in worlds]
+    return [render_frames(world, range(FRAMES), size=SIZE) for world in worlds]
 
 
 @hypothesis.given(seeds)
@@ -74,7 +74,10 @@ def test_same_seed_same_world_and_another_seed_another():
     assert first.solids == again.solids
     assert first.variety == again.variety
     np.testing.assert_array_equal(first.world_T_camera, again.world_T_camera)
-    for one, two in ((first.look, again.look), (first.look.surface, again.look.surface)):
+    for one, two in (
+        (first.appearance, again.appearance),
+        (first.appearance.surface, again.appearance.surface),
+    ):
         for name in set(one._fields) - {"surface"}:
             np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
     assert first.solids != other.solids
@@ -82,15 +85,15 @@ def test_same_seed_same_world_and_another_seed_another():
 
 @hypothesis.given(seeds)
 def test_look_is_finite_and_in_range(seed):
-    look = make_varied_world(seed, 3).look
-    for leaf in (*look.surface, *look[1:]):
+    appearance = make_varied_world(seed, 3).appearance
+    for leaf in (*appearance.surface, *appearance[1:]):
         assert np.isfinite(leaf).all()
-    assert np.linalg.norm(look.sun) == pytest.approx(1.0, abs=1e-6)
-    assert look.sun[1] < 0  # above the horizon: y points down
-    assert 0 <= look.blur <= 0.25
-    assert 0 <= look.noise <= 0.02
-    assert 0.5 < look.gamma < 1.5
-    assert 1e-4 < look.haze < 1 / 50
+    assert np.linalg.norm(appearance.sun) == pytest.approx(1.0, abs=1e-6)
+    assert appearance.sun[1] < 0  # above the horizon: y points down
+    assert 0 <= appearance.blur <= 0.25
+    assert 0 <= appearance.noise <= 0.02
+    assert 0.5 < appearance.gamma < 1.5
+    assert 1e-4 < appearance.haze < 1 / 50
 
 
 @hypothesis.given(seeds)
@@ -162,7 +165,8 @@ def test_worlds_look_different(shots):
 
 def test_film_is_deterministic():
     first, again = (
-        film(make_varied_world((5, 0, 3), FRAMES), range(FRAMES), size=SIZE) for _ in range(2)
+        render_frames(make_varied_world((5, 0, 3), FRAMES), range(FRAMES), size=SIZE)
+        for _ in range(2)
     )
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -174,7 +178,9 @@ def _solids(*boxes: Solid) -> Solids:
 
 
 def test_a_box_shades_what_the_sun_would_light_through_it():
-    look = make_varied_world((0, 0, 0), 3).look._replace(sun=np.array([0.6, -0.8, 0.0], np.float32))
+    appearance = make_varied_world((0, 0, 0), 3).appearance._replace(
+        sun=np.array([0.6, -0.8, 0.0], np.float32)
+    )
     solids = jax.tree.map(
         jnp.asarray, _solids(Solid((0.0, 10.0), (2.0, 3.0, 2.0), 0.0, (0.5, 0.5, 0.5), 1))
     )
@@ -183,17 +189,17 @@ def test_a_box_shades_what_the_sun_would_light_through_it():
     z = jnp.array([10.0, 10.0, 10.0, 10.0, 12.0])
     zero = jnp.zeros(5)
     lit = weather.in_sun(
-        look, solids, 4, (x, zero, z), (zero, zero - 1, zero), zero + 0.1, zero > 0
+        appearance, solids, 4, (x, zero, z), (zero, zero - 1, zero), zero + 0.1, zero > 0
     )
     np.testing.assert_array_equal(lit, [0, 0, 1, 1, 1])
 
 
 def test_haze_hides_by_the_length_of_the_ray():
-    look = make_varied_world((0, 0, 0), 3).look._replace(haze=np.float32(0.01))
+    appearance = make_varied_world((0, 0, 0), 3).appearance._replace(haze=np.float32(0.01))
     black = jnp.zeros((3, 3))
     rays = Rays(jnp.array([0.0, 0.0, 0.75]), jnp.zeros(3), jnp.ones(3))
-    seen = weather.through_air(look, black, rays, jnp.array([0.0, 100.0, 80.0]))
-    share = np.asarray(seen)[0] / (0.9 * look.horizon[0])
+    seen = weather.through_air(appearance, black, rays, jnp.array([0.0, 100.0, 80.0]))
+    share = np.asarray(seen)[0] / (0.9 * appearance.horizon[0])
     np.testing.assert_allclose(share, [0, 1 - np.exp(-1), 1 - np.exp(-1)], atol=1e-6)
 
 
@@ -230,9 +236,9 @@ def test_overcast_or_clear_the_exposure_suits_the_light():
     surface = draw_surface(rng, variety, [(-4.0, 4.0)], [], (2.0, 4.0), 1.0)
     shown = []
     for _ in range(200):
-        look = draw_look(rng, surface)
-        up = weather.light(look, (jnp.zeros(1), -jnp.ones(1), jnp.zeros(1)), jnp.ones(1))
-        shown.append(float(np.mean(np.asarray(up)[:, 0] * look.exposure)))
+        appearance = draw_appearance(rng, surface)
+        up = weather.light(appearance, (jnp.zeros(1), -jnp.ones(1), jnp.zeros(1)), jnp.ones(1))
+        shown.append(float(np.mean(np.asarray(up)[:, 0] * appearance.exposure)))
     low, high = np.percentile(shown, [5, 95])
     assert 0.5 < low < high < 2.5
 
@@ -245,7 +251,7 @@ def test_varied_is_prepared_as_the_others(tmp_path):
     assert dataset.splits == {"train": 8, "validation": 4, "test": 4}
     assert dataset.metadata.prepared_from["varied"] is True
     world = make_varied_world(world_seed(config, "test", 0), FRAMES)
-    shot = film(world, range(FRAMES), size=(32, 64))
+    shot = render_frames(world, range(FRAMES), size=(32, 64))
     for row, position in enumerate(dataset.targets("test")):
         _, intrinsics = dataset.image(position)
         np.testing.assert_array_equal(intrinsics, shot.intrinsics)

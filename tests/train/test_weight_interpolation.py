@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from radepth_jax.runs.state import init_state, variables_of
-from radepth_jax.train.kept import keep_share
+from radepth_jax.train.weight_interpolation import interpolate_weights
 
 
 def leaves(tree):
@@ -19,7 +19,7 @@ def test_all_of_the_networks_goes_back_by_the_share(micro_config, share):
         params=jax.tree.map(lambda x: x + 4, new.params) | {"camera": {"log_focal": 2.0}},
         batch_stats=jax.tree.map(lambda x: x + 4, new.batch_stats),
     )
-    kept = keep_share(new, variables_of(old), share)
+    kept = interpolate_weights(new, variables_of(old), share)
     for field in ("params", "batch_stats"):
         for name in ("depth", "pose"):
             before, after = (leaves(getattr(s, field)[name]) for s in (old, kept))
