@@ -1,4 +1,4 @@
-"""How far preparing or predicting has come: the callback that is told, and bars that show it."""
+"""Progress of preparing or predicting: a callback's type, and bars that show it."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ import rich.console
 import rich.progress
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with (what is counted, how many are done, of how many or None)."""
+"""It is called with (what is counted, how many are done, how many there are or None)."""
 
 
 def no_progress(what: str, done: int, total: int | None) -> None:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str]) -> None:
-    """Predict what the arguments name; exits with 1 if some of it could not be read."""
+    """Predict the files that the arguments name. Exits with 1 if some could not be read."""
     parser = Parser("radepth predict", description=__doc__)
     parser.add_argument(
         "--checkpoint",
         default="default",
-        help="the --workdir of a training run; by default the network in the box, for road scenes",
+        help="the --workdir of a training run; by default the bundled model, for road scenes",
     )
     parser.add_argument(
         "--output", default="depth", help="the folder to write to; by default ./depth"
@@ -144,7 +144,7 @@ def main(argv: list[str]) -> None:
 
 
 def record_what_is_done(record: "Record", summary: "Summary", inputs: int) -> str:
-    """Of a run that ends early; returns what the same command does then."""
+    """Write the record of a run that ends early. Returns what the same command does next."""
     if not (record.before or summary.finished):
         return "the same command starts over"
     try:
@@ -155,7 +155,7 @@ def record_what_is_done(record: "Record", summary: "Summary", inputs: int) -> st
 
 
 def follow(predictor: "Predictor", source: str, request: "Request") -> None:
-    """Predict a stream until it ends, or Ctrl-C; exits with 1 if it broke off."""
+    """Predict a stream until its end or Ctrl-C. Exits with 1 if the stream broke off."""
     from radepth_jax.names import shown
     from radepth_jax.predict.stream import predict_stream, stream_name
 

@@ -27,7 +27,7 @@ from radepth_jax.progress import Progress, no_progress
 SHARD_BYTES = 256 * 2**20
 
 Store = Callable[[Any], tuple[dict[str, Any] | None, Any]]
-"""Maps an item to its row and a note about it; for an item that is left out, to None and the
+"""Maps an item to its row and a note about it. An item that is left out is mapped to None and the
 reason. Beam pickles it."""
 
 
@@ -37,7 +37,7 @@ def resolved(path: str | Path | None) -> str | None:
 
 
 class FrameDatasetBuilder(FileReaderBuilder):
-    """A data set of frames and samples; a subclass gives its `contents`.
+    """A data set of frames and samples. A subclass gives its `contents`.
 
     A frame is left out if its header is not that of an image, or if its size is not the expected
     one. A sample is left out if its target is not there. Both are listed in the data set's
@@ -61,7 +61,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
     HOMEPAGE: str | None = None
     CITATION: str | None = None
     DOWNLOADS: ClassVar[str] = ""
-    """Where the files are had, in one line: for the help text and for errors."""
+    """Where to get the files, in one line, for the help text and for errors."""
     REQUIRED: ClassVar[tuple[str, ...]] = ("source",)
     """The options that have to be given, of a builder with a CONFIG_CLASS."""
     BEAM: ClassVar[bool] = False
@@ -69,7 +69,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
 
     @classmethod
     def option_names(cls) -> list[str]:
-        """The fields of the configuration that are not TFDS's own; none without a CONFIG_CLASS."""
+        """The configuration's own fields, without TFDS's. Without a CONFIG_CLASS there are none."""
         if cls.CONFIG_CLASS is None:
             return []
         of_tfds = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
@@ -110,10 +110,10 @@ class FrameDatasetBuilder(FileReaderBuilder):
         return super()._create_builder_config(builder_config, version)
 
     def _log_download_bytes(self) -> None:
-        """TFDS prints here; the caller shows progress instead."""
+        """TFDS would print here. The caller shows progress instead."""
 
     def _log_download_done(self) -> None:
-        """TFDS prints here; the caller says where the data set is."""
+        """TFDS would print here. The caller says where the data set is."""
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
         contents = self.contents(dl_manager)

@@ -32,7 +32,7 @@ from radepth_jax.data.parallel_reading import ParallelReading
 from radepth_jax.errors import UserError
 from radepth_jax.names import examples
 
-DEFAULT_LISTS = "eigen_zhou"  # where neither lists nor drives are given
+DEFAULT_LISTS = "eigen_zhou"  # used if neither lists nor drives are given
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)

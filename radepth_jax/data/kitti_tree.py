@@ -15,7 +15,7 @@ DOWNLOADS = (
     "download the drives' 'synced+rectified data' and each date's 'calibration' from "
     "https://www.cvlibs.net/datasets/kitti/raw_data.php and extract them into one folder"
 )
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # of two files of a frame, the last kind is taken
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # if a frame has two files, the later kind counts
 _SCANS, _SCAN_SUFFIXES = "velodyne_points", (".bin.gz", ".bin")
 
 Images = dict[tuple[str, int], dict[int, Path]]

@@ -10,13 +10,14 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-# More than cores, because reading waits for the disk.
+# More threads than cores, because reading waits for the disk.
 WORKERS = (os.cpu_count() or 1) + 4
 
 
 def parallel_map(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Do what `map` does, in threads. It pays for work that releases Python's lock: reading, NumPy
-    and compression.
+    """Do what `map` does, in threads.
+
+    It is faster for work that releases Python's lock: reading, NumPy and compression.
 
     Args:
         function: is called in threads, for up to twice WORKERS items ahead.

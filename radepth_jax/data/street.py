@@ -1,4 +1,4 @@
-"""The `street` data set: worlds rendered on this machine, stored as every data set is.
+"""The `street` data set: worlds that are rendered on this machine, stored like every data set.
 
 builder = Street(config="demo", data_dir="data")
 builder.download_and_prepare()
@@ -33,13 +33,15 @@ class StreetConfig(tfds.core.BuilderConfig):
     """What to render.
 
     Attributes:
-        train, validation, test: number of worlds in each split.
-        frames: frames a world; the first and the last are never targets.
-        width, height: of the images, pixels.
-        stereo: whether to add the right camera of a pair 0.54 m apart.
+        train, validation, test: the number of worlds in each split.
+        frames: the number of frames of a world. The first and the last are never targets.
+        width, height: the images' size in pixels.
+        stereo: whether there is also the right camera of a pair, 0.54 m apart.
         seed: another seed gives other worlds. The splits never share a world.
-        varied: whether the worlds differ in place, camera, light and weather (see `varied`).
-            In every configuration a depth of 0 is sky: each pixel that shows anything else has one.
+        varied: whether the worlds differ in place, camera, light and weather (see
+            `radepth_jax.street.varied`).
+
+    In every configuration a depth of 0 means sky. Every other pixel has a depth.
     """
 
     train: int
@@ -124,7 +126,7 @@ class Street(FrameDatasetBuilder):
         own = {f.name for f in dataclasses.fields(StreetConfig)}
         own -= {f.name for f in dataclasses.fields(tfds.core.BuilderConfig)}
         if not self.builder_config.varied:
-            own -= {"varied"}  # as data sets prepared before there was this option say it
+            own -= {"varied"}  # data sets that were prepared before this option existed lack it
         return {name: getattr(self.builder_config, name) for name in sorted(own)}
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
@@ -165,7 +167,7 @@ class Street(FrameDatasetBuilder):
 
 
 def world_seed(config: StreetConfig, split: str, index: int) -> tuple[int, int, int]:
-    """The seed of a split's `index`-th world: no two worlds of any splits share one."""
+    """The seed of a split's `index`-th world. No two worlds share a seed."""
     return config.seed, schema.SAMPLE_SPLITS.index(split), index
 
 
@@ -208,7 +210,7 @@ def _frames(
 def _shoot(job: _Job) -> list[tuple[schema.Frame, bytes]]:
     """Render and encode the frames of a job, each with its depth."""
     config = job.config
-    # Drawn again for each job: that costs milliseconds, and the reader's thread does none of it.
+    # Each job draws its world again. That takes milliseconds, in the worker's thread.
     world = (make_varied_world if config.varied else make_world)(job.seed, config.frames)
     size = (config.height, config.width)
     shot = render_frames(world, job.frames, size=size, right=BASELINE * (job.camera == RIGHT))

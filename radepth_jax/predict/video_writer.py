@@ -1,4 +1,4 @@
-"""Videos: a picture and its depth side by side, with the times of the footage."""
+"""Writing videos of a picture and its depth side by side, with the times of the footage."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from radepth_jax.errors import UserError
 from radepth_jax.files import atomic_write
 from radepth_jax.pictures import color_limits
 
-MEMORY = 0.95  # of the running colour limits, a frame: about a second at 25 frames/s
-_MPEG4_FINEST = Fraction(1, 60000)  # that codec counts time in 16 bits
+MEMORY = 0.95  # share of the colour limits that each frame keeps: a second at 25 frames/s
+_MPEG4_FINEST = Fraction(1, 60000)  # seconds, because that codec counts time in 16 bits
 
 
 class RunningLimits:
     """A colour scale that is steady over time.
 
     The darkest and the brightest inverse depth are running averages of each frame's least and 95th
-    percentile, in which the newest frame counts 5 %; the first frame starts them.
+    percentile. The newest frame counts 5 %, and the first frame starts the averages.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ def side_by_side(image: np.ndarray, colours: np.ndarray) -> np.ndarray:
         colours: uint8 [H, W, 3].
 
     Returns:
-        uint8 [H', W', 3]; odd sides get one more row or column, which the codec needs.
+        uint8 [H', W', 3]. Odd sides get one more row or column, because the codec needs even ones.
     """
     both = np.concatenate([image, colours], axis=0 if image.shape[1] >= image.shape[0] else 1)
     odd = ((0, both.shape[0] % 2), (0, both.shape[1] % 2), (0, 0))
@@ -74,13 +74,13 @@ class VideoWriter:
         """Append uint8 [H, W, 3], of one size and even sides, shown at `time` in seconds.
 
         Raises:
-            UserError: the encoder does not take pictures of this size.
+            UserError: The encoder does not take pictures of this size.
         """
         stream = self._stream or self._open(picture.shape[:2])
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
-        # Damaged footage can repeat a time; players want them to grow.
+        # Damaged footage can repeat a time, but players need times that grow.
         self._last = max(round(time / stream.codec_context.time_base), self._last + 1)
         frame.pts, frame.time_base = self._last, stream.codec_context.time_base
         self._container.mux(stream.encode(frame))
@@ -122,7 +122,7 @@ class VideoWriter:
 @contextlib.contextmanager
 def writing_video(path: Path, footage: Footage) -> Iterator[VideoWriter]:
     """Yields a VideoWriter whose file becomes `path` if the block succeeds. It has no sound."""
-    # Without `file:`, a colon in the name would end a protocol's.
+    # Without `file:`, FFmpeg would take a colon in the name for the end of a protocol.
     with atomic_write(path) as part, av.open(f"file:{part}", "w", format="mp4") as container:
         film = VideoWriter(container, footage)
         yield film

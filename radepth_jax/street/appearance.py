@@ -1,7 +1,7 @@
 """The appearance of a varied world: its light, sky, air and ground, and the camera's exposure.
 
-Everything here is drawn from a generator that is given, as arrays that the renderer takes: worlds
-that look different are rendered by the same compiled program.
+Everything here is drawn from a given generator, as arrays that the renderer takes. So one compiled
+program renders worlds that look different.
 """
 
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 from radepth_jax.street.variety import Variety
 
 MAX_LINES = 10
-NOWHERE = 1e6  # metres from the centre line of what does not exist
+NOWHERE = 1e6  # metres from the centre line, for lanes and lines that do not exist
 
 GRASS = {
     "green": ((0.20, 0.30, 0.10), (0.30, 0.34, 0.16)),
@@ -21,7 +21,7 @@ GRASS = {
 
 
 class Surface(NamedTuple):
-    """The ground; lengths in metres, colours RGB. `d` is metres right of the centre line."""
+    """The ground. Lengths are in metres, colours RGB. `d` is metres right of the centre line."""
 
     lanes: Any  # [2, 2] the carriageways' least and largest d
     kerb: Any  # [] width of the kerb or concrete edge, 0 for none
@@ -29,7 +29,7 @@ class Surface(NamedTuple):
     shoulder_colour: Any  # [3]
     joints: Any  # [] how dark the joints of the shoulder's slabs are, 0 for none
     asphalt: Any  # [3]
-    grass: Any  # [2, 3] patches of one in the other
+    grass: Any  # [2, 3] two colours, one in patches on the other
     line: Any  # [MAX_LINES, 4] d, width, period and length of the strokes along the road
     line_colour: Any  # [MAX_LINES, 3]
     wear: Any  # [] how strong the lines are, 0 to 1
@@ -37,11 +37,11 @@ class Surface(NamedTuple):
     track: Any  # [2] d of a lane's middle and the width of the lanes
     patches: Any  # [] how much the colour of repaired patches differs
     contrast: Any  # [2] of the noise on the carriageway and beside it
-    cell: Any  # [2] metres, of the same
+    cell: Any  # [2] metres, the noise's coarsest lattice there
 
 
 class Appearance(NamedTuple):
-    """Light, sky, air and exposure; colours RGB, of any size, before the exposure."""
+    """Light, sky, air and exposure. Colours are RGB before the exposure, so they may exceed 1."""
 
     surface: Surface
     sun: Any  # [3] unit vector towards the sun
@@ -49,18 +49,18 @@ class Appearance(NamedTuple):
     ambient: Any  # [3] the sky's light
     zenith: Any  # [3]
     horizon: Any  # [3]
-    rise: Any  # [] how fast the horizon's colour gives way to the zenith's, a radian
+    rise: Any  # [] how fast the horizon's colour turns into the zenith's, per radian
     cloud: Any  # [3]
     cover: Any  # [] share of clouds, -2 (none) to 2 (all)
     cloud_size: Any  # [] radians
     glow: Any  # [2] strength and narrowness of the brightness around the sun
-    haze: Any  # [] share of light lost a metre
+    haze: Any  # [] share of light that is lost per metre
     exposure: Any  # [3] factors, with the white balance
     gamma: Any  # []
-    contrast: Any  # [] about middle grey
+    contrast: Any  # [] around middle grey
     saturation: Any  # []
     vignette: Any  # [] darkening in the corners
-    blur: Any  # [] share of each neighbour, 0 to 0.25
+    blur: Any  # [] share of each neighbouring pixel, 0 to 0.25
     noise: Any  # [] standard deviation of the sensor's noise
     seed: Any  # [] int32
 
@@ -79,7 +79,7 @@ def draw_appearance(rng: np.random.Generator, surface: Surface) -> Appearance:
         cover, ambient = rng.uniform(-0.5, 0.7), rng.uniform(0.35, 0.6)
         direct = direct * rng.uniform(0.5, 1.0)
     if weather == "overcast":
-        # The light comes from above and from everywhere: only what covers the ground darkens it.
+        # Light comes from above and from all sides, so only what covers the ground darkens it.
         elevation = np.radians(rng.uniform(65, 88))
         grey = rng.uniform(0.6, 1.0)
         horizon, zenith = grey * np.array([1.0, 1.0, 1.02]), grey * np.array([0.8, 0.84, 0.9])
@@ -91,11 +91,11 @@ def draw_appearance(rng: np.random.Generator, surface: Surface) -> Appearance:
     level = np.cos(elevation)
     sun = np.array([level * np.sin(azimuth), -np.sin(elevation), level * np.cos(azimuth)])
     bright = rng.uniform(0.6, 1.05) if rng.random() < 0.6 else rng.uniform(0.9, 1.8)
-    # A haze's length: mostly kilometres, now and then a fog.
+    # The haze mostly reaches kilometres. Now and then it is a fog.
     haze = 1.0 / np.exp(rng.uniform(np.log(400), np.log(6000)))
     if rng.random() < 0.08:
         haze = 1.0 / rng.uniform(60, 250)
-    # As an automatic exposure does: for the light on the ground, and never exactly.
+    # An automatic exposure follows the light on the ground, but never exactly.
     exposure = np.exp(rng.normal(0.0, 0.22)) / (ambient + 0.6 * direct * np.sin(elevation))
     exposure = exposure * np.exp(rng.normal(0, 0.03, 3))
     shown = 1.0 / (ambient + 0.6 * direct * np.sin(elevation)) if weather != "dusk" else 1.5

@@ -10,7 +10,7 @@ from radepth_jax.street.render import render
 from radepth_jax.street.shade import SKY
 from radepth_jax.street.world import MAX_BOXES, World, intrinsics, scene
 
-CHUNK = 6  # frames a call of the renderer, unless told: one compilation serves any number
+CHUNK = 6  # default number of frames a call of the renderer: one compilation serves any number
 
 
 class RenderedFrames(NamedTuple):
@@ -36,14 +36,14 @@ def render_frames(
 
     Args:
       world: from `make_world`.
-      frames: which frames.
-      size: (h, w) of the images; compiled once for each size.
-      right: metres that the camera sits right of the drive's poses (a stereo partner).
-      device: that renders; the CPU by default. Another one is faster and rounds otherwise.
-      chunk: frames a call of the renderer, where there are few.
+      frames: the numbers of the frames.
+      size: (h, w) of the images. Each size is compiled once.
+      right: how many metres the camera is right of the drive's poses (a stereo partner).
+      device: the device that renders, by default the CPU. Another one rounds differently.
+      chunk: how many frames a call of the renderer has.
 
     Returns:
-      `RenderedFrames`; the same arguments give the same bytes on the same machine.
+      `RenderedFrames`. The same arguments give the same bytes on the same machine.
     """
     poses = world.world_T_camera[list(frames)]
     poses[:, :3, 3] += right * poses[:, :3, 0]

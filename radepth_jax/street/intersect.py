@@ -7,13 +7,13 @@ from jax import Array
 
 from radepth_jax.street.solids import Solids
 
-NEAR = 0.05  # metres: what is nearer is not seen
-FAR = 2000.0  # metres: ground beyond this is drawn as sky
+NEAR = 0.05  # metres; nothing nearer is seen
+FAR = 2000.0  # metres; ground beyond this is drawn as sky
 Vector = tuple[Array, Array, Array]
 
 
 class Rays(NamedTuple):
-    """World directions with unit advance along the optical axis, so that distance is depth; [S]."""
+    """World directions [S] that advance by 1 along the optical axis, so that distance is depth."""
 
     x: Array
     y: Array
@@ -35,7 +35,7 @@ def enter_box(half: Array, origin: Vector, direction: Vector) -> tuple[Array, Ar
     """Depth [S] where rays enter a box (4 FAR if they miss), and across which axis (0, 1 or 2)."""
     near, far = [], []
     for i in range(3):
-        # A ray along the face: any slope too small to matter keeps infinity out of the sums.
+        # For a ray along the face, a slope that is too small to matter avoids infinity in the sums.
         slope = jnp.where(jnp.abs(direction[i]) < 1e-9, 1e-9, direction[i])
         inverse = 1.0 / slope
         reach = jnp.abs(inverse) * half[i]
@@ -50,7 +50,7 @@ def enter_box(half: Array, origin: Vector, direction: Vector) -> tuple[Array, Ar
 def enter_round(half: Array, ellipsoid: Array, origin: Vector, direction: Vector) -> Array:
     """Depth [S] where rays enter an upright cylinder or an ellipsoid, 4 FAR where they miss.
 
-    Cylinders have no lids: theirs are above the camera.
+    Cylinders have no lids, because their tops are above the camera.
     """
     o = [origin[i] / half[i] for i in range(3)]
     d = [direction[i] / half[i] for i in range(3)]

@@ -1,8 +1,8 @@
 """Ray casting of street worlds: exact depth, analytic texture filtering, smooth edges.
 
 Every solid is intersected in closed form. The image is cut into tiles, and a tile's rays meet only
-the solids whose corners reach into its pyramid. Colours are the quincunx of five rays a pixel
-(its centre, weight 1/2, and its corners, 1/8 each, shared with the neighbours); depth is that of
+the solids whose corners reach into its pyramid. A pixel's colour is a mean of five rays: its
+centre with weight 1/2, and its corners with 1/8 each, which neighbours share. Its depth is that of
 the centre ray alone.
 """
 
@@ -21,11 +21,11 @@ from radepth_jax.street.solids import Solids
 from radepth_jax.street.weather import expose, ragged_miss
 
 TILE = (32, 32)  # pixels
-UNROLL = 4  # solids a step of the search for the nearest
+UNROLL = 4  # how many solids a step of the search for the nearest one has
 
 
 class FrameBuffers(NamedTuple):
-    """Frames as rendered."""
+    """What the renderer computes of T frames."""
 
     image: Array  # uint8 [T, H, W, 3]
     depth: Array  # float32 [T, H, W] metres along the optical axis, 0 for the sky
@@ -47,10 +47,11 @@ def render(
 
     Args:
       road: the road, the same for all frames.
-      solids: arrays with a leading axis T; boxes first, then cylinders and ellipsoids, at most 254.
+      solids: arrays with a leading axis T, at most 254 solids. Boxes come first, then cylinders and
+        ellipsoids.
       world_T_camera: float32 [T, 4, 4].
-      intrinsics: float32 [3, 3] in pixels of the rendered size; no skew.
-      appearance: of a varied world; without one, the street's own light and ground.
+      intrinsics: float32 [3, 3] in pixels of the rendered size, without skew.
+      appearance: a varied world's. Without one, the world has the street's own light and ground.
       size: (h, w).
       boxes: how many of the solids are boxes.
 
@@ -165,7 +166,7 @@ def _cast(
     first = _nearest(first, solids, eye, rays, reach, boxes, reach.shape[0], hit_round)
     hit = first & 255
 
-    # Only the winner's index is kept: its depth and surface follow once, in full precision.
+    # The search keeps only the winner's index. Depth and surface are computed once, precisely.
     table = jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in solids[:-1]], 1)
     index = jnp.minimum(hit, table.shape[0] - 1)
     own = _columns(table.T[:, index], solids.seed[index])
@@ -175,7 +176,8 @@ def _cast(
     is_round = hit >= boxes
     t = jnp.where(is_round, t_round, t_box)
     if appearance is not None:
-        # What grazes a hill may, compiled anew, just miss it: then the search's depth is kept.
+        # A ray that grazes a hill may miss it in this second computation, because it rounds
+        # differently. The search's depth is kept then.
         t = jnp.where(t > 2 * FAR, jax.lax.bitcast_convert_type(first & ~255, jnp.float32), t)
     t = jnp.where(hit == GROUND, to_ground, t)
     depth = jnp.where(hit == SKY, 0.0, t)
@@ -186,7 +188,7 @@ def _cast(
 
 
 def _tag(t: Array, index: Array) -> Array:
-    """Depth and index in one int32 that sorts by depth: the index takes the eight lowest bits."""
+    """Depth and index in one int32 that sorts by depth. The index takes the eight lowest bits."""
     return (jax.lax.bitcast_convert_type(t, jnp.int32) & ~255) | index
 
 
@@ -237,7 +239,7 @@ def _hit_round(solid: Solids, eye: Array, rays: Rays) -> Array:
 
 
 def _hit_leaves(solid: Solids, eye: Array, rays: Rays) -> Array:
-    """As `_hit_round`, but the crowns of trees are seen with a ragged outline."""
+    """Does what `_hit_round` does, but the crowns of trees get a ragged outline."""
     origin, direction = local(solid, eye, rays)
     t = enter_round(solid.half, solid.ellipsoid, origin, direction)
     return jnp.where(ragged_miss(solid, origin, direction), 4 * FAR, t)

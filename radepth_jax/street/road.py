@@ -1,8 +1,8 @@
 """The road of a street world: a gently winding centre line over flat ground.
 
-World coordinates: `x` right, `y` down, `z` forward, metres; the ground is `y = 0` (so heights are
-negative `y`). The centre line is `x = sum_i a_i sin(k_i z + p_i)`: analytic, so that the renderer
-and the world builder agree exactly, and single-valued in `z`.
+World coordinates are `x` right, `y` down, `z` forward, in metres. The ground is `y = 0`, so heights
+are negative `y`. The centre line is `x = sum_i a_i sin(k_i z + p_i)`. It is analytic, so that the
+renderer and the world's generator agree exactly, and has one `x` for each `z`.
 """
 
 from types import ModuleType
@@ -15,7 +15,7 @@ NOWHERE = -1e6  # z of a crossing that does not exist
 
 
 class Road(NamedTuple):
-    """What the renderer needs to draw the ground; lengths in metres, colours RGB in [0, 1].
+    """What the renderer needs to draw the ground. Lengths are in metres, colours RGB in [0, 1].
 
     `d` below is the signed distance to the right of the centre line.
     """
@@ -34,7 +34,7 @@ class Road(NamedTuple):
 
 
 def centre_line(road: Road, z: Any, xp: ModuleType = np) -> tuple[Any, Any]:
-    """`x` and slope `dx/dz` of the centre line at `z` (any shape); `xp` is NumPy or `jax.numpy`."""
+    """`x` and slope `dx/dz` of the centre line at `z` (any shape). `xp` is NumPy or `jax.numpy`."""
     x = xp.zeros_like(z)
     slope = xp.zeros_like(z)
     for i in range(2):
@@ -64,7 +64,7 @@ def clearance(road: Road, points: np.ndarray) -> np.ndarray:
 
 
 def draw_road(rng: np.random.Generator, parking: tuple[bool, bool]) -> Road:
-    """Draw a road; `parking` says whether there is a parking lane on the left and on the right."""
+    """Draw a road. `parking` says whether there is a parking lane on the left and on the right."""
     steepest = np.array([rng.uniform(0.0, 0.42), rng.uniform(0.0, 0.15)])
     if rng.random() < 0.25:
         steepest *= 0.1

@@ -1,4 +1,4 @@
-"""The sides of varied roads: what lines towns, suburbs, country roads and highways.
+"""The sides of varied roads: objects along towns, suburbs, country roads and highways.
 
 `edges` are the least and the largest d of the carriageways, in metres right of the centre line.
 """
@@ -34,7 +34,7 @@ def _trees(
     while z < end:
         d = side * (nearest + spread * rng.random() ** 1.5)
         at, _ = roadside_objects.spot(road, float(z), float(d))
-        # Crowns near the road are above it.
+        # Crowns near the road begin above it.
         low = 2.8 if abs(d) < nearest + 4.5 else 0.0
         kind = str(rng.choice(kinds))
         if low and kind == "conifer":
@@ -188,7 +188,7 @@ def _highway(
 ) -> list[Solid]:
     solids: list[Solid] = []
     far = 200.0
-    if rng.random() < 0.7:  # in the middle, where there is a middle
+    if rng.random() < 0.7:  # a rail between the two directions
         solids += roadside_objects.rail(rng, road, 0.0, BEHIND, far, bool(rng.random() < 0.5))
     for side in (-1, 1):
         edge = edges[1] if side > 0 else -edges[0]
@@ -270,4 +270,4 @@ def horizon(rng: np.random.Generator, variety: Variety) -> list[Solid]:
 
 
 FURNISH = {"town": _town, "suburb": _suburb, "country": _country, "highway": _highway}
-"""Draws a place's solids: (generator, variety, road, edges)."""
+"""A function of (generator, variety, road, edges) for each place, which draws its solids."""

@@ -197,7 +197,7 @@ def pole(rng: np.random.Generator, road: Road, z: float, d: float, side: int) ->
 
 
 def gantry(rng: np.random.Generator, road: Road, z: float, low: float, high: float) -> list[Solid]:
-    """Signs on a beam across the road from `low` to `high`; now and then a bridge."""
+    """Signs on a beam across the road from `low` to `high`. Now and then it is a bridge."""
     middle = 0.5 * (low + high)
     at, heading = spot(road, z, middle)
     steel = _shade(rng, (0.4, 0.42, 0.43))
@@ -266,7 +266,7 @@ def hills(rng: np.random.Generator, season: str, far: float) -> list[Solid]:
 def bank(
     rng: np.random.Generator, road: Road, season: str, z: float, d: float, length: float
 ) -> Solid:
-    """A grassy or wooded slope along the road, its middle `d` from the centre line."""
+    """A grassy or wooded slope along the road. Its middle is `d` from the centre line."""
     at, heading = spot(road, z, d)
     height, width = float(rng.uniform(1.5, 6.0)), float(rng.uniform(12, 20))
     colour = _shade(rng, GRASS[season][int(rng.random() < 0.5)])

@@ -38,7 +38,7 @@ def shade(
 
     Args:
       road: the road.
-      own: for each sample the solid it meets, sample axis last.
+      own: the solid that each sample meets, with the sample axis last.
       pose: world_T_camera [4, 4].
       K: intrinsics [3, 3].
       rays: world directions.
@@ -46,11 +46,12 @@ def shade(
       direction: their direction there.
       t: depth [S].
       hit: index of the solid, or GROUND or SKY, [S].
-      axis: which axis' face of a box the ray enters by, [S].
+      axis: the axis of the box's face through which the ray enters, [S].
       is_round: whether the solid is a cylinder or an ellipsoid, [S].
-      solids: all of them, and
-      boxes: how many of them are boxes: with a appearance, they cast shadows.
-      appearance: of a varied world; the colours are then light of any size, to be exposed.
+      solids: all solids. In a varied world they cast shadows.
+      boxes: how many of them are boxes.
+      appearance: a varied world's. With it the colours are light, which may exceed 1 and is then
+        exposed.
     """
     ground = hit == GROUND
     c, s = jnp.cos(own.yaw), jnp.sin(own.yaw)
@@ -66,8 +67,8 @@ def shade(
     face = jnp.where(jnp.abs(n[0]) > jnp.abs(n[2]), 0, 2)
     face = jnp.where(jnp.abs(n[1]) > jnp.maximum(jnp.abs(n[0]), jnp.abs(n[2])), 1, face)
 
-    # How the surface point moves from one pixel to the next: along the ray's change, and along
-    # the ray as far as stays on the tangent plane.
+    # How the surface point moves from one pixel to the next: along the ray's change, and then
+    # along the ray to the tangent plane.
     facing = n[0] * direction[0] + n[1] * direction[1] + n[2] * direction[2]
     facing = jnp.where(jnp.abs(facing) < 1e-3, -1e-3, facing)
     ahead = [jnp.where(ground, a, b) for a, b in zip(rays, direction, strict=True)]
@@ -88,7 +89,7 @@ def shade(
     def on_face(a: Any, b: Any, e: Any) -> Array:
         return jnp.where(face == 0, a, jnp.where(face == 1, b, e))
 
-    # Coordinates on the face: along it from one end, and up from the bottom.
+    # Coordinates on the face run along it from one end, and up from the bottom.
     u = on_face(p[2], p[0], p[0]) + on_face(own.half[2], own.half[0], own.half[0])
     v = on_face(own.half[1] - p[1], p[2], own.half[1] - p[1])
     step_u, step_v = on_face(steps[2], steps[0], steps[0]), on_face(steps[1], steps[2], steps[1])
@@ -109,7 +110,7 @@ def shade(
         paint = weather.surface_colour
         street = _if_any(ground, paint, appearance.surface, road, d, z, step_d, step_z)
     surface = jnp.where(ground[None], street, surface)
-    # The ground's normal is upright in any axes; turning by a solid's yaw does not change it.
+    # The ground's normal is vertical, so turning it by a solid's yaw does not change it.
     turned = (c * n[0] + s * n[2], n[1], -s * n[0] + c * n[2])
     pixel = jnp.full_like(t, 1.0) / K[0, 0]
     if appearance is not None:

@@ -13,10 +13,11 @@ NONE = (1.0, 1.0, 0.0, 0.0, 0.0)  # a grid with no windows
 class Solids(NamedTuple):
     """N solids as arrays, for the renderer.
 
-    A solid's own axes are the world's turned by `yaw` about the vertical; it fills
-    `centre +- half` along them. The texture is `base`, in the cells of a grid `second`, both
+    A solid's own axes are the world's axes, turned by `yaw` about the vertical. It fills
+    `centre +- half` along them. Its colour is `base`, and `second` in the panes of a grid, both
     under value noise. On an upright face the grid's `u` runs along the face and `v` up from the
-    bottom: cells (`period_u`, `period_v`), panes (`width_u`, `width_v`) starting `offset_v` up.
+    bottom. Its cells are (`period_u`, `period_v`) large, its panes (`width_u`, `width_v`), and the
+    first row starts at `offset_v`.
     """
 
     centre: Any  # [N, 3] metres
@@ -37,12 +38,12 @@ class Motion:
 
     start: float  # z at frame 0
     lane: float
-    speed: float  # z a frame
+    speed: float  # change of z per frame
 
 
 @dataclass(frozen=True)
 class Solid:
-    """One solid standing on the ground or at `lift` metres above it. See `Solids`."""
+    """One solid that stands on the ground, or `lift` metres above it. See `Solids`."""
 
     position: tuple[float, float]  # x, z of the centre
     size: tuple[float, float, float]  # metres along its own x, height, along its own z
@@ -56,10 +57,10 @@ class Solid:
     lift: float = 0.0
     shape: str = "box"  # or "cylinder" or "ellipsoid"
     motion: Motion | None = None
-    landmark: bool = False  # drawn however far away it is
+    landmark: bool = False  # whether it is drawn however far away it is
 
     def corners(self) -> np.ndarray:
-        """Ground points [8, 2] (x, z) of the outline: corners and the middles of the edges."""
+        """Ground points [8, 2] (x, z) of the outline: the corners and the middles of the edges."""
         unit = np.array(
             [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)], np.float64
         )

@@ -1,7 +1,7 @@
-"""Textures with analytic level of detail: nothing finer than the pixel that sees it is drawn.
+"""Textures with analytic level of detail, in which nothing is finer than a pixel.
 
-All functions are elementwise over samples `[S]`; footprints are how far the surface coordinate
-moves from one pixel to the next, in metres.
+All functions are elementwise over samples `[S]`. A footprint is how far a surface coordinate moves
+from one pixel to the next, in metres.
 """
 
 import jax
@@ -56,9 +56,9 @@ def layered_noise(
     """Octaves of value noise with lattice spacing `cell`, `cell / 2`, ... of about unit variance.
 
     An octave's amplitude fades to zero while its cell (half a wavelength) shrinks from two
-    footprints to one: below that it would alias. Where the footprint is long one way only
-    (the road ahead, a facade seen along the street), noise that varies only across the other
-    way still fits, so each octave also has a part that depends on `u` alone and one on `v` alone.
+    footprints to one. Below that it would alias. Where the footprint is long in one direction only
+    (the road ahead, a facade along the street), noise that varies in the other direction alone does
+    not alias. So each octave also has a part that depends on `u` alone and one on `v` alone.
     """
     finest = jnp.max(cell / jnp.minimum(step_u, step_v))  # octaves beyond this one have all faded
     octaves = jnp.clip(jnp.ceil(jnp.log2(finest)), 0, OCTAVES).astype(jnp.int32)
@@ -97,7 +97,7 @@ def band(x: Array, low: Array | float, high: Array | float, step: Array) -> Arra
 
 
 def mix(a: Array, b: Array, share: Array) -> Array:
-    """`a` where `share` [S] is 0, `b` where it is 1; colours `[3, S]` or `[3, 1]`."""
+    """`a` where `share` [S] is 0, and `b` where it is 1. Both are colours `[3, S]` or `[3, 1]`."""
     return a + (b - a) * share[None]
 
 
@@ -143,7 +143,7 @@ def ground_colour(road: Road, d: Array, z: Array, step_d: Array, step_z: Array) 
 
 
 def sky_colour(dx: Array, dy: Array, dz: Array, seed: Array, step: Array) -> Array:
-    """The sky's colour `[3, S]` along world directions (any length); `step` radians a pixel."""
+    """The sky's colour `[3, S]` along world directions of any length. `step` is radians a pixel."""
     level = jnp.hypot(dx, dz)
     azimuth, elevation = jnp.arctan2(dx, dz), jnp.arctan2(-dy, level)
     horizon, zenith = jnp.array([0.82, 0.86, 0.90]), jnp.array([0.45, 0.62, 0.86])

@@ -1,6 +1,6 @@
 """Objects of a town's street: rows of buildings, gardens, trees, poles, parked and moving cars.
 
-Each function draws one kind with the generator it is given and returns solids; `side` is -1 for the
+Each function draws one kind of object with a generator and returns solids. `side` is -1 for the
 left of the road and 1 for the right, and `end` is the z where the street ends.
 """
 
@@ -47,7 +47,7 @@ def _house(
     size: tuple[float, float, float],
     turn: float = 0.0,
 ) -> Solid:
-    """A building of (depth across, height, length along the road); `d` is its middle."""
+    """A building of (depth across, height, length along the road). Its middle is at `d`."""
     at, heading = _at(road, z, d)
     storey, bay = rng.uniform(2.6, 3.6), rng.uniform(1.6, 4.0)
     brick = rng.random() < 0.35
@@ -119,7 +119,7 @@ def _border(rng: np.random.Generator, road: Road, z: float, d: float, length: fl
 def backdrop(
     rng: np.random.Generator, road: Road, side: int, wall: float, end: float
 ) -> list[Solid]:
-    """A second row well behind the first: closes most views through gaps and side streets."""
+    """A second row well behind the first, which closes most views through gaps."""
     solids = []
     z = START + rng.uniform(0, 20)
     while z < end + 10:
@@ -241,7 +241,7 @@ def parked(rng: np.random.Generator, road: Road, side: int, end: float) -> list[
 def traffic(
     rng: np.random.Generator, road: Road, along: np.ndarray, lane: float, end: float
 ) -> list[Solid]:
-    """Moving cars: in some worlds one or two oncoming, in some one ahead at our pace."""
+    """Moving cars. Some worlds have one or two oncoming cars, some have one ahead at our pace."""
     solids = []
     middle = lane * float(road.half_width)
     pace = float(along[-1]) / max(len(along) - 1, 1)
@@ -249,7 +249,7 @@ def traffic(
         z = rng.uniform(15, min(90.0, end))
         solids += _car(rng, road, z, -middle, speed=-float(rng.uniform(0.4, 1.2)))
     if rng.random() < 0.25:
-        # Far enough ahead never to be run into, even when it is slower than the ego.
+        # It is so far ahead that we never run into it, even if it is slower.
         speed = pace * float(rng.uniform(0.9, 1.15))
         room = 14.0 + max(0.0, float(np.max(along - speed * np.arange(len(along)))))
         if room + speed * len(along) < end:

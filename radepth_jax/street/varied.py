@@ -1,4 +1,4 @@
-"""Varied worlds: towns, suburbs, country roads and highways, each with its own camera and light."""
+"""Varied worlds: towns, suburbs, country roads, highways, each with its own camera and light."""
 
 from dataclasses import dataclass
 
@@ -21,22 +21,22 @@ from radepth_jax.street.world import (
 
 @dataclass(frozen=True)
 class Lanes:
-    """The cross-section of a road; metres right of its centre line."""
+    """The cross-section of a road, in metres right of its centre line."""
 
     bands: tuple[tuple[float, float], ...]  # the carriageways
     lines: tuple[tuple[float, bool], ...]  # d and whether it is dashed
-    with_us: tuple[float, ...]  # the middles of the lanes that go our way
+    with_us: tuple[float, ...]  # the middles of the lanes in our direction
     against_us: tuple[float, ...]
     ego: float  # the middle of the lane we drive in
-    width: float  # of a lane
+    width: float  # a lane's width
 
 
 def make_varied_world(seed: tuple[int, ...], frames: int) -> World:
     """Draw the varied world of a seed, with a drive of `frames` frames through it.
 
     Args:
-      seed: any tuple of non-negative integers; the same seed gives the same world.
-      frames: number of camera poses.
+      seed: any tuple of non-negative integers. The same seed gives the same world.
+      frames: the number of camera poses.
     """
     variety = draw_variety(seed)
     rng = np.random.default_rng((*seed, 0x5A13))
@@ -132,12 +132,12 @@ def _drive(
 
 
 def _clear(road: Road, solids: list[Solid], lanes: Lanes) -> list[Solid]:
-    """The solids that neither stand on the carriageways nor around the drive."""
+    """The solids that do not stand on the carriageways or around them."""
     if not solids:
         return solids
     points = np.stack([s.corners() for s in solids])  # [N, 8, 2]
     points = np.concatenate([points, np.array([s.position for s in solids])[:, None]], 1)
-    # To first order in the bends: enough beside roads as straight as these.
+    # This is exact to first order in the bends, which is enough beside such straight roads.
     x, slope = centre_line(road, points[..., 1])
     d = (points[..., 0] - x) / np.sqrt(1.0 + slope * slope)
     on = np.zeros(len(solids), bool)
@@ -148,7 +148,7 @@ def _clear(road: Road, solids: list[Solid], lanes: Lanes) -> list[Solid]:
 
 
 def _fitting(solids: list[Solid], eye: np.ndarray) -> list[Solid]:
-    """As many as the renderer takes, the nearest first: which ones never changes on the way."""
+    """The nearest solids, as many as the renderer takes. All frames of the drive have the same."""
     nearest = sorted(solids, key=lambda s: float(np.hypot(*(np.array(s.position) - eye))))
     boxes = keep_nearest([s for s in nearest if s.shape == "box"], MAX_BOXES)
     return boxes + keep_nearest([s for s in nearest if s.shape != "box"], VARIED_ROUNDS)
@@ -157,7 +157,7 @@ def _fitting(solids: list[Solid], eye: np.ndarray) -> list[Solid]:
 def _traffic(
     rng: np.random.Generator, variety: Variety, road: Road, lanes: Lanes, along: np.ndarray
 ) -> list[Solid]:
-    """Vehicles in all lanes; in our own never so near that we run into them."""
+    """Vehicles in all lanes. In our own lane they are so far that we never run into them."""
     solids: list[Solid] = []
     pace = variety.speed
     lorries = float(rng.choice([0.0, 0.1, 0.35]))
@@ -172,7 +172,7 @@ def _traffic(
             rate = pace * float(rng.uniform(0.85, 1.2)) if ahead else -pace * rng.uniform(0.7, 1.3)
             rate = rate if abs(rate) > 0.05 else 0.05
             closing = max(0.0, float(np.max(along - rate * np.arange(len(along)))))
-            # A vehicle's middle may be 7 m from its rear, and a camera wants to see that rear.
+            # A vehicle's middle may be 7 m from its rear, which the camera is to see.
             at = z + closing + 8.0 if ours and first else z
             if rng.random() < 0.3 + 0.6 * dense:
                 d = lane + float(rng.normal(0, 0.15))

@@ -1,4 +1,4 @@
-"""What differs from one varied world to the next: the place, the camera, how it is driven."""
+"""How varied worlds differ from one another: in the place, the camera, and the drive."""
 
 from dataclasses import dataclass
 
@@ -6,25 +6,25 @@ import numpy as np
 
 PLACES = ("town", "suburb", "country", "highway")
 SEASONS = ("green", "dry", "autumn")
-GENERATOR = 0x5A12  # sets the generators of variety apart from those of the worlds themselves
+GENERATOR = 0x5A12  # makes the random numbers of varieties differ from those of worlds
 
 
 @dataclass(frozen=True)
 class Variety:
-    """The character of one world; drawn once for it.
+    """The character of one world, which is drawn once for it.
 
     Attributes:
         place: one of `PLACES`.
-        season: one of `SEASONS`: the colours of grass and leaves.
-        field_of_view: horizontal, degrees, 45 to 100.
-        principal: offset of the principal point from the middle of the image, right and down, as
+        season: one of `SEASONS`. It decides the colours of grass and leaves.
+        field_of_view: the horizontal field of view, 45 to 100 degrees.
+        principal: the offset of the principal point from the image's middle, right and down, as
             shares of the width and of the height.
-        height: of the camera above the road, metres, 1.1 to 2.2.
-        pitch: of the camera, degrees, -4 (up) to 6 (down).
-        roll: of the camera, degrees, at most 2 either way.
-        swing: amplitude of the camera's own turning about the vertical, degrees.
-        bounce: amplitude of its nodding and half that of its rolling, degrees.
-        speed: mean advance, metres a frame, 0.2 to 2.0.
+        height: the camera's height above the road, 1.1 to 2.2 metres.
+        pitch: the camera's pitch, -4 (up) to 6 (down) degrees.
+        roll: the camera's roll, at most 2 degrees either way.
+        swing: the amplitude of the camera's own turning about the vertical, in degrees.
+        bounce: the amplitude of its nodding, and twice that of its rolling, in degrees.
+        speed: the mean advance, 0.2 to 2.0 metres per frame.
     """
 
     place: str
@@ -39,7 +39,7 @@ class Variety:
     speed: float
 
     def intrinsics(self, size: tuple[int, int]) -> np.ndarray:
-        """The camera's intrinsics [3, 3] for images of `size` (h, w): square pixels."""
+        """The camera's intrinsics [3, 3] for images of `size` (h, w). Its pixels are square."""
         h, w = size
         f = 0.5 * w / np.tan(np.radians(0.5 * self.field_of_view))
         cx, cy = (0.5 + self.principal[0]) * w - 0.5, (0.5 + self.principal[1]) * h - 0.5
@@ -47,7 +47,7 @@ class Variety:
 
 
 def draw_variety(seed: tuple[int, ...]) -> Variety:
-    """The variety of a seed's world: the same seed gives the same one."""
+    """The variety of a seed's world. The same seed gives the same variety."""
     rng = np.random.default_rng((*seed, GENERATOR))
     lively = rng.random() < 0.4  # some cameras are hand-held or loosely mounted
     place = str(rng.choice(PLACES, p=(0.3, 0.2, 0.2, 0.3)))

@@ -16,7 +16,7 @@ TYRE, GLASS, LAMP, PLATE = (
 
 
 def paint(rng: np.random.Generator) -> Colour:
-    """A car's colour: most are white, grey or black."""
+    """A car's colour. Most cars are white, grey or black."""
     grey = float(rng.choice([0.06, 0.14, 0.3, 0.5, 0.75, 0.85]) * rng.uniform(0.7, 1.15))
     hue = rng.uniform(0.1, 1.1, 3) if rng.random() < 0.35 else np.ones(3)
     colour = np.clip(grey * hue, 0.02, 0.95)
@@ -39,12 +39,12 @@ def vehicle(
     Args:
       rng: a generator.
       road: the road.
-      z: where along the road, and
-      d: metres right of the centre line.
-      speed: metres a frame along the road, 0 if it is parked.
-      turn: radians that it stands askew.
-      lorries: share of lorries and buses.
-      simple: without wheels and lamps, for far away.
+      z: where it is along the road.
+      d: how many metres it is right of the centre line.
+      speed: metres per frame along the road, 0 if it is parked.
+      turn: the angle in radians by which it stands askew.
+      lorries: the share of lorries and buses.
+      simple: whether it has no wheels and lamps, for vehicles far away.
     """
     kind = rng.random()
     colour = paint(rng)
@@ -67,7 +67,7 @@ def vehicle(
         position, heading = beside(road, z + along if speed else z, d)
         yaw = heading + turn
         if speed:
-            # All parts move at one rate, each from its own start.
+            # All parts move at the same speed, each from its own start.
             motion = Motion(z + along, d, speed)
         else:
             motion = None

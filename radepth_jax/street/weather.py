@@ -1,6 +1,6 @@
 """Varied worlds as the renderer draws them: ground, shadows, light, sky, haze and exposure.
 
-All functions but `expose` are elementwise over samples `[S]`, as those of `texture`.
+All functions but `expose` are elementwise over samples `[S]`, like those of `texture`.
 """
 
 import jax
@@ -13,9 +13,9 @@ from radepth_jax.street.intersect import FAR, Rays, Vector, enter_box, enter_rou
 from radepth_jax.street.road import Road
 from radepth_jax.street.solids import Solids
 
-SHADOWS_TO = 150.0  # metres: shadows farther than this are not drawn
+SHADOWS_TO = 150.0  # metres; shadows farther than this are not drawn
 UNROLL = 4
-LEAFY = 0.3  # what has a texture of more contrast is leaves
+LEAFY = 0.3  # solids whose texture has more contrast than this are leaves
 
 
 def surface_colour(
@@ -89,7 +89,7 @@ def in_sun(
     off = 0.02 + 0.002 * t
     eye = (point[0] + off * normal[0], point[1] + off * normal[1], point[2] + off * normal[2])
     sun = Rays(*(jnp.broadcast_to(appearance.sun[i], t.shape) for i in range(3)))
-    # Seen from the sun: which solids' circles overlap the tile's points?
+    # Which solids' circles overlap the tile's points, seen from the sun?
     right = jnp.cross(appearance.sun, jnp.array([0.0, 0.0, 1.0]))
     right = right / jnp.linalg.norm(right)
     up = jnp.cross(appearance.sun, right)
@@ -127,7 +127,8 @@ def in_sun(
 def ragged_miss(solid: Solids, origin: Vector, direction: Vector) -> Array:
     """Which rays [S] pass between the leaves at the edge of an ellipsoid with a strong texture.
 
-    Where a ray comes nearest to the middle decides, so the outline stays as the camera moves.
+    The point of a ray that is nearest to the middle decides, so the outline stays the same while
+    the camera moves.
     """
     o = [origin[i] / solid.half[i] for i in range(3)]
     d = [direction[i] / solid.half[i] for i in range(3)]
@@ -148,7 +149,7 @@ def ragged_miss(solid: Solids, origin: Vector, direction: Vector) -> Array:
 def light(appearance: Appearance, normal: Vector, sunlit: Array) -> Array:
     """The light on surfaces, [3, S]."""
     facing = jnp.maximum(sum(normal[i] * appearance.sun[i] for i in range(3)), 0.0)
-    above = 0.75 - 0.25 * normal[1]  # the sky lights what faces it; y points down
+    above = 0.75 - 0.25 * normal[1]  # the sky lights surfaces that face it; y points down
     return (
         appearance.ambient[:, None] * above[None]
         + appearance.direct[:, None] * (facing * sunlit)[None]
@@ -156,7 +157,7 @@ def light(appearance: Appearance, normal: Vector, sunlit: Array) -> Array:
 
 
 def sky_colour(appearance: Appearance, rays: Rays, step: Array) -> Array:
-    """The sky's colour `[3, S]` along world directions (any length); `step` radians a pixel."""
+    """The sky's colour `[3, S]` along world directions of any length. `step` is radians a pixel."""
     level = jnp.hypot(rays.x, rays.z)
     azimuth, elevation = jnp.arctan2(rays.x, rays.z), jnp.arctan2(-rays.y, level)
     rise = 1.0 - jnp.exp(-appearance.rise * jnp.maximum(elevation, 0.0))
@@ -202,7 +203,7 @@ def expose(appearance: Appearance, image: Array, pose: Array) -> Array:
     image = image + appearance.contrast * (image - 0.5) * jnp.minimum(
         1.0, 4.0 * image * (1.0 - image)
     )
-    # Another noise for another pose.
+    # Each pose has another noise.
     seed = appearance.seed + jax.lax.bitcast_convert_type(pose[:3, 3].sum(), jnp.int32)
     i, j, c = jnp.meshgrid(jnp.arange(h), jnp.arange(w), jnp.arange(3), indexing="ij")
     grain = sum(texture.lattice_hash(i, j, seed + 7 * c + 1009 * k) for k in range(3))

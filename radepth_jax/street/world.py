@@ -1,6 +1,6 @@
-"""Street worlds: a road, what stands and drives along it, and the camera's path through it.
+"""Street worlds: a road, the objects along it and on it, and the camera's path through it.
 
-Everything is drawn from one seed with NumPy; nothing depends on the machine or the renderer.
+Everything is drawn from one seed with NumPy. Nothing depends on the machine or the renderer.
 """
 
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ from radepth_jax.street.solids import Motion, Solid, Solids, pack
 from radepth_jax.street.variety import Variety
 
 CAMERA_HEIGHT = 1.65  # metres, as KITTI's
-CAMERA_PITCH = 0.021  # radians down: puts the horizon at 0.46 H, as KITTI's
+CAMERA_PITCH = 0.021  # radians down, which puts the horizon at 0.46 H, as KITTI's
 LANE = 0.5  # the ego's and the other cars' lane centre, as a share of the road's half width
-HEADROOM = 2.0  # metres: what hangs higher (crowns of trees) may reach over the road
+HEADROOM = 2.0  # metres; solids above this height (crowns of trees) may reach over the road
 MAX_BOXES, MAX_ROUNDS = 160, 64
 VARIED_ROUNDS = 94  # a varied world has hills and more trees
 
@@ -28,12 +28,12 @@ class World:
     road: Road
     solids: tuple[Solid, ...]
     world_T_camera: np.ndarray  # noqa: N815  float64 [T, 4, 4]
-    variety: Variety | None = None  # of a varied world, and
-    appearance: Appearance | None = None  # how it looks
+    variety: Variety | None = None  # only of a varied world
+    appearance: Appearance | None = None  # only of a varied world
 
 
 def street_intrinsics(size: tuple[int, int]) -> np.ndarray:
-    """The street camera's intrinsics [3, 3] for images of `size` (h, w): about KITTI's view."""
+    """The street camera's intrinsics [3, 3] for images of `size` (h, w), about as KITTI's."""
     h, w = size
     return np.array(
         [[0.58 * w, 0, 0.5 * w - 0.5], [0, 1.92 * h, 0.5 * h - 0.5], [0, 0, 1]], np.float32
@@ -49,15 +49,15 @@ def make_world(seed: tuple[int, ...], frames: int) -> World:
     """Draw the world of a seed, with a drive of `frames` frames through it.
 
     Args:
-      seed: any tuple of non-negative integers; the same seed gives the same world.
-      frames: number of camera poses, 0.3 to 1.2 m apart (less where the car brakes).
+      seed: any tuple of non-negative integers. The same seed gives the same world.
+      frames: the number of camera poses. They are 0.3 to 1.2 m apart, and less if the car brakes.
     """
     rng = np.random.default_rng(seed)
     parking = (bool(rng.random() < 0.6), bool(rng.random() < 0.6))
     road = draw_road(rng, parking)
     along = _progress(rng, frames)
     world_T_camera = _drive(rng, road, along)
-    # Some streets end soon (a T-junction), most run on.
+    # Some streets end soon (a T-junction), and most run on.
     end = float(along[-1] + (rng.uniform(15, 45) if rng.random() < 0.4 else rng.uniform(45, 110)))
 
     solids: list[Solid] = []
@@ -77,12 +77,12 @@ def make_world(seed: tuple[int, ...], frames: int) -> World:
 
 
 def scene(world: World, frame: int) -> tuple[Solids, np.ndarray]:
-    """The solids at `frame` with moving ones in their places, and which of them move.
+    """The solids at `frame`, with the moving ones in their places, and which of them move.
 
     Returns:
-      Solids padded to MAX_BOXES boxes followed by MAX_ROUNDS cylinders and ellipsoids (a varied
-      world: VARIED_ROUNDS), and bool [N]. Where there are more, the farthest are left out, but
-      no landmark.
+      Solids, padded to MAX_BOXES boxes, followed by MAX_ROUNDS cylinders and ellipsoids (in a
+      varied world VARIED_ROUNDS), and bool [N]. If there are more, the farthest are left out.
+      Landmarks are never left out before others.
     """
     eye = world.world_T_camera[frame][[0, 2], 3]
     placed = [_moved(world.road, s, s.motion, frame) if s.motion else s for s in world.solids]
@@ -98,20 +98,20 @@ def scene(world: World, frame: int) -> tuple[Solids, np.ndarray]:
 
 
 def keep_nearest(ordered: list[Solid], count: int) -> list[Solid]:
-    """The first `count`, landmarks before others."""
+    """The first `count` solids. Landmarks are preferred to others."""
     landmarks = [s for s in ordered if s.landmark]
     others = [s for s in ordered if not s.landmark]
     return (others[: max(count - len(landmarks), 0)] + landmarks)[:count]
 
 
 def _moved(road: Road, solid: Solid, motion: Motion, frame: int) -> Solid:
-    # Along z at a constant rate: close to constant speed on these gentle bends.
+    # It moves along z at a constant rate, which is about constant speed on these gentle bends.
     position, heading = beside(road, motion.start + motion.speed * frame, motion.lane)
     return replace(solid, position=(float(position[0]), float(position[1])), yaw=heading)
 
 
 def _progress(rng: np.random.Generator, frames: int) -> np.ndarray:
-    """Where along z the camera is, [T]: 0.3 to 1.2 m a frame, sometimes a stop of 1-3 frames."""
+    """The camera's z [T]. It advances 0.3 to 1.2 m a frame, and sometimes stops for 1-3 frames."""
     t = np.arange(frames)
     speed = rng.uniform(0.5, 0.95) + rng.uniform(0.05, 0.3) * np.sin(
         2 * np.pi * t / rng.uniform(15, 40) + rng.uniform(0, 2 * np.pi)
@@ -125,7 +125,7 @@ def _progress(rng: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def _drive(rng: np.random.Generator, road: Road, along: np.ndarray) -> np.ndarray:
-    """Camera poses [T, 4, 4] along the right lane, weaving a little, with a suspension's bounce."""
+    """Camera poses [T, 4, 4] along the right lane, which weave a little and bounce."""
     sway, wavelength, phase = rng.uniform(0, 0.4), rng.uniform(20, 40), rng.uniform(0, 2 * np.pi)
 
     def path(z: np.ndarray) -> np.ndarray:
@@ -148,7 +148,7 @@ def _drive(rng: np.random.Generator, road: Road, along: np.ndarray) -> np.ndarra
 
 
 def camera_rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """The rotation world_R_camera [3, 3]: turned right, nodded down, rolled; radians."""
+    """The rotation world_R_camera [3, 3]: turned right, nodded down and rolled, in radians."""
     return _about_y(yaw) @ _about_x(-pitch) @ _about_z(roll)
 
 

@@ -1,4 +1,4 @@
-"""A progress bar with the time left; plain lines where there is no terminal."""
+"""A progress bar of training with the time left. Without a terminal it prints plain lines."""
 
 import time
 from typing import Any
@@ -11,12 +11,12 @@ SECONDS_BETWEEN_LINES = 20.0
 
 
 class ProgressBar:
-    """Show how far training is; use as a context manager.
+    """A context manager that shows how far training is.
 
     Args:
-        total: steps of the whole run.
-        done: steps already taken.
-        show: False shows nothing: another process of the run does.
+        total: the number of steps of the whole run.
+        done: how many steps are already taken.
+        show: whether to show anything. Only one process of a run does.
     """
 
     def __init__(self, total: int, done: int = 0, *, show: bool = True):
@@ -45,7 +45,7 @@ class ProgressBar:
         self._bar.stop()
 
     def say(self, message: str) -> None:
-        """Print a line of its own."""
+        """Print a line above the bar."""
         self._console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     def update(self, step: int, values: dict[str, float]) -> None:

@@ -24,8 +24,8 @@ class Validation:
     """The measurement of a run's states.
 
     Args:
-        recipe: of the run.
-        config: likewise.
+        recipe: the run's recipe.
+        config: the run's config.
         dataset: what it trains on. If it lacks the config's validation split, nothing is measured.
         say: prints a line.
     """
@@ -46,15 +46,15 @@ class Validation:
 
     @property
     def before_training(self) -> bool:
-        """Whether there is something worth measuring before the first step."""
+        """Whether the measurement before the first step is worth its time."""
         return self._photometric is not None
 
     def __call__(self, step: int, state: TrainState, log: MetricLog) -> None:
-        """Measure, log and say it; all processes of a run call this together.
+        """Measure, log and print. All processes of a run call this together.
 
         Args:
-            step: of the state.
-            state: on the host, with trees of parameters.
+            step: the state's step.
+            state: a state on the host, with trees of parameters.
             log: gets the figures.
         """
         if self._truth is not None:

@@ -114,7 +114,7 @@ def test_a_click_reads_the_depth():
 def test_networks_are_named_as_given(tmp_path):
     folder = tmp_path / "a=b"
     folder.mkdir()
-    assert named("default") == {"the network in the box": "default"}
+    assert named("default") == {"the bundled model": "default"}
     assert list(named(f"mine=runs/x, runs/y,{folder}").items())[1:] == [
         ("mine", "runs/x"),
         ("y", "runs/y"),
