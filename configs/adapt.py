@@ -1,4 +1,4 @@
-"""The network in the box on your own clip: minutes of training.
+"""The bundled model on your own clip: minutes of training.
 
 Command:
     radepth train --config configs/adapt.py --workdir runs/clip \
@@ -22,7 +22,7 @@ from radepth_jax.runs.small import use_small_recipe
 
 def get_config() -> ConfigDict:
     config = default_config()
-    use_small_recipe(config, presets.box())
+    use_small_recipe(config, presets.bundled())
     config.data.name = "video"
     config.data.skip_corrupt = True
     config.pretrained.checkpoint = "default"

@@ -4,9 +4,9 @@ Command:
     radepth train --config configs/ra_depth_video.py --workdir runs/clip \
         --config.data.source=clip.mp4 --config.data.fov=70
     (or --config.data.intrinsics=fx,fy,cx,cy in pixels of the footage)
-Cost: 20,000 steps of 12 on an accelerator. `configs/ra_depth_video.py:small` trains on from the
-network in the box, for a CPU: 1,500 steps of 4, about 15 minutes on two cores.
-Expected: no ground truth, so no figures: look at the pictures in the run's folder.
+Cost: 20,000 steps of 12 on an accelerator. `configs/ra_depth_video.py:small` starts from the
+bundled model and is for a CPU: 1,500 steps of 4, about 15 minutes on two cores.
+Expected: there is no ground truth and so no figure. Look at the pictures in the run's folder.
 
 Set `config.views.resolution` near your footage's shape, at about half its size, in multiples of 32
 (16 for the small network).
@@ -29,10 +29,10 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.train.steps = 20_000
     config.train.picture_every = 500
     if variant == "small":
-        use_small_recipe(config, presets.box())
+        use_small_recipe(config, presets.bundled())
         config.pretrained.checkpoint = "default"
         config.views.resolution = (224, 128)
-        # The box knows motion. On a highway alignment would lose it (experiments/RESULTS.md).
+        # The bundled model knows motion. On a highway alignment would lose it (RESULTS.md).
         config.pose.align, config.pose.turns_from = (), 0
         config.pose.learn_fov_from = 200  # its depth is fair from the start
         config.optimizer.learning_rate = 3e-4

@@ -1,8 +1,9 @@
-"""Train the ablation's six variants; test each at its own and at other resolutions (table 4).
+"""Train the ablation's six variants. Test each at its own and at other resolutions (table 4).
 
     python experiments/ablation.py --dataset street --budget 1000
 
-Needs the prepared data: `radepth prepare street/full`, or `kitti_raw`. Stopped, it resumes.
+It needs the prepared data: `radepth prepare street/full`, or `kitti_raw`. If it is stopped, the
+same command resumes.
 """
 
 import runner

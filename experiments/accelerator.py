@@ -1,4 +1,4 @@
-"""What a training step or a prediction would need of a GPU or TPU that is not here.
+"""What a training step or a prediction would need on a GPU or TPU that is not here.
 
     pip install 'jax[cuda12]'   # or 'jax[tpu]'; no driver and no device are needed
     python experiments/accelerator.py h100 --batch 12 --dtype float32 --output runs/h100
@@ -6,10 +6,10 @@
     python experiments/accelerator.py rtx4090 --resolution 1024x320 --largest
     python experiments/accelerator.py h100 --against runs/h100/earlier.json
 
-XLA compiles for the device, and its program says the memory, the kernels and the bytes that each
-moves. From these a time is modelled (hlo_cost.py); it is a model, not a measurement, and tells
-which parts lead, and whether a change helps. Two commits are compared by running this in both and
-naming the earlier result as `--against`. Compiling takes minutes.
+XLA compiles for the device, and its program tells the memory, the kernels and the bytes that each
+kernel moves. A model of the time follows from these (hlo_cost.py). It is not a measurement, but it
+shows which parts take most, and whether a change helps. To compare two commits, run this in both
+and give the earlier result as `--against`. Compiling takes minutes.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("chip", choices=sorted(CHIPS))
     parser.add_argument("--work", choices=("train", "inference"), default="train")
     parser.add_argument("--config", default="configs/ra_depth_kitti.py", help="FILE[:VARIANT]")
-    parser.add_argument("--batch", type=int, default=12, help="images on a chip")
+    parser.add_argument("--batch", type=int, default=12, help="images per chip")
     parser.add_argument("--chips", type=int, default=1)
     parser.add_argument("--resolution", help="WxH instead of the config's")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
@@ -44,7 +44,9 @@ def main() -> None:
     parser.add_argument("--largest", action="store_true", help="the largest batch that fits, too")
     parser.add_argument("--against", type=Path, help="an earlier result.json to compare with")
     parser.add_argument("--output", type=Path, help="folder for result.json and program.txt")
-    parser.add_argument("--rooms", type=int, default=16, help="so many lines of where time goes")
+    parser.add_argument(
+        "--rooms", type=int, default=16, help="how many lines on where the time goes"
+    )
     options = parser.parse_args()
     chip = CHIPS[options.chip]
     prepare_compiler(chip)
@@ -62,10 +64,10 @@ def main() -> None:
 
 
 def prepare_compiler(chip: Gpu | Tpu) -> None:
-    """Settings that JAX reads when it is imported: nothing of it may be before this."""
+    """Make settings that JAX reads when it is imported. Nothing may import it before."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     if isinstance(chip, Gpu):
-        # There is no device to time candidates on; without these two, compiling fails.
+        # Without these two flags compiling fails, because there is no device to time candidates on.
         flags = "--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false"
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
         return
@@ -76,7 +78,7 @@ def prepare_compiler(chip: Gpu | Tpu) -> None:
 
 
 def measure(options: argparse.Namespace, chip: Gpu | Tpu, batch: int) -> tuple[dict, str]:
-    """Compile for the chip: (figures, the program's text)."""
+    """Compile for the chip. Returns figures and the program's text."""
     start = time.perf_counter()
     lowered = lower(options, chip, batch)
     lowering, start = time.perf_counter() - start, time.perf_counter()
@@ -162,7 +164,7 @@ def lower(options: argparse.Namespace, chip: Gpu | Tpu, batch: int) -> Any:
         zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
         network, variables = fold_norms(networks.depth, zeros)
         pictures = jax.ShapeDtypeStruct((images, height, width, 3), jnp.float32)
-        # As `platforms.place_weights` does where there is a device.
+        # This is what `platforms.place_weights` does if there is a device.
         whole = NamedSharding(mesh, PartitionSpec())
         ordered = Format(CUDNN_KERNEL, whole)
         formats = jax.tree.map(
@@ -172,7 +174,7 @@ def lower(options: argparse.Namespace, chip: Gpu | Tpu, batch: int) -> Any:
         predict = jax.jit(lambda v, x: network.apply(v, x)[0], in_shardings=(formats, along))
         return predict.lower(jax.eval_shape(lambda: variables), pictures)
 
-    steps = config.train.steps or 66_350  # of 20 epochs of the published split
+    steps = config.train.steps or 66_350  # the steps of 20 epochs of the published split
     recipe = make_recipe(config, steps, ops=ops)
     step = make_train_step(recipe.with_fixed_statistics() if options.fixed_statistics else recipe)
     data = {
@@ -195,7 +197,7 @@ def lower(options: argparse.Namespace, chip: Gpu | Tpu, batch: int) -> Any:
 
 
 def largest(options: argparse.Namespace, chip: Gpu | Tpu, result: dict) -> int:
-    """The largest batch of a chip, by a line through two batches' memory.
+    """The largest batch that fits a chip, from a line through the memory of two batches.
 
     Half a gibibyte is left for the program and the libraries.
     """
@@ -229,7 +231,7 @@ def show(result: dict, text: str, chip: Gpu | Tpu, rooms: int) -> None:
 
 
 def compare(before: dict, after: dict) -> None:
-    """Print the figures that both have, and their ratio."""
+    """Print the figures that both results have, and their ratios."""
     print(f"\n{'':16} {'before':>10} {'after':>10} {'ratio':>7}")
     for name, value in after.items():
         old = before.get(name)

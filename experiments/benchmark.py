@@ -3,12 +3,14 @@
     python experiments/benchmark.py --model ra_depth --resolution 320x96 --batch 1
     python experiments/benchmark.py --work inference --resolution 320x96,640x192 --batch 1,4,16
 
-Every cell runs in a process of its own, so that peak memory and the cold first step are its own.
-The cold start uses an empty compilation cache, the warm one the cache that the cold one filled.
+Every cell runs in a separate process, so that it has its own peak memory and its own cold first
+step. The cold start uses an empty compilation cache, and the warm start the cache that the cold one
+filled.
 
     python experiments/benchmark.py --compare torch --resolution 320x96 --batch 1,4
 
-times our training step and inference and plain PyTorch's (`torch_ra_depth.py`) in turns. On a GPU:
+times training steps and inference, ours and those of plain PyTorch (`torch_ra_depth.py`), in turns.
+On a GPU:
 
     python experiments/benchmark.py --compare torch --resolution 640x192 --batch 1,12,16 \
         --dtype float32,bfloat16 --torch eager,compiled_bf16
@@ -42,7 +44,7 @@ def main() -> None:
     parser.add_argument("--batch", default="1")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--workers", type=int, default=0, help="of the loader")
+    parser.add_argument("--workers", type=int, default=0, help="the loader's worker processes")
     parser.add_argument("--data_dir", default="runs/benchmark/data")
     parser.add_argument("--output", default="runs/benchmark/benchmark.json", type=Path)
     parser.add_argument("--compare", choices=("torch",), help="with plain PyTorch, in turns")
@@ -111,7 +113,7 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def write(path: Path, rows: list[dict]) -> None:
-    """Store the figures with what they were measured on."""
+    """Store the figures with a description of the machine."""
     record = {"machine": machine(), "command": sys.argv, "rows": rows}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=1) + "\n")
@@ -130,7 +132,7 @@ def run_cell(work: str, cell: dict, cache: str) -> dict:
 
 
 def configure(model: str, resolution: str, batch: int, dtype: str):
-    """The config of a cell, in a process set up as the commands set themselves up."""
+    """The config of a cell. The process is set up in the same way as by the commands."""
     from ml_collections import ConfigDict
 
     from radepth_jax.models import presets
@@ -203,7 +205,7 @@ def measure_training(
 
 
 def measure_inference(*, model: str, resolution: str, batch: int, dtype: str, steps: int) -> dict:
-    """Time the depth network in this process; at batch 1, `seconds` is the latency."""
+    """Time the depth network in this process. At batch 1, `seconds` is the latency."""
     import jax
     import numpy as np
 
@@ -231,7 +233,7 @@ def measure_inference(*, model: str, resolution: str, batch: int, dtype: str, st
 
 
 def machine() -> dict:
-    """What the figures were measured on."""
+    """The machine that the figures were measured on."""
     import jax
 
     return {

@@ -1,17 +1,17 @@
-"""Train the network in the box: a small one, on varied rendered streets alone.
+"""Train the bundled model: a small one, on varied rendered streets alone.
 
     python experiments/box.py --output runs/box
     python experiments/box.py --start runs/box --fixed_statistics --output runs/box_fixed
 
-The network that `radepth predict` uses where no checkpoint is named must be right on footage that
-it never saw. So it learns from what only a rendered street has, and every camera there differs: the
-depth of every pixel, up to one factor an image, and the motion of the camera. It sees random
-windows of the frames, resized to one of several canvases, so that it works at any resolution, in
-changed colours, blurred and with noise. On a GPU it takes minutes (`--steps 24000`). The second
-command goes on with BatchNorm's statistics kept as they are, as a prediction has them. A step needs
-no batch then, so it also has canvases that are large enough for one image alone.
+`radepth predict` uses this network if no checkpoint is named, so it must be right on footage that
+it never saw. It learns from what only a rendered street has: the depth of every pixel, up to one
+factor for each image, and the motion of the camera. Every world has another camera. The network
+sees random windows of the frames, in changed colours, blurred and with noise. They are resized to
+one of several canvases, so that it works at any resolution. On a GPU it takes minutes (`--steps
+24000`). The second command goes on with BatchNorm's statistics kept as they are, as a prediction
+has them. A step then needs no batch, so it also uses canvases so large that one image fills a step.
 
-The result is a run's folder, as `radepth train` leaves one; `--store` puts its network into the
+The result is a run's folder, as `radepth train` leaves one. `--store` puts its network into the
 package (`radepth_jax/runs/default_network`).
 """
 
@@ -29,9 +29,7 @@ import optax
 from ml_collections import ConfigDict
 
 from radepth_jax import models
-from radepth_jax.data.street.builder import Street, world_seed
-from radepth_jax.data.street.film import film
-from radepth_jax.data.street.varied import make_varied_world
+from radepth_jax.data.street import Street, world_seed
 from radepth_jax.geometry import se3
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.models import presets
@@ -40,30 +38,45 @@ from radepth_jax.runs.config import default_config
 from radepth_jax.runs.packed_model import PackedModel, write_packed
 from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.startup import start_program
+from radepth_jax.street.frames import render_frames
+from radepth_jax.street.varied import make_varied_world
 from radepth_jax.views.augment import colour_jitter
 
-# (width, height) of what the network sees, and how many images a step has.
+# Maps the (width, height) that the network sees to the number of images of a step.
 CANVASES = (((192, 64), 8), ((160, 96), 8), ((320, 96), 4))
 LARGE_CANVASES = (((384, 192), 2), ((640, 192), 1), ((768, 256), 1), ((1024, 320), 1))
 SIZE, LARGE_SIZE = (144, 384), (288, 768)  # (h, w) of the frames
-SCALE = 0.03  # units of depth a metre, about what self-supervised training arrives at
-FRAMES = range(2, 4)  # of each world: how many worlds matters more than how long they are
-FAR = 300.0  # metres: nearer than this the sky must not be
-RANGE = (0.1, 100.0)  # units of depth that disparities stand for
+SCALE = 0.03  # units of depth per metre, about as in self-supervised training
+FRAMES = range(2, 4)  # in each world; many worlds matter more than many frames
+FAR = 300.0  # metres; the sky must not be nearer than this
+RANGE = (0.1, 100.0)  # the least and the largest depth that disparities stand for
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, default=1200, help="to render, of street/varied")
-    parser.add_argument("--first_world", type=int, default=0, help="its number, to see others")
+    parser.add_argument(
+        "--worlds", type=int, default=1200, help="how many worlds of street/varied to render"
+    )
+    parser.add_argument(
+        "--first_world", type=int, default=0, help="the number of the first of them"
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/box"))
     parser.add_argument("--steps", type=int, default=24_000)
     parser.add_argument("--learning_rate", type=float, default=1e-3)
-    parser.add_argument("--seconds", type=float, default=1e9, help="decay to zero by then, and end")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=1e9,
+        help="the learning rate is 0 by then, and training ends",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", help="go on from this run's weights, or from `default`'s")
-    parser.add_argument("--fixed_statistics", action="store_true", help="and with its statistics")
-    parser.add_argument("--store", action="store_true", help="pack what --output holds, and end")
+    parser.add_argument(
+        "--fixed_statistics", action="store_true", help="keep that run's BatchNorm statistics"
+    )
+    parser.add_argument(
+        "--store", action="store_true", help="put the network of --output into the package, and end"
+    )
     options = parser.parse_args()
     start_program()
     if options.store:
@@ -124,7 +137,7 @@ def main() -> None:
     def compile_for(canvas: tuple[int, int], batch: int) -> Any:
         return train_step.lower(*shapes, canvas=canvas, batch=batch).compile()
 
-    with ThreadPoolExecutor(len(CANVASES)) as pool:  # XLA compiles outside Python's lock.
+    with ThreadPoolExecutor(len(CANVASES)) as pool:  # XLA compiles without Python's lock
         steps = list(pool.map(lambda each: compile_for(*each), canvases))
     begun = time.perf_counter()
     print(f"[{begun - start:.0f} s] compiled", flush=True)
@@ -137,23 +150,23 @@ def main() -> None:
         params, stats, state, average, terms = steps[step % len(steps)](
             params, stats, state, average, worlds, key, np.float32(rate)
         )
-        if step % 50 == 0:  # The clock is to be the device's.
+        if step % 50 == 0:  # waits for the device, so that the clock is right
             jax.block_until_ready(terms)
         if step % 200 == 0:
             shown = {name: round(float(value), 4) for name, value in terms.items()}
             print(f"[{time.perf_counter() - start:.0f} s] step {step} {shown}", flush=True)
-    # The running statistics belong to the average's neighbourhood: its last few thousand steps.
+    # The running statistics belong to the last few thousand steps, as the averaged weights do.
     variables = {name: {"params": average[name], "batch_stats": stats[name]} for name in params}
-    if fixed:  # Large frames are few, and the pose network gets worse on few pairs.
+    if fixed:  # there are few large frames, and the pose network gets worse on few pairs
         variables["pose"] = load_model(options.start).variables["pose"]
     save_model(jax.device_get(variables), config, options.output)
     print(f"[{time.perf_counter() - start:.0f} s] {options.output}", flush=True)
 
 
 def box_config() -> ConfigDict:
-    """The network's config; the rest is the small recipe's, for whoever trains on from it."""
+    """The network's config. Training that starts from it gets the rest of the small recipe."""
     config = default_config()
-    config.model = ConfigDict(presets.box())
+    config.model = ConfigDict(presets.bundled())
     config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
     config.views.resolution = (320, 96)
     config.batch_norm = "joint"
@@ -161,18 +174,18 @@ def box_config() -> ConfigDict:
 
 
 def film_worlds(number: int, first: int, size: tuple[int, int]) -> dict[str, np.ndarray]:
-    """Render worlds of `street/varied`, from `first` on, in frames of `size`: all of it in memory.
+    """Render worlds of `street/varied`, from `first` on, in frames of `size`, into memory.
 
     Returns:
-        `images` uint8 [N, H, W, 3]; `inverse` float16 [N, H, W], 1 / metres, 0 in the sky;
-        `pairs` int32 [P, 2] of neighbouring images; `motion` float32 [P, 4, 4], second_T_first in
-        metres.
+        `images`, uint8 [N, H, W, 3]. `inverse`, float16 [N, H, W], is 1 / metres, and 0 in the sky.
+        `pairs`, int32 [P, 2], are indices of neighbouring images. `motion`, float32 [P, 4, 4], is
+        second_T_first in metres.
     """
     config = next(c for c in Street.BUILDER_CONFIGS if c.name == "varied")
 
     def shoot(index: int) -> dict[str, np.ndarray]:
         world = make_varied_world(world_seed(config, "train", first + index), config.frames)
-        shot = film(world, FRAMES, size=size, device=jax.devices()[0], chunk=len(FRAMES))
+        shot = render_frames(world, FRAMES, size=size, device=jax.devices()[0], chunk=len(FRAMES))
         T = shot.world_T_camera
         inverse = np.where(shot.depth > 0, 1 / np.maximum(shot.depth, 1e-3), 0)
         return {
@@ -197,7 +210,7 @@ def look(key: Any, chosen: dict, *, worlds: dict, canvas: tuple[int, int]) -> di
     frames, inverse = worlds["images"][chosen["pair"]], worlds["inverse"][chosen["pair"][0]]
     native = frames.shape[1:3]
     keys = jax.random.split(key, 7)
-    # As wide as fits for the canvas's shape, give or take; then a part of that.
+    # First a window that is about as wide as the canvas's shape allows, then a part of it.
     shape = height / width * jnp.exp(jax.random.uniform(keys[0], minval=-0.2, maxval=0.2))
     widest = jnp.minimum(native[1], native[0] / shape)
     wide = widest * jax.random.uniform(keys[1], minval=0.55, maxval=1.0)
@@ -237,7 +250,7 @@ def look(key: Any, chosen: dict, *, worlds: dict, canvas: tuple[int, int]) -> di
 def loss(
     params: Any, stats: Any, views: dict, networks: models.Networks, fixed: bool = False
 ) -> Any:
-    """Errors of log depth up to a factor an image, of its edges, of the sky, and of the motion.
+    """Errors of log depth up to a factor for each image, of its edges, the sky and the motion.
 
     With `fixed`, BatchNorm normalises by the statistics that it is given.
     """

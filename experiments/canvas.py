@@ -1,11 +1,11 @@
-"""What does the curve over resolutions measure: the picture's detail, or the network's input?
+"""Does the curve over resolutions measure the picture's detail or the network's input?
 
     python experiments/canvas.py --checkpoint runs/street --input 304x96
     python experiments/canvas.py --checkpoint default --input 320x96 --dataset kitti_raw
 
-A sweep gives the network inputs of each resolution. Here the pictures alone have that resolution,
-and the network's input has one, `--input`, to which they are enlarged or reduced. Prints the AbsRel
-of both, side by side.
+A sweep gives the network inputs of each resolution. Here only the pictures have that resolution.
+They are enlarged or reduced to one input resolution, `--input`. The AbsRel of both is printed, side
+by side.
 """
 
 import argparse
@@ -27,10 +27,10 @@ from radepth_jax.startup import start_program
 
 
 class Reduced:
-    """An evaluation's images, kept as pictures of another resolution; the ground truth is the same.
+    """An evaluation's images as pictures of another resolution. The ground truth is the same.
 
     Args:
-        source: of the images.
+        source: the source of the images.
         resolution: (width, height) of the pictures.
     """
 
@@ -52,7 +52,7 @@ class Reduced:
 def compare(
     model: Model, source: EvaluationSource, resolutions: list[Resolution], used: Resolution
 ) -> tuple[list[float], list[float]]:
-    """AbsRel with inputs of each resolution, and with pictures of it as inputs of `used`."""
+    """AbsRel with inputs of each resolution, and with pictures of it in inputs of `used`."""
     protocol = protocol_of(model.config)
     rows = evaluate(model, source, resolutions, protocol=protocol)
     for resolution in resolutions:

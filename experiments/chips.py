@@ -1,7 +1,7 @@
-"""Accelerators that a program can be compiled for without one at hand: what XLA must know of them.
+"""Accelerators that XLA can compile for although none is at hand, and what it must know of them.
 
-Numbers of the makers' data sheets and of CUDA's table of compute capabilities. Rates of matrix
-products are dense ones, and of convolutions in float32 those of TF32, which cuDNN uses.
+The numbers are from the makers' data sheets and CUDA's table of compute capabilities. The rates of
+matrix products are dense ones. Those of convolutions in float32 are TF32's, which cuDNN uses.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ class Gpu:
         title: the device's name.
         capability: CUDA's (major, minor).
         cores: streaming multiprocessors.
-        units: float32 units of each.
-        clock: GHz, boosted.
+        units: float32 units of each multiprocessor.
+        clock: the boosted clock in GHz.
         memory: bytes.
         bandwidth: bytes a second.
         cache: bytes of L2.
         shared: bytes of shared memory of a multiprocessor.
-        threads: of a multiprocessor.
+        threads: threads of a multiprocessor.
         tf32: operations a second of a matrix product.
         bf16: the same in bfloat16.
     """

@@ -1,8 +1,8 @@
-"""Our training step and inference against plain PyTorch's, in turns, each in a process of its own.
+"""Compares our training step and inference with plain PyTorch's, in turns, in separate processes.
 
-`python experiments/benchmark.py --compare torch`. The processes use the same machine, take turns
-of a few steps, and start from the same weights, views and loss, which is shown first. Our step
-also makes the views; PyTorch's is given them, as a loader would.
+The command is `python experiments/benchmark.py --compare torch`. The processes use the same
+machine, take turns of a few steps, and start from the same weights, views and loss, which is shown
+first. Our step also makes the views. PyTorch's step gets them, as from a loader.
 """
 
 import itertools
@@ -24,7 +24,7 @@ FRAMES = (192, 640)  # native height and width
 
 
 class Way(NamedTuple):
-    """How PyTorch runs: compiled, and with the networks under bfloat16 autocast, or neither."""
+    """How PyTorch runs: whether it compiles, and whether networks are under bfloat16 autocast."""
 
     compiled: bool
     bfloat16: bool
@@ -40,11 +40,11 @@ def compare(
 
     Args:
         resolution: "320x96".
-        batch: samples a step, and images an inference.
-        steps: of each side in a turn.
-        rounds: turns.
+        batch: the samples of a step, and the images of an inference.
+        steps: the steps of each side in a turn.
+        rounds: the number of turns.
         ours: our compute types, float32 or bfloat16.
-        theirs: PyTorch's ways, of `TORCH`.
+        theirs: how PyTorch runs, some of `TORCH`.
     """
     names = [*(("jax", dtype) for dtype in ours), *(("torch", way) for way in theirs)]
     sides = {f"{kind} {way}": Side(kind, way, resolution, batch) for kind, way in names}
@@ -91,12 +91,12 @@ class Side:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # They share a GPU.
+            # The processes share a GPU.
             env=os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | (env or {}),
         )
 
     def ask(self, request: str):
-        """What the process answers."""
+        """The process's answer."""
         self.process.stdin.write(request + "\n")
         self.process.stdin.flush()
         for line in self.process.stdout:
@@ -122,7 +122,7 @@ def answer(value) -> None:
 
 def timed(work: Callable[[], None], times: int) -> list[float]:
     if on_a_cpu():
-        malloc()["reserve_heap_fragments"]()  # of the turn before, on both sides
+        malloc()["reserve_heap_fragments"]()  # those of the turn before, on both sides
     took = []
     for _ in range(times):
         start = time.perf_counter()
@@ -154,7 +154,7 @@ def peak_of_process() -> float:
 
 
 def peak_of_jax() -> float:
-    """As `peak_of_process`; where the device counts its own memory, of that."""
+    """The peak of the device's memory if it counts that, otherwise `peak_of_process`."""
     import jax
 
     stats = jax.local_devices()[0].memory_stats() or {}

@@ -2,10 +2,11 @@
 
     python experiments/complexity.py --resolution 640x192
 
-Parameters as trained here, and as in the published files, which also hold what no network uses (a
-ResNet's classifier, a few of HR-Depth's convolutions). Multiply-accumulates twice: of convolutions
-and matrix products as traced, which counts padding as published figures do; and half the operations
-of XLA's cost analysis, which leaves products with padding out and counts everything else.
+Parameters are counted as trained here and as in the published files, which also hold weights that
+no network uses (a ResNet's classifier, a few of HR-Depth's convolutions). Multiply-accumulates are
+counted in two ways. The first counts traced convolutions and matrix products, with padding, as
+published figures do. The second is half the operations of XLA's cost analysis, which leaves
+products with padding out and counts everything else.
 """
 
 import argparse
@@ -73,7 +74,7 @@ def main() -> None:
 
 
 def measure(name: str, resolution: tuple[int, int], batch: int, repeats: int) -> dict:
-    """One network's row; images/s is NaN without repeats."""
+    """One network's row. Images/s is NaN without repeats."""
     config = presets.MODELS[name]()
     networks = models.build(config)
     width, height = resolution
@@ -96,7 +97,7 @@ def measure(name: str, resolution: tuple[int, int], batch: int, repeats: int) ->
 
 
 def multiply_accumulates(jaxpr: Jaxpr) -> int:
-    """Of every convolution (without groups) and matrix product in a traced function."""
+    """The count over all convolutions (without groups) and matrix products in a traced function."""
     total = 0
     for equation in jaxpr.eqns:
         out = equation.outvars[0].aval

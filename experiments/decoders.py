@@ -1,6 +1,6 @@
 """Frames a second that one core decodes, by decoder: `python experiments/decoders.py KITTI_RAW`.
 
-Every decoder gives uint8 RGB. Times are of this process's CPU, in turns; medians.
+Every decoder returns uint8 RGB. Times are medians of this process's CPU time, taken in turns.
 """
 
 import argparse
@@ -42,8 +42,8 @@ DECODERS = {"ours": ours, "Pillow": pillow, "OpenCV": opencv, "PyAV": pyav}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="with .jpg and .png files in it")
-    parser.add_argument("--files", type=int, default=10, help="of each kind")
+    parser.add_argument("folder", type=Path, help="a folder with .jpg and .png files")
+    parser.add_argument("--files", type=int, default=10, help="how many files of each kind")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     try:

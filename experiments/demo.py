@@ -1,10 +1,10 @@
-"""The whole story on an embedded default: render a street, learn depth from its video, evaluate.
+"""The whole story in minutes: render a street, learn depth from its video, evaluate.
 
-Trains RA-Depth and its baseline, the same networks for as many steps without AS-Aug and without
-consistency; their first steps are the same and are taken once. Leaves in the working directory:
+It trains RA-Depth and its baseline, which is the same networks for as many steps without AS-Aug and
+without consistency. Their first steps are the same and are taken once. The working directory gets
 the table (results.csv, results.json, per_image.csv), AbsRel and delta over resolution
-(resolutions.png), loss curves (curves.png) and depth maps of both, side by side (depth.png). Run by
-`make demo`.
+(resolutions.png), loss curves (curves.png) and depth maps of both, side by side (depth.png).
+`make demo` runs this.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def main() -> None:
     report.print_table(rows, "street, held-out worlds")
     written = report.write_report(rows, options.workdir)
     written += [draw_curves(options.workdir), options.workdir / "depth.png"]
-    # A resolution's two answers one below the other.
+    # The two depth maps of a resolution are one below the other.
     beside = sorted((row for row in rows if row.depths), key=lambda row: row.width)
     Image.fromarray(depth_sheet([test[i] for i in show], show, beside)).save(written[-1])
     for path in written:
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def without_views(config: ConfigDict) -> ConfigDict:
-    """The baseline's config, which keeps the checkpoint at which RA-Depth parts from it."""
+    """The baseline's config. It keeps the checkpoint from which RA-Depth goes on by itself."""
     baseline = config.copy_and_resolve_references()
     baseline.views.names = ("middle",)
     baseline.loss.weights.consistency = 0.0
@@ -96,7 +96,7 @@ def without_views(config: ConfigDict) -> ConfigDict:
 
 
 def shorten(config: ConfigDict, steps: int) -> None:
-    """Fewer steps, of which the same shares are with one view and with the growing consistency."""
+    """Fewer steps. The shares with one view and with the growing consistency stay the same."""
     share = steps / config.train.steps
     config.train.checkpoint_every = max(int(config.train.checkpoint_every * share), 1)
     every = config.train.checkpoint_every

@@ -1,4 +1,4 @@
-"""Kill a tiny training run and its data preparation at random moments, rerun, compare every bit.
+"""Kill a tiny training run and its preparation at random moments, rerun, and compare every bit.
 
     python experiments/fault_campaign.py --workdir runs/faults
 
@@ -6,11 +6,12 @@ One run is trained without interruption. Then others of the same seed are killed
 to end (SIGTERM) again and again, each time followed by the same command: at random moments of the
 first seconds, of training, and of the writing of a checkpoint. Every figure that they log and the
 final state must be bit-identical to the uninterrupted run's. Preparations are killed too, and the
-data set must come out the same, record for record. Stopped, the campaign goes on where it was; all
-it did is in events.jsonl. At the end it writes fault_campaign.json and .md into --output.
+data set must be the same, record for record. If the campaign is stopped, the same command goes on
+where it was. All that it did is in events.jsonl. At the end it writes fault_campaign.json and .md
+into --output.
 
-Every command is a process of its own, forked from one that has imported everything: starting takes
-seconds less.
+Every command is a separate process, which is forked from one that has imported everything. That
+saves seconds at each start.
 """
 
 import argparse
@@ -49,14 +50,14 @@ CONFIG = [
 ]
 ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
 FORK = multiprocessing.get_context("fork")
-# Figures of the machine, and of the process (its watch for a collapse), not of the run.
+# These figures belong to the machine or to the process (its watch for a collapse), not to the run.
 OF_THE_PROCESS = ("seconds_per_step", "samples_per_second", "loader_wait", "collapsed")
 KINDS = ("start", "training", "checkpoint", "prepare", "sigterm")
 PREEMPTED = 75
 
 
 class Campaign:
-    """A campaign in a folder; see the module."""
+    """A campaign in a folder (see the module)."""
 
     def __init__(self, workdir: Path, *, steps: int, seed: int, workers: int):
         self.workdir, self.steps, self.seed, self.workers = workdir.absolute(), steps, seed, workers
@@ -70,7 +71,7 @@ class Campaign:
         self._random = random.Random(f"{seed} {len(self.events)}")
 
     def record(self, **event: object) -> None:
-        """Keep what happened."""
+        """Write an event to the file."""
         self.events.append(event)
         with self._file.open("a") as file:
             file.write(json.dumps(event) + "\n")
@@ -81,7 +82,7 @@ class Campaign:
         return sum(event["kind"] == kind for event in self.events)
 
     def command(self, run: Path) -> list[str]:
-        """The training command of a run; every other one reads in worker processes."""
+        """The training command of a run. Every other run reads in worker processes."""
         return [
             "train",
             f"--config={HERE.parent}/configs/ra_depth_street.py",
@@ -99,13 +100,13 @@ class Campaign:
         return process
 
     def finish(self, arguments: list[str], log: Path) -> int:
-        """Run `radepth ARGUMENTS` to its end -> exit code."""
+        """Run `radepth ARGUMENTS` to its end. Returns the exit code."""
         process = self.start(arguments, log)
         process.join()
         return process.exitcode
 
     def fault_in_training(self, kind: str, run: Path) -> bool:
-        """One attempt of a run with a fault in it -> whether the run came to its end."""
+        """One attempt of a run with a fault in it. Returns whether the run came to its end."""
         run.mkdir(exist_ok=True)
         log, before = run / "log.txt", newest_step(run)
         log.touch()
@@ -248,7 +249,7 @@ class Campaign:
 
 
 def radepth(arguments: list[str], log: Path) -> None:
-    """What a forked process does: the command line, with a session and a log of its own."""
+    """Runs the command line in a forked process, with its own session and log."""
     os.setsid()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
@@ -261,7 +262,7 @@ def radepth(arguments: list[str], log: Path) -> None:
 
 
 def in_child(question: Callable[..., bool], *arguments: object) -> bool:
-    """Ask in a process of its own: threads of JAX must not be there when another is forked."""
+    """Ask in a separate process, because JAX's threads must not exist when another is forked."""
     process = FORK.Process(target=lambda: sys.exit(0 if question(*arguments) else 3))
     process.start()
     process.join()
@@ -277,21 +278,21 @@ def wait_for(condition: Callable[[], bool], process: multiprocessing.Process) ->
 
 
 def last_logged(run: Path) -> int:
-    """The last step with a figure in a run's metrics.jsonl; 0 where there is none."""
+    """The last step with a figure in a run's metrics.jsonl. 0 if there is none."""
     path = run / "metrics.jsonl"
     found = re.findall(r'^{"step": (\d+)', path.read_text(), re.MULTILINE) if path.exists() else []
     return max(map(int, found), default=0)
 
 
 def newest_step(run: Path) -> int:
-    """The newest whole checkpoint of a run; 0 where there is none."""
+    """The step of a run's newest whole checkpoint. 0 if there is none."""
     folder = run / "checkpoints"
     names = [path.name for path in folder.iterdir()] if folder.exists() else []
     return max((int(name) for name in names if name.isdigit()), default=0)
 
 
 def half_written(run: Path) -> bool:
-    """Whether a run has a checkpoint that is being, or was never wholly, written."""
+    """Whether a run has a checkpoint that is not completely written."""
     folder = run / "checkpoints"
     return folder.exists() and any("tmp" in path.name for path in folder.iterdir())
 
@@ -431,8 +432,8 @@ def main() -> None:
     parser.add_argument("--workdir", default="runs/faults", type=Path)
     parser.add_argument("--output", default=HERE / "results", type=Path)
     parser.add_argument("--also", nargs="*", default=[], type=Path, help="count these folders, too")
-    parser.add_argument("--steps", type=int, default=200, help="of a run")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--steps", type=int, default=200, help="the steps of a run")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of the moments")
     parser.add_argument("--workers", type=int, default=1, help="loader processes, in every 2nd run")
     for kind, number in zip(KINDS, (5, 22, 13, 12, 10), strict=True):
         parser.add_argument(f"--{kind}", type=int, default=number, help="how many of this kind")
@@ -440,7 +441,7 @@ def main() -> None:
     os.environ |= ENVIRONMENT | {
         "JAX_COMPILATION_CACHE_DIR": str(options["workdir"].absolute() / "cache")
     }
-    import radepth_jax.data.street.builder
+    import radepth_jax.data.street
     import radepth_jax.train.loop  # noqa: F401
 
     wanted = {kind: options.pop(kind) for kind in KINDS}

@@ -2,10 +2,10 @@
 
     python experiments/fuzz.py --minutes 10 --output runs/fuzz
 
-Each input is a valid small file with random damage: bytes changed, cut out, doubled or put in, and
-words that people's files have (`nan`, a byte-order mark, a huge number). A reader may read it, or
-say in one line what is wrong; anything else is a fault, and its file is kept. Exits with 1 if there
-is one.
+Each input is a valid small file with random damage. Bytes are changed, cut out, doubled or
+inserted, and so are words that people's files have (`nan`, a byte-order mark, a huge number). A
+reader may read it, or say in one line what is wrong. Anything else is a fault, and its file is
+kept. The exit code is 1 if there is a fault.
 """
 
 import argparse
@@ -59,13 +59,13 @@ WORDS = (
 
 
 class Reader(NamedTuple):
-    """What is fuzzed.
+    """A reader that is fuzzed.
 
     Attributes:
-        name: of the files that it reads, with their ending.
+        name: the name of the files that it reads, with their ending.
         seeds: valid contents.
-        read: takes the file's path.
-        allowed: what it may raise.
+        read: a function of the file's path.
+        allowed: the errors that it may raise.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Reader(NamedTuple):
 
 
 def readers() -> list[Reader]:
-    """Everything that is fuzzed, with valid files made here."""
+    """All readers, with valid files that are made here."""
     rng = np.random.default_rng(0)
     depth = rng.uniform(1, 80, (6, 8)).astype(np.float32)
     levels = (depth * 256).astype(np.uint16)
@@ -173,7 +173,7 @@ def damage(seed: bytes, rng: np.random.Generator) -> bytes:
 
 
 def attempt(reader: Reader, data: bytes, folder: Path) -> str | None:
-    """Read one input: None, or the traceback of a fault."""
+    """Read one input. Returns None, or the traceback of a fault."""
     path = folder / reader.name
     path.write_bytes(data)
     try:

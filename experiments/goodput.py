@@ -1,12 +1,12 @@
-"""What kills cost: the share of the time that went into steps that counted.
+"""The cost of killed processes: which share of the time went into steps that counted.
 
     python experiments/goodput.py --workdir runs/goodput --minutes 3
 
-A tiny run is killed at random, so often a minute on average, and started again at once, until the
-time is up; so for each rate and each interval between checkpoints. Goodput is the steps of the
-newest checkpoint times what a step takes undisturbed, over the time. A minute stands for hours of a
-cluster: what matters is the time between faults over that of a start, of a step and of a save.
-With `--processes 2` each run is two processes, one of which is killed.
+A tiny run is killed at random and started again at once, until the time is up. This is done for
+each rate of kills and each interval between checkpoints. Goodput is the steps of the newest
+checkpoint, times the time of an undisturbed step, over the whole time. A minute stands for hours on
+a cluster, because only the ratios of the time between faults to the times of a start, a step and a
+save matter. With `--processes 2` each run is two processes, one of which is killed.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from radepth_jax.train.goodput import best_interval
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workdir", type=Path, default=Path("runs/goodput"))
-    parser.add_argument("--minutes", type=float, default=3, help="of each run")
-    parser.add_argument("--kills", default="0,0.2,1", help="a minute, by commas")
+    parser.add_argument("--minutes", type=float, default=3, help="minutes of each run")
+    parser.add_argument("--kills", default="0,0.2,1", help="kills per minute, by commas")
     parser.add_argument("--every", default="5,50,500", help="steps between checkpoints, by commas")
     parser.add_argument("--processes", type=int, choices=(1, 2), default=1)
     options = parser.parse_args()
@@ -39,7 +39,7 @@ def main() -> None:
             row = {"kills a minute": kills, "every": every} | disturb(run, kills, every, options)
             rows.append(row)
             print(json.dumps(row), flush=True)
-    undisturbed = min(row["seconds a step"] for row in rows)  # without any save in it
+    undisturbed = min(row["seconds a step"] for row in rows)  # measured without saves
     for row in rows:
         row["goodput"] = round(row["steps"] * undisturbed / row["seconds"], 3)
         print(json.dumps(row))
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def disturb(run: Path, kills: float, every: int, options: argparse.Namespace) -> dict:
-    """Train for the time, killed at random -> what came of it."""
+    """Train for the given time with random kills. Returns the figures."""
     run.mkdir(parents=True, exist_ok=True)
     chance = random.Random(f"{kills} {every}")
     begun, starts, killed = time.monotonic(), 0, 0
@@ -81,7 +81,7 @@ def disturb(run: Path, kills: float, every: int, options: argparse.Namespace) ->
 
 
 def start(run: Path, every: int, options: argparse.Namespace) -> list:
-    """The processes of a run, started."""
+    """Start the processes of a run."""
     arguments = [
         "train",
         f"--config={HERE.parent}/configs/ra_depth_street.py",

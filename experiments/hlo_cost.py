@@ -1,8 +1,9 @@
-"""What a compiled program would take on a GPU or a TPU, read from its text: a model, not a clock.
+"""A model of the time that a compiled program would take on a GPU or a TPU, from its text.
 
-A GPU's kernel takes the longest of three: its bytes at 80 % of the memory's bandwidth, its
-operations at 40 % of the peak of matrix products, and 2 microseconds of launch. A TPU's operation
-takes the cycles that its compiler wrote beside it (a loop's body counts once).
+A GPU's kernel takes the longest of three times: that of its bytes at 80 % of the memory's
+bandwidth, that of its operations at 40 % of the peak of matrix products, and 2 microseconds for its
+launch. A TPU's operation takes the cycles that the compiler wrote beside it (a loop's body counts
+once).
 """
 
 import math
@@ -28,11 +29,11 @@ class Kernel:
 
     Attributes:
         kind: "convolution", "product", or the HLO operation.
-        room: the part of the program that it is of, such as "encoder/stage1".
-        type: of its result.
+        room: the part of the program that it belongs to, such as "encoder/stage1".
+        type: its result's type.
         times: how often it runs.
-        bytes: read and written in one run.
-        operations: of one run, of convolutions alone.
+        bytes: how many bytes it reads and writes in one run.
+        operations: its operations in one run. Only convolutions have them.
         bf16: whether it computes in bfloat16.
         name: the operation in the source.
     """
@@ -47,14 +48,14 @@ class Kernel:
     name: str
 
     def seconds(self, bandwidth: float, tf32: float, bf16: float) -> float:
-        """Of all its runs, on a GPU with these rates."""
+        """The seconds of all its runs on a GPU with these rates."""
         peak = OF_PEAK * (bf16 if self.bf16 else tf32)
         moved = self.bytes / (OF_BANDWIDTH * bandwidth)
         return self.times * max(moved, self.operations / peak, LAUNCH)
 
 
 def kernels(text: str) -> list[Kernel]:
-    """Those of a GPU's program, as `compiled.as_text()` gives it."""
+    """The kernels of a GPU's program, from the text of `compiled.as_text()`."""
     computations: dict[str, list[str]] = {}
     entry = name = ""
     for line in text.splitlines():
@@ -100,7 +101,7 @@ def _run(computations: dict[str, list[str]], name: str, times: int) -> Iterator[
 
 
 def _read(fused: list[str], arguments: list[str]) -> Iterator[int]:
-    """Bytes that a fusion reads of each argument: where it only takes slices of it, those."""
+    """The bytes that a fusion reads of each argument. If it takes only slices, these count."""
     matches = [match for line in fused if (match := _INSTRUCTION.match(line))]
     for index, argument in enumerate(arguments):
         given = next(m[1] for m in matches if m[3] == "parameter" and m[4].startswith(f"{index})"))
@@ -147,7 +148,7 @@ def _size(type_: str) -> int:
 
 
 def _operations(target: str, type_: str, arguments: list[str], rest: str) -> int:
-    """Two for each multiplication; channels are last."""
+    """The operations: two for each multiplication. Channels are last."""
     given = [shapes[0] for shapes in map(_shapes, arguments) if shapes]
     if len(given) < 2:
         return 0
@@ -160,7 +161,7 @@ def _operations(target: str, type_: str, arguments: list[str], rest: str) -> int
 
 
 def _room(name: str) -> str:
-    """The part of the training step that an operation is of, from its name in the source."""
+    """The part of the training step that an operation belongs to, by its name in the source."""
     way = "backward " if "transpose(" in name else ""
     for pattern in (r"(decoder/\w+)", r"(stem\w*|stage\d|transition\d)", r"(pose)", r"(encoder)"):
         if match := re.search(pattern, name, re.IGNORECASE):

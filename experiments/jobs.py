@@ -1,4 +1,4 @@
-"""Stages whose results are kept as they come, and commands that run beside each other."""
+"""Stages whose results are saved at once, and commands that run at the same time."""
 
 import json
 import os
@@ -23,11 +23,11 @@ class Report:
         folder.mkdir(parents=True, exist_ok=True)
 
     def seconds(self) -> float:
-        """Since the start."""
+        """The seconds since the start."""
         return time.perf_counter() - self.start
 
     def run(self, name: str, stage: Callable[[], Any]) -> Any:
-        """Do a stage and keep what it returns, or why it failed."""
+        """Run a stage, and keep what it returns or why it failed."""
         begun = self.seconds()
         try:
             result = stage()
@@ -65,7 +65,7 @@ def _number(value: Any) -> str:
 
 
 class Jobs:
-    """Commands run beside each other, in order, each perhaps `after` another one has ended."""
+    """Commands that run at the same time. One may wait until the one it comes `after` has ended."""
 
     def __init__(self, jobs: list[dict], output: Path, at_once: int, report: Report):
         self.waiting, self.output, self.at_once = list(jobs), output, at_once
@@ -75,17 +75,17 @@ class Jobs:
         self._lock, self._resting = threading.Lock(), False
 
     def begin(self) -> None:
-        """Start them, unless they have been."""
+        """Start the commands, unless they have been started."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
 
     def rest(self) -> None:
-        """Stop what runs, where it stands, and begin nothing."""
+        """Stop the running commands where they are, and begin no other."""
         with self._lock:
             self._resting = True
             self._signal(signal.SIGSTOP)
-        time.sleep(1)  # What they have given the device ends.
+        time.sleep(1)  # the device finishes the work that it has
 
     def resume(self) -> None:
         """Go on."""
@@ -136,7 +136,7 @@ class Jobs:
         self.report.add(f"job {name}", {"code": code, "seconds": seconds, "last": last})
 
     def wait(self, deadline: float) -> None:
-        """Until all are done or it is `deadline` seconds since the start; then ask them to end."""
+        """Wait until all are done, or until `deadline` seconds since the start. Then end them."""
         self.begin()
         assert self._thread is not None
         self._thread.join(max(deadline - self.report.seconds(), 0))

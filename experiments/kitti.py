@@ -3,8 +3,9 @@
     python experiments/kitti.py --dataset kitti_raw --size full --budget 66350
     python experiments/kitti.py --checkpoints monodepth2=DIR,ra_depth=DIR
 
-Each DIR of the second form is a workdir, such as `radepth convert` writes. Stopped, training
-resumes. Needs the prepared data: `radepth prepare kitti_raw`, or `street/full`.
+Each DIR of the second form is a workdir, such as `radepth convert` writes. If training is stopped,
+the same command resumes it. It needs the prepared data: `radepth prepare kitti_raw`, or
+`street/full`.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def main() -> None:
 
 
 def parse_checkpoints(text: str) -> dict[str, Path]:
-    """Variant -> workdir."""
+    """Maps variants to workdirs."""
     pairs = [item.partition("=") for item in text.split(",")]
     for name, _, workdir in pairs:
         if name not in VARIANTS or not workdir:

@@ -1,12 +1,13 @@
-"""Five SGD steps with one global batch on every layout of devices: the same parameters.
+"""Checks that five SGD steps give the same parameters on every layout of devices.
 
     python experiments/layouts.py --workdir runs/layouts
 
-1, 2, 4 and 8 virtual CPU devices in one process, and two processes of two devices each (gloo),
-under `pmap` and under `jit(shard_map)`, with synchronised BatchNorm; then the batch in two parts.
-Each layout runs in fresh processes. The differences to one device go into layouts.json and
-layouts.md of --output. Stopped, the script goes on where it was; `--only NAME` does one layout, and
-`--views middle` leaves out the other two views, for compilations of a third of the time.
+The layouts are 1, 2, 4 and 8 virtual CPU devices in one process, and two processes of two devices
+each (gloo), under `pmap` and under `jit(shard_map)`, with one global batch and synchronised
+BatchNorm. Then come batches in two parts. Each layout runs in fresh processes. The differences to
+one device go into layouts.json and layouts.md of --output. If the script is stopped, the same
+command goes on where it was. `--only NAME` does one layout, and `--views middle` leaves out the
+other two views, which compiles in a third of the time.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import numpy as np
 HERE = Path(__file__).parent
 STEPS, BATCH = 5, 8
 TOLERANCE = 1e-5
-# Quick to compile; the same for every layout.
+# These settings compile quickly, and are the same for every layout.
 ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
@@ -31,8 +32,8 @@ ENVIRONMENT = {
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a batch is spread: `devices` in each of `processes`, `parts` one after the other."""
+class DeviceLayout:
+    """How a batch is spread over `devices` in each of `processes`, in `parts` consecutive parts."""
 
     devices: int
     driver: str
@@ -41,16 +42,20 @@ class Layout:
 
     @property
     def name(self) -> str:
-        """For files and tables."""
+        """The layout's name in files and tables."""
         parts = f"-{self.parts}parts" if self.parts > 1 else ""
         return f"{self.processes}x{self.devices}-{self.driver}{parts}"
 
 
 LAYOUTS = [
-    *(Layout(devices, driver) for devices in (1, 2, 4, 8) for driver in ("pmap", "shard_map")),
-    *(Layout(2, driver, processes=2) for driver in ("pmap", "shard_map")),
-    *(Layout(devices, "pmap", parts=2) for devices in (1, 4)),
-    Layout(2, "shard_map", processes=2, parts=2),
+    *(
+        DeviceLayout(devices, driver)
+        for devices in (1, 2, 4, 8)
+        for driver in ("pmap", "shard_map")
+    ),
+    *(DeviceLayout(2, driver, processes=2) for driver in ("pmap", "shard_map")),
+    *(DeviceLayout(devices, "pmap", parts=2) for devices in (1, 4)),
+    DeviceLayout(2, "shard_map", processes=2, parts=2),
 ]
 
 
@@ -59,7 +64,9 @@ def main() -> None:
     parser.add_argument("--workdir", default="runs/layouts", type=Path)
     parser.add_argument("--output", default=HERE / "results", type=Path)
     parser.add_argument("--only", help="one layout: " + ", ".join(la.name for la in LAYOUTS))
-    parser.add_argument("--report", action="store_true", help="only the tables, of what is there")
+    parser.add_argument(
+        "--report", action="store_true", help="only write the tables of the results so far"
+    )
     parser.add_argument("--views", default="high,middle,low", help="comma-separated")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -77,8 +84,8 @@ def main() -> None:
         report(options.workdir, options.output, options.views)
 
 
-def start(layout: Layout, workdir: Path, views: str) -> None:
-    """Run a layout in processes of its own."""
+def start(layout: DeviceLayout, workdir: Path, views: str) -> None:
+    """Run a layout in fresh processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -95,8 +102,8 @@ def start(layout: Layout, workdir: Path, views: str) -> None:
     print(f"{layout.name}: done", flush=True)
 
 
-def run(layout: Layout, workdir: Path, views: str, index: int, address: str) -> None:
-    """One process of a layout; process 0 stores what came of the steps."""
+def run(layout: DeviceLayout, workdir: Path, views: str, index: int, address: str) -> None:
+    """One process of a layout. Process 0 stores the result of the steps."""
     from radepth_jax import processes
 
     if layout.processes > 1:
@@ -183,7 +190,7 @@ def report(workdir: Path, output: Path, views: str) -> None:
     for layout in LAYOUTS:
         files = [
             workdir / f"{name}.npz"
-            for name in (Layout(1, "pmap", parts=layout.parts).name, layout.name)
+            for name in (DeviceLayout(1, "pmap", parts=layout.parts).name, layout.name)
         ]
         if not all(file.exists() for file in files):
             missing.append(layout.name)

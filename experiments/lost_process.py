@@ -1,13 +1,14 @@
-"""Kill, stop or end one of two training processes; restart both; compare every bit.
+"""Kill, stop or end one of two training processes, restart both, and compare every bit.
 
     python experiments/lost_process.py --workdir runs/lost_process
 
-Two processes of two virtual CPU devices each (gloo) train without interruption. Then, for each way
-of losing one of the two, once step 2 is saved: how the other ends, after how long, and with which
-last line; both are started again, and the final state must be bit-identical to the uninterrupted
-run's. The run is also resumed on one and on four devices of a single process (elastic resume),
-where the parameters must agree within 1e-5. lost_process.json and .md go into --output. Stopped,
-the script goes on where it was; `--only NAME` does one case.
+Two processes of two virtual CPU devices each (gloo) train without interruption. Then one of the two
+is lost after step 2 is saved, in several ways. For each way it is noted how the other process ends,
+after how long, and with which last line. Both are started again, and the final state must be
+bit-identical to the uninterrupted run's. The run is also resumed on one and on four devices of a
+single process (elastic resume), where the parameters must agree within 1e-5. lost_process.json and
+.md go into --output. If the script is stopped, the same command goes on where it was. `--only NAME`
+does one case.
 """
 
 import argparse
@@ -36,7 +37,7 @@ CONFIG = [
     "--config.data.batch_size=8",
     "--config.data.workers=0",
     "--config.batch_norm_sync=True",
-    "--config.optimizer.name=sgd",  # Adam would make much of rounding
+    "--config.optimizer.name=sgd",  # Adam would amplify rounding
     "--config.optimizer.learning_rate=0.01",
     "--config.optimizer.warmup_steps=0",
     "--config.train.middle_view_steps=0",
@@ -46,12 +47,12 @@ CONFIG = [
     f"--config.train.checkpoint_every={EVERY}",
     f"--config.train.steps={STEPS}",
 ]
-# Quick to compile; the same for every run.
+# These settings compile quickly, and are the same for every run.
 ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "true",
 }
-# Name -> (process that is lost, what it gets).
+# Maps names to (the process that is lost, the signal that it gets).
 LOSSES = {
     "kill-0": (0, signal.SIGKILL),
     "kill-1": (1, signal.SIGKILL),
@@ -65,7 +66,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", default="runs/lost_process", type=Path)
     parser.add_argument("--output", default=HERE / "results", type=Path)
-    parser.add_argument("--report", action="store_true", help="only the tables, of what is there")
+    parser.add_argument(
+        "--report", action="store_true", help="only write the tables of the results so far"
+    )
     parser.add_argument("--only", choices=["reference", *LOSSES, *RESUMES])
     options = parser.parse_args()
     workdir = options.workdir.absolute()
@@ -95,7 +98,7 @@ def pair(workdir: Path, run: str) -> dict:
 
 
 def start(workdir: Path, run: str, processes: int = 2, devices: int = 2) -> list[subprocess.Popen]:
-    """Start the processes of a run, each with its own log."""
+    """Start the processes of a run. Each has its own log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -165,7 +168,7 @@ def resume(workdir: Path, name: str) -> dict:
 
 
 def wait_for(path: Path, processes: list[subprocess.Popen]) -> None:
-    """Until the path exists."""
+    """Wait until the path exists."""
     while not path.exists():
         if any(process.poll() is not None for process in processes):
             raise SystemExit(f"{path}: a process ended before it was there")

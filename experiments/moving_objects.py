@@ -1,15 +1,15 @@
-"""How good is depth on what moves? AbsRel on a rendered street's moving cars, and on all else.
+"""How good is depth on moving objects? AbsRel on a street's moving cars, and on all else.
 
     python experiments/moving_objects.py --checkpoint RA=runs/demo/ra_depth
     python experiments/moving_objects.py --data full --parked DIR
 
-The masks of moving cars are in no data set, so the test worlds are rendered once more with them.
-Depth has the median of each image, as in evaluation. A hole is a pixel of a car whose depth comes
-out more than twice too far.
+No data set holds the masks of moving cars, so the test worlds are rendered once more with them.
+Depth is scaled to the median of each image, as in evaluation. A hole is a pixel of a car whose
+depth is more than twice too far.
 
-The second command prepares the same data set with no car that moves in training: oncoming ones
-stand, and the one ahead is left out. What a network learns there is about what can be had by
-knowing what moves, and leaving it out of the loss.
+The second command prepares the same data set, but no car moves in its training worlds: oncoming
+cars stand, and the car ahead is left out. A network that learns there shows about how much could be
+gained by knowing which pixels move, and leaving them out of the loss.
 """
 
 import argparse
@@ -22,14 +22,13 @@ import numpy as np
 import PIL.Image
 
 from radepth_jax.cli.named_path import split_name
-from radepth_jax.data import schema
-from radepth_jax.data.street import builder
-from radepth_jax.data.street.builder import Street, world_seed
-from radepth_jax.data.street.film import film
-from radepth_jax.data.street.world import World, make_world
+from radepth_jax.data import schema, street
+from radepth_jax.data.street import Street, world_seed
 from radepth_jax.predict import load
 from radepth_jax.runs.config import parse_resolution
 from radepth_jax.startup import start_program
+from radepth_jax.street.frames import render_frames
+from radepth_jax.street.world import World, make_world
 
 HOLE = 2.0
 
@@ -45,7 +44,9 @@ class Frame(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", action="append", default=[], help="NAME=RUN; repeated")
-    parser.add_argument("--parked", help="prepare the data set without moving cars here, and end")
+    parser.add_argument(
+        "--parked", help="the folder for the data set without moving cars; nothing else is done"
+    )
     parser.add_argument("--data", default="demo", help="a configuration of street")
     parser.add_argument("--resolution", default="192x64", help="of the network's input")
     parser.add_argument("--pictures", help="WxH to which the pictures are reduced first")
@@ -53,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     start_program()
     if options.parked:
-        builder.make_world = parked_world
+        street.make_world = parked_world  # which the builder calls
         Street(config=options.data, data_dir=options.parked).download_and_prepare()
         return
     frames = test_frames(options.data)
@@ -76,7 +77,7 @@ def main() -> None:
 
 
 def parked_world(seed: tuple[int, int, int], frames: int) -> World:
-    """As `make_world`; in a training world, no car moves and none is ahead in the camera's lane."""
+    """The world of `make_world`. In training worlds no car moves, and none is in our lane."""
     world = make_world(seed, frames)
     if seed[1] != schema.SAMPLE_SPLITS.index("train"):
         return world
@@ -97,7 +98,7 @@ def test_frames(name: str) -> list[Frame]:
     frames = []
     for index in range(config.test):
         world = make_world(world_seed(config, "test", index), config.frames)
-        shot = film(world, range(config.frames), size=(config.height, config.width))
+        shot = render_frames(world, range(config.frames), size=(config.height, config.width))
         frames += [
             Frame(shot.image[i], shot.depth[i], shot.moving[i]) for i in range(1, config.frames - 1)
         ]

@@ -1,15 +1,15 @@
-"""Everything to ask of a GPU that is lent for some minutes, most important first.
+"""All measurements for a GPU that is available for some minutes, the most important first.
 
     python experiments/on_gpu.py --minutes 10 --output runs/gpu
 
-Asks the device what it is and how fast it copies and multiplies; compares losses, gradients and the
-published network with the CPU's; times training and inference against PyTorch, with memory and the
-first step, cold and from the cache; times the loader; and trains until the time is up: what
-`--jobs` lists, by default RA-Depth and its baseline on the rendered street. It needs no data and no
-network. Results are in `results.json` and `results.md` of the output, written as they come; a stage
-that fails leaves its message there, and the next one goes on.
+It describes the device, and measures how fast that copies and multiplies. It compares losses,
+gradients and the published network with the CPU's. It times training and inference against PyTorch,
+with memory and the first step, cold and from the cache, and it times the loader. Then it trains
+until the time is up: the commands of `--jobs`, or by default RA-Depth and its baseline on the
+rendered street. It needs no data and no network. Results are written at once, to `results.json` and
+`results.md` of the output. A stage that fails leaves its message there, and the next stage goes on.
 
-`--tiny` is a rehearsal: the same stages with tiny sizes, on a CPU too.
+`--tiny` is a rehearsal of the same stages with tiny sizes, which also runs on a CPU.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/gpu"))
     parser.add_argument("--data_dir", type=Path, default=Path("runs/gpu/data"))
     parser.add_argument("--jobs", type=Path, help='JSON: [{"name": ..., "command": [...]}, ...]')
-    parser.add_argument("--at_once", type=int, default=5, help="jobs that run beside each other")
+    parser.add_argument("--at_once", type=int, default=5, help="how many jobs run at the same time")
     parser.add_argument("--stages", default="device,compare,parity,loader,train")
     parser.add_argument("--resolution", default="640x192")
     parser.add_argument("--batch", type=int, default=12)
@@ -47,7 +47,7 @@ def main() -> None:
         options.resolution, options.batch, options.rounds = "64x64", 2, 1
         options.ours, options.torch = "float32", "eager"
     stages = options.stages.split(",")
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # Processes share the GPU.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # processes share the GPU
     cache = options.output / "cache"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache.absolute()))
     report = Report(options.output)
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def measure_device() -> dict:
-    """What it is, and the two ceilings: copying, and multiplying matrices."""
+    """A description of the device, and its speed of copying and of multiplying matrices."""
     import jax
     import jax.numpy as jnp
 
@@ -104,7 +104,7 @@ def measure_device() -> dict:
 
 
 def measure_parity() -> dict:
-    """Relative differences between the device and the CPU, as programs run and in full float32."""
+    """Relative differences between the device and the CPU, by default and in full float32."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -144,7 +144,7 @@ def measure_parity() -> dict:
     )["depth"]
     image = np.float32(rng.random((1, 64, 128, 3)))
 
-    def see(variables: dict, images: Any) -> Any:  # An untrained network needs batch statistics.
+    def see(variables: dict, images: Any) -> Any:  # an untrained network needs batch statistics
         return full.apply(variables, images, train=True, mutable=["batch_stats"])[0][0]
 
     def run(device: Any, precision: str | None) -> dict[str, np.ndarray]:
@@ -168,9 +168,9 @@ def measure_parity() -> dict:
 
 
 def compare(options: argparse.Namespace, jobs: Jobs) -> dict:
-    """Training and inference against PyTorch, in turns, each in a process of its own.
+    """Training and inference against PyTorch, in turns, in separate processes.
 
-    While they compile, the jobs begin; while anything is timed, the jobs rest. A side that is not
+    While they compile, the jobs begin. While anything is timed, the jobs rest. A side that is not
     ready within `--patience` is left out.
     """
     cell = (options.resolution, options.batch)
@@ -225,7 +225,7 @@ def compare(options: argparse.Namespace, jobs: Jobs) -> dict:
         side.process.kill()
     pool.shutdown(wait=False, cancel_futures=True)
     again = compare_torch.Side(*ours[next(iter(ours))], *cell)
-    again.ask("memory")  # It has started.
+    again.ask("memory")  # the process has started
     begun = time.perf_counter()
     again.ask("check")
     result["first_step_cached_s"] = time.perf_counter() - begun
@@ -236,7 +236,7 @@ def compare(options: argparse.Namespace, jobs: Jobs) -> dict:
 
 
 def loader(options: argparse.Namespace) -> dict:
-    """Samples a second of what is prepared, by worker processes."""
+    """The loader's samples per second on the prepared data, by number of worker processes."""
     from radepth_jax.data import TrainingSource, make_loader, open_dataset, prepare
 
     name = "kitti_raw" if (options.data_dir / "kitti_raw").exists() else "street/tiny"

@@ -2,7 +2,8 @@
 
     python experiments/resolution_adaptation.py --dataset street --budget 1000
 
-Needs the prepared data: `radepth prepare street/full`, or `kitti_raw`. Stopped, it resumes.
+It needs the prepared data: `radepth prepare street/full`, or `kitti_raw`. If it is stopped, the
+same command resumes.
 """
 
 import runner

@@ -1,4 +1,4 @@
-"""Train and evaluate variants over seeds; every run resumes, and finished ones are not repeated."""
+"""Train and evaluate variants over seeds. Runs resume, and finished runs are not repeated."""
 
 import argparse
 import ast
@@ -31,12 +31,12 @@ from radepth_jax.train.loop import train
 HERE = Path(__file__).parent
 RESULT = "result.json"
 
-# A row of a result: one resolution of one run.
+# A row of a result is one resolution of one run.
 Rows = list[dict[str, Any]]
 
 
 def parse(description: str, name: str, argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The flags that all experiments share; `name` is the experiment's."""
+    """The flags that all experiments share. `name` is the experiment's name."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--dataset", default="street", choices=("street", "kitti_raw"))
     parser.add_argument("--data_dir", default="data", help="where `radepth prepare` put it")
@@ -66,7 +66,7 @@ def parse(description: str, name: str, argv: Sequence[str] | None = None) -> arg
 
 
 def main(run: Callable[[], None]) -> None:
-    """Run an experiment; a user's error is one line and exit code 2, a run asked to end, 75."""
+    """Run an experiment. A user's error gives exit code 2, and a run that was asked to end 75."""
     start_program()
     try:
         run()
@@ -79,10 +79,11 @@ def main(run: Callable[[], None]) -> None:
 
 
 def run_variants(names: Sequence[str], options: argparse.Namespace) -> dict[str, list[Rows]]:
-    """Variant -> for every seed, its rows; trains what has no result yet."""
+    """Maps variants to each seed's rows. Runs that have no result yet are trained."""
     if options.variants:
         names = options.variants.split(",")
-    # Those of the middle view alone first: the others go on from their half-time checkpoints.
+    # Variants with the middle view alone come first, because the others go on from their half-time
+    # checkpoints.
     order = sorted(names, key=lambda name: len(VARIANTS[name].views))
     results: dict[str, list[Rows]] = {name: [] for name in names}
     for seed in options.seeds:
@@ -92,7 +93,7 @@ def run_variants(names: Sequence[str], options: argparse.Namespace) -> dict[str,
 
 
 def run_variant(name: str, seed: int, options: argparse.Namespace) -> Rows:
-    """One run's rows, from its result file or by training and evaluating it."""
+    """One run's rows. If it has no result file, it is trained and evaluated."""
     config = configure(
         name,
         size=options.size,
@@ -131,7 +132,7 @@ def run_variant(name: str, seed: int, options: argparse.Namespace) -> Rows:
 
 
 def dataset_name(options: argparse.Namespace) -> str:
-    """What `--dataset` is called when prepared."""
+    """The name of the prepared data set of `--dataset`."""
     return "street/full" if options.dataset == "street" else options.dataset
 
 
@@ -151,7 +152,7 @@ def start_from_shared(
 
 
 def copy_checkpoint(run: Path, workdir: Path, step: int) -> None:
-    """Let a new run go on from another's checkpoint; nothing where it has begun already."""
+    """Let a new run go on from another run's checkpoint, unless it has already begun."""
     if workdir.exists():
         return
     part = workdir.with_name(f".{workdir.name}")  # the copy is whole or absent
@@ -161,7 +162,7 @@ def copy_checkpoint(run: Path, workdir: Path, step: int) -> None:
 
 
 def test(config: ConfigDict, workdir: Path) -> Rows:
-    """A finished run on the test split, at every resolution."""
+    """Evaluate a finished run on the test split, at every resolution."""
     source = EvaluationSource(open_dataset(config.data.name, config.data.data_dir), "test")
     model = load_model(workdir)
     rows = evaluate(
@@ -219,7 +220,7 @@ def command() -> str:
 
 
 def machine() -> dict[str, Any]:
-    """The commit, and what it ran on."""
+    """The commit and the machine."""
     git = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True
     )
@@ -243,5 +244,5 @@ def mean_metrics(seeds: list[Rows], resolutions: Sequence[str]) -> dict[str, flo
 
 
 def seven(metrics: dict[str, float]) -> str:
-    """As published tables write them: AbsRel SqRel RMSE RMSElog d1 d2 d3."""
+    """The metrics as in published tables: AbsRel SqRel RMSE RMSElog d1 d2 d3."""
     return " ".join(f"{metrics[metric]:.3f}".removeprefix("0") for metric in METRICS)

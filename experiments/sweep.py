@@ -1,10 +1,10 @@
-"""Time an evaluation over resolutions: batched on the devices, and image by image in Python.
+"""Time an evaluation over resolutions, batched on the devices, and image by image in Python.
 
     python experiments/sweep.py --output runs/sweep.json
 
-The loop is what evaluation scripts usually do: Pillow resizes, the network (compiled, one image a
-call) predicts, NumPy resizes back and computes the metrics. Both start after compilation and read
-the same images; they must agree.
+The loop does what evaluation scripts usually do: Pillow resizes, the compiled network predicts one
+image at a time, and NumPy resizes back and computes the metrics. Both ways start after compilation
+and read the same images. Their results must agree.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""The kernels that plain PyTorch's training step starts, and the bytes that they move, counted.
+"""Counts the kernels of plain PyTorch's training step, and the bytes that they move.
 
     python experiments/torch_cost.py --resolution 640x192 --batch 12    # extra: torch
 
-The counterpart of accelerator.py, for torch_ra_depth.py. Tensors have shapes and no values
+This is accelerator.py's counterpart for torch_ra_depth.py. Tensors have shapes but no values
 (PyTorch's `FakeTensorMode`), so no device is needed and nothing is computed. Every operation that
-makes or changes a tensor counts as one kernel, though some are several on a GPU, and moves what it
-is given and what it makes. Adam is the fused one: one kernel moves a list of tensors.
+makes or changes a tensor counts as one kernel, though some are several kernels on a GPU. It moves
+its inputs and its results. Adam is the fused one, in which one kernel moves a list of tensors.
 """
 
 import argparse
@@ -24,8 +24,8 @@ class Count(TorchDispatchMode):
     """Counts while it is entered.
 
     Attributes:
-        kernels: by the operation's name.
-        moved: bytes, likewise.
+        kernels: the number of kernels, by the operation's name.
+        moved: the bytes that they move, likewise.
     """
 
     def __init__(self) -> None:

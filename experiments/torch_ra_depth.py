@@ -1,9 +1,9 @@
 # ruff: noqa: D101, D102 - `forward` is PyTorch's
-"""RA-Depth's networks and losses in plain PyTorch, to time ours against; nothing else uses it.
+"""RA-Depth's networks and losses in plain PyTorch, which are used for comparisons of time alone.
 
-Written from the papers, with the published state dicts' names, so that the same weights load into
-both. Views, sources and pairs are loops as in any PyTorch code; the batch never is. Images and
-features are [B, C, H, W], channels last in memory.
+They are written from the papers, with the published state dicts' names, so that the same weights
+load into both. Views, sources and pairs are loops as in any PyTorch code, but the batch is not.
+Images and features are [B, C, H, W], with channels last in memory.
 """
 
 from functools import partial
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-OFFSETS = (-1, 1)  # of the sources, frames 1 and 2
+OFFSETS = (-1, 1)  # the sources' offsets, of frames 1 and 2
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, relu: bool = True):
@@ -98,7 +98,7 @@ class Exchange(nn.Module):
 
 
 class HRNet(nn.Module):
-    """HRNet-W18 without its classifier; features at 1/2, 1/4, ... 1/32."""
+    """HRNet-W18 without its classifier, with features at 1/2, 1/4, ... 1/32."""
 
     def __init__(self, width=18, modules=(1, 4, 3), blocks=4):
         super().__init__()
@@ -131,7 +131,7 @@ class HRNet(nn.Module):
 
 
 class ReflectConv(nn.Module):
-    """A convolution with a bias; 3x3 ones see the image reflected at its borders."""
+    """A convolution with a bias. 3x3 convolutions see the image reflected at its borders."""
 
     def __init__(self, inputs, outputs, kernel=3):
         super().__init__()
@@ -154,7 +154,7 @@ class ConvElu(nn.Module):
 
 
 class HRDecoder(nn.Module):
-    """Disparity from HRNet's features; its blocks are one flat list, in the order of use."""
+    """Disparity from HRNet's features. Its blocks are one flat list, in the order of use."""
 
     def __init__(self, widths=(18, 36, 72, 144), stem=64, head=(32, 16)):
         super().__init__()
@@ -176,7 +176,7 @@ class HRDecoder(nn.Module):
             totals = list(xs)
             for j, x in enumerate(xs):
                 for i in reversed(range(j)):
-                    # A 1x1 block treats pixels alike: it may run before they are repeated.
+                    # A 1x1 block treats pixels alike, so it may run before they are repeated.
                     totals[i] = totals[i] + up(next(blocks)(x), scale_factor=2 ** (j - i))
             xs = totals[:-1]
         stem, x = next(blocks)(stem), next(blocks)(xs[0])
@@ -227,7 +227,7 @@ class PoseHead(nn.Module):
 class RADepth(nn.Module):
     """All four networks, and the training loss of a batch of views.
 
-    With `bfloat16` the networks run under autocast; geometry and losses are float32 in any case.
+    With `bfloat16` the networks run under autocast. Geometry and losses are always float32.
     """
 
     def __init__(self, bfloat16=False):
@@ -252,7 +252,7 @@ class RADepth(nn.Module):
             return self.depth(self.encoder(images)).float()
 
     def motion(self, frames):
-        """source_T_target [B, 4, 4] of each source; pairs are seen in temporal order."""
+        """source_T_target [B, 4, 4] of each source. The network sees pairs in temporal order."""
         target, transforms = frames[:, 0], []
         for index, offset in enumerate(OFFSETS, start=1):
             pair = (frames[:, index], target) if offset < 0 else (target, frames[:, index])
@@ -416,7 +416,7 @@ def pad_region(x, first, length):
 
 
 def training_step(model, optimizer, views, jittered) -> float:
-    """One step; the loss."""
+    """Take one step. Returns the loss."""
     optimizer.zero_grad(set_to_none=True)
     loss = model.loss(views, jittered)
     loss.backward()

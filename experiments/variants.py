@@ -13,13 +13,13 @@ VIEWS = ("high", "middle", "low")
 
 
 class Variant(NamedTuple):
-    """A row of a table: a model, and what it is trained with."""
+    """A row of a table: a model, and how it is trained."""
 
     title: str
-    model: str  # of presets.MODELS
+    model: str  # one of presets.MODELS
     views: tuple[str, ...] = ("middle",)  # VIEWS is AS-Aug
     consistency: bool = False
-    resolutions: bool = False  # steps at four of them in turns: plain multi-resolution training
+    resolutions: bool = False  # whether steps take four resolutions in turns
 
 
 VARIANTS = {
@@ -49,7 +49,7 @@ RESOLUTIONS = {
     "full": ((416, 128), (512, 160), (640, 192), (832, 256), (1024, 320)),
 }
 RESOLUTIONS["resnet_small"] = RESOLUTIONS["small"]
-TRAINED_AT = 2  # which of them
+TRAINED_AT = 2  # the index of the training resolution
 
 
 def configure(
@@ -66,17 +66,17 @@ def configure(
     """The config of a variant's run.
 
     Args:
-        name: of `VARIANTS`.
-        size: `full`: the published networks and recipe, from ImageNet; `small`: the networks of
-            `presets.tiny` and the recipe of `runs/small.py`, from random weights;
-            `resnet`: every decoder on a ResNet-18 of three stages, at 320x96, from `weights`;
-            `resnet_small`: the same at 192x64.
+        name: one of `VARIANTS`.
+        size: `full` is the published networks and recipe, from ImageNet. `small` is the networks of
+            `presets.tiny` and the recipe of `runs/small.py`, from random weights. `resnet` is every
+            decoder on a ResNet-18 of three stages, at 320x96, from `weights`. `resnet_small` is the
+            same at 192x64.
         dataset: a prepared data set.
-        data_dir: where it is.
-        steps: training steps.
-        seed: of weights, order and augmentation.
-        mode: of `MODES`.
-        weights: of `resnet`: a file of ImageNet weights, as `config.pretrained.depth_encoder`.
+        data_dir: the folder of data sets.
+        steps: the number of training steps.
+        seed: the seed of weights, order and augmentation.
+        mode: one of `MODES`.
+        weights: for `resnet`, a file of ImageNet weights, as in `config.pretrained.depth_encoder`.
     """
     if name not in VARIANTS:
         raise UserError(f"{name}: no such variant; expected one of {', '.join(VARIANTS)}")
@@ -113,7 +113,7 @@ def configure(
 
 
 def around(resolution: tuple[int, int], stride: int) -> tuple[tuple[int, int], ...]:
-    """From three quarters of a resolution to one and a half, in multiples of a stride."""
+    """Resolutions from three quarters of one to one and a half, in multiples of a stride."""
     return tuple(
         tuple(round(factor * side / stride) * stride for side in resolution)
         for factor in (0.75, 1.0, 1.25, 1.5)
@@ -123,8 +123,8 @@ def around(resolution: tuple[int, int], stride: int) -> tuple[tuple[int, int], .
 def use_resnet(config: ConfigDict, weights: str) -> None:
     """The recipe of `resnet`, for a thousand steps: the paper's views, less consistency.
 
-    The encoder starts from ImageNet; the pose network is a small one that starts from nothing, so
-    it learns faster, and alignment corrects it.
+    The encoder starts from ImageNet. The pose network is a small one that starts from random
+    weights, so it learns faster, and alignment corrects it.
     """
     decoder = config.model.depth.decoder.to_dict()
     if decoder["name"] == "attention":
@@ -138,8 +138,8 @@ def use_resnet(config: ConfigDict, weights: str) -> None:
     config.pose.align, config.pose.turns_from = ALIGN, TURNS_FROM
     config.pretrained.depth_encoder, config.pretrained.pose_encoder = weights, ""
     config.data.batch_size, config.data.workers = 4, 0
-    # The decoder starts from nothing. With the consistency at full weight and from the start, the
-    # depth was the same everywhere after 800 steps (experiments/RESULTS.md).
+    # The decoder starts from random weights. With the consistency at full weight and from the
+    # start, the depth was the same everywhere after 800 steps (experiments/RESULTS.md).
     config.loss.weights.consistency *= 0.05
     config.loss.ramps.consistency = (config.train.steps // 4, config.train.steps // 2)
     config.optimizer.learning_rate = 2e-4

@@ -14,8 +14,8 @@ def replicate(tree: Any, devices: list | None = None) -> Any:
     """A tree of arrays, whole on every device, laid out as `pmap` with `out_axes=None` returns it.
 
     Args:
-        tree: of arrays.
-        devices: local devices; all by default.
+        tree: a tree of arrays.
+        devices: local devices, by default all of them.
     """
     mesh = Mesh(np.asarray(devices or jax.local_devices()), (AXIS,))
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
@@ -26,8 +26,8 @@ def by_device(batch: dict[str, np.ndarray], devices: int, parts: int = 1) -> dic
 
     Args:
         batch: arrays [B, ...].
-        devices: how many.
-        parts: the batch is that many consecutive parts, each of them split over the devices: a
+        devices: how many devices there are.
+        parts: the batch is that many consecutive parts, and each part is split over the devices. A
             device's samples are its share of the first part, then of the second, and so on.
     """
 
@@ -41,7 +41,7 @@ def by_device(batch: dict[str, np.ndarray], devices: int, parts: int = 1) -> dic
 def place_batch(
     batch: dict[str, np.ndarray], devices: list | None = None, parts: int = 1
 ) -> dict[str, jax.Array]:
-    """A process's batch [B, ...] on its local devices for `pmap`, laid out as by `by_device`."""
+    """A process's batch [B, ...] on its local devices, for `pmap`, in the layout of `by_device`."""
     devices = devices or jax.local_devices()
     sharding = NamedSharding(Mesh(np.asarray(devices), (AXIS,)), PartitionSpec(AXIS))
     return {
@@ -50,10 +50,10 @@ def place_batch(
 
 
 def loader_workers(samples: int) -> int:
-    """How many processes should decode a process's batch of `samples`, on this machine.
+    """How many worker processes should decode a process's batch of `samples` on this machine.
 
-    One for each core it may use but its own, at most one a sample; none where the step itself
-    computes on these cores.
+    There is one worker for each core that this process may use but does not use itself, and at most
+    one for each sample. If the step itself computes on these cores, there is none.
     """
     if jax.default_backend() == "cpu":
         return 0

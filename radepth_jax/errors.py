@@ -1,4 +1,4 @@
-"""Errors a user can act on."""
+"""Errors that a user can act on."""
 
 import contextlib
 import errno
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """Something the user gave cannot be used.
+    """Something that the user gave cannot be used.
 
     The message is one line that names the file or field, says what was expected and what came,
     and what to do. The command line prints it without a traceback and exits with 2.
@@ -16,36 +16,36 @@ class UserError(Exception):
 
 
 class PreemptedError(Exception):
-    """A run that was asked to end (SIGTERM) has saved; the same command goes on.
+    """A run that was asked to end (SIGTERM) has saved. The same command goes on with it.
 
     The command line prints the message and exits with PREEMPTED.
     """
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends every command but `radepth train` as Ctrl-C does."""
+    """SIGTERM came. It ends every command but `radepth train` in the same way as Ctrl-C."""
 
 
 PREEMPTED = 75
-"""EX_TEMPFAIL: it did not finish, try again. 143 would also be said of a run that saved nothing."""
+"""EX_TEMPFAIL: the run did not finish, so try again. A run that saved nothing may end with 143."""
 
 
 def reason(error: BaseException) -> str:
-    """What an error says of its cause, in one line: never empty, for an end of a message."""
+    """An error's cause in one line that is never empty, to end a message with."""
     said = getattr(error, "strerror", None) or str(error)
     lines = str(said).strip().strip("'\"").splitlines()
     return lines[0] if lines and lines[0] else type(error).__name__
 
 
 def cannot_write(error: BaseException, place: object) -> str | None:
-    """One line about a full disk or a file-size limit, if that is what an error comes from.
+    """One line about a full disk or a file-size limit, if that caused the error. Otherwise None.
 
-    Python says so with an OSError; ArrayRecord, TensorStore and safetensors say it in other errors'
-    texts, and some libraries fail once more while they clean up.
+    Python raises an OSError for it. ArrayRecord, TensorStore and safetensors have it in the texts
+    of other errors, and some libraries fail once more while they clean up.
 
     Args:
-        error: what was raised.
-        place: what is written, for the message.
+        error: the error that was raised.
+        place: what was written, for the message.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -76,7 +76,7 @@ def writing_to(folder: str | Path) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:  # libraries have errors of their own for it
+    except Exception as error:  # libraries raise their own errors for it
         line = cannot_write(error, folder)
         if line is not None:
             raise UserError(line) from None

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and arrays that are read where they lie."""
+"""Files that are written whole or not at all, and arrays that are read without loading them."""
 
 import contextlib
 import fcntl
@@ -15,10 +15,10 @@ from radepth_jax.names import shortened
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a name to write to, which becomes `path` if the block succeeds and is gone if not.
+    """Yields a file name to write to. If the block succeeds, the file becomes `path`.
 
-    The name is of this writer alone, so that several may write the same `path`: the last one to end
-    gives it its contents.
+    If the block fails, the file is deleted. Each writer has its own file, so several writers may
+    write the same `path`. The last one to end determines its contents.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _own_part(path) as part:
@@ -30,10 +30,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def remove_stale_parts(folders: Iterable[Path]) -> None:
-    """Delete what writers that were killed left behind; those of living writers stay.
+    """Delete the files that killed writers left behind. Files of living writers stay.
 
     Args:
-        folders: that `atomic_write` was writing to; they need not exist.
+        folders: the folders that `atomic_write` was writing to. They need not exist.
     """
     for folder in set(folders):
         with contextlib.suppress(OSError):
@@ -49,23 +49,24 @@ _PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
 
 @contextlib.contextmanager
 def _own_part(path: Path) -> Iterator[Path]:
-    """Yields the name of a new file beside `path`, locked while its writer lives."""
+    """Yields the name of a new file beside `path`, which is locked while its writer lives."""
     while True:
         ending = f".{secrets.token_hex(4)}.part"
         part = path.with_name(f".{shortened(path.name, len(ending) + 1)}{ending}")
         with part.open("xb") as file:
-            with contextlib.suppress(OSError):  # a file system that knows no locks
+            with contextlib.suppress(OSError):  # the file system may have no locks
                 fcntl.flock(file, fcntl.LOCK_EX)
-            if os.fstat(file.fileno()).st_nlink:  # else taken for a stale one before it was locked
+            # Another writer may have deleted it as stale before it was locked.
+            if os.fstat(file.fileno()).st_nlink:
                 yield part
                 return
 
 
 def open_npy(path: Path) -> np.ndarray:
-    """The array in an NPY file, its values still on disk; pickled objects are never opened.
+    """The array in an NPY file. Its values stay on disk, and pickled objects are never opened.
 
     Raises:
-        ValueError: it is none, or not all of it, or cannot be opened.
+        ValueError: The file is not an NPY file, is not complete, or cannot be opened.
     """
     try:
         return np.lib.format.open_memmap(path, mode="r")

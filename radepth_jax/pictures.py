@@ -19,9 +19,10 @@ def colorize(
 
     Args:
         disparity: [H, W], any positive scale.
-        percentile: what becomes the brightest colour.
-        limits: what becomes the darkest and the brightest colour, instead.
-        colors: of `color_names`.
+        percentile: the percentile that becomes the brightest colour.
+        limits: the values that become the darkest and the brightest colour. They replace the
+            minimum and the percentile.
+        colors: one of `color_names`.
 
     Returns:
         uint8 [H, W, 3].
@@ -37,20 +38,20 @@ def color_limits(disparity: np.ndarray, *, percentile: float = 95.0) -> tuple[fl
 
 
 def color_names() -> list[str]:
-    """Matplotlib's colour maps, and `grey`; each also backwards, as `NAME_r`."""
+    """The names of Matplotlib's colour maps, and `grey`. `NAME_r` is the same map backwards."""
     return sorted({*matplotlib.colormaps, "grey", "grey_r"})
 
 
 @functools.cache
 def _table(colors: str) -> np.ndarray:
-    """uint8 [256, 3], from far to near."""
+    """The colours of a map, uint8 [256, 3], from far to near."""
     colors = {"grey": "gray", "grey_r": "gray_r"}.get(colors, colors)
     values = matplotlib.colormaps[colors](np.linspace(0, 1, 256))[:, :3]
     return (values * 255).round().astype(np.uint8)
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1], bools or levels of uint8, [H, W] or [H, W, 3] -> uint8 [H, W, 3]."""
+    """uint8 [H, W, 3] from [H, W] or [H, W, 3] of floats in [0, 1], bools, or uint8 levels."""
     pixels = np.asarray(image)
     if pixels.dtype != np.uint8:
         pixels = (np.clip(pixels.astype(np.float32), 0, 1) * 255).round().astype(np.uint8)
@@ -61,8 +62,8 @@ def grid(rows: Sequence[Sequence[np.ndarray]], *, gap: int = 2) -> np.ndarray:
     """Lay pictures out in rows.
 
     Args:
-        rows: uint8 [H, W, 3] pictures, all of one size.
-        gap: how many white pixels are between them.
+        rows: rows of pictures, uint8 [H, W, 3], all of one size.
+        gap: how many white pixels there are between pictures.
 
     Returns:
         uint8 [H', W', 3].

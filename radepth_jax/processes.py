@@ -1,4 +1,4 @@
-"""A run of several processes: finding each other, and data that all of them hold."""
+"""Runs of several processes: how they find each other, and data that all of them hold."""
 
 from typing import Any
 
@@ -19,20 +19,21 @@ def initialize(
     peer_timeout: int = 100,
     start_timeout: int = 300,
 ) -> None:
-    """Connect to the other processes; to be called before anything else of JAX.
+    """Connect to the other processes. Call this before anything else of JAX.
 
-    A process whose peers do not come, or are gone later, is aborted by JAX (SIGABRT).
+    JAX aborts a process (SIGABRT) whose peers do not come, or are gone later.
 
     Args:
-        coordinator: HOST:PORT at which process 0 can be reached. None for it and the next two asks
-            the scheduler: SLURM, Open MPI, Cloud TPU, Kubernetes.
-        count: of the processes.
-        index: of this one, from 0.
+        coordinator: HOST:PORT at which process 0 can be reached. If this, `count` and `index` are
+            None, the scheduler is asked: SLURM, Open MPI, Cloud TPU or Kubernetes.
+        count: the number of processes.
+        index: the number of this process, from 0.
         peer_timeout: seconds without a sign of life after which a process counts as dead.
-        start_timeout: seconds to wait for the others at the start.
+        start_timeout: seconds to wait for the other processes at the start.
 
     Raises:
-        UserError: if the scheduler does not say who the others are, or devices differ in number.
+        UserError: The scheduler does not say who the others are, or processes have different
+            numbers of devices.
     """
     try:
         jax.distributed.initialize(
@@ -53,8 +54,9 @@ def initialize(
             f"this process has {jax.local_device_count()} of the {jax.device_count()} devices of "
             f"{jax.process_count()} processes; give every process as many"
         )
-    # Connections are made when first used, and on CPUs within 30 s of each other: so do it now, as
-    # all are at the same point, and not once one has compiled a minute longer than another.
+    # Connections are made when they are first used, and on CPUs within 30 s of each other. So they
+    # are made now, when all processes are at the same point. Later, one may have compiled a minute
+    # longer than another.
     ones = np.ones(jax.local_device_count(), np.float32)
     jax.block_until_ready(jax.pmap(lambda x: jax.lax.psum(x, AXIS), AXIS)(ones))
     gather(ones)
@@ -65,9 +67,9 @@ def check_same(what: str, remedy: str, *values: int) -> None:
     """Raise UserError in every process unless all of them give the same values.
 
     Args:
-        what: the values are, for the message.
-        remedy: what to do about it.
-        *values: as many whole numbers of 32 bits, in every process.
+        what: what the values are, for the message.
+        remedy: what to do if they differ.
+        *values: whole numbers of 32 bits, equally many in every process.
     """
     everyone = gather(np.asarray(values, np.int32))
     others = np.flatnonzero((everyone != everyone[:1]).any(axis=1))
@@ -80,28 +82,28 @@ def check_same(what: str, remedy: str, *values: int) -> None:
 
 
 def gather(values: np.ndarray) -> np.ndarray:
-    """[processes, ...]: the array of every process, all of one shape, in each of them."""
+    """The arrays of all processes, stacked as [processes, ...]. All have one shape."""
     if jax.process_count() == 1:
         return values[None]
     return np.asarray(multihost_utils.process_allgather(values))
 
 
 def to_global(tree: Any) -> Any:
-    """Arrays that every process holds whole, as arrays over the devices of all, for Orbax."""
+    """Arrays that every process holds whole, as global arrays over all devices, for Orbax."""
     if jax.process_count() == 1:
         return tree
     return multihost_utils.host_local_array_to_global_array(tree, _mesh(), PartitionSpec())
 
 
 def to_local(tree: Any) -> Any:
-    """The inverse of `to_global`: each process's own copy."""
+    """The inverse of `to_global`: each process gets its own copy."""
     if jax.process_count() == 1:
         return tree
     return multihost_utils.global_array_to_host_local_array(tree, _mesh(), PartitionSpec())
 
 
 def replicated_sharding() -> jax.sharding.Sharding:
-    """Whole in every process: on one local device, or what `to_local` takes if there are others."""
+    """A sharding that is whole in every process: on one local device, or as `to_local` takes it."""
     if jax.process_count() == 1:
         return jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return NamedSharding(_mesh(), PartitionSpec())

@@ -1,4 +1,4 @@
-"""What every program that computes does first: a command, an experiment or a notebook."""
+"""The first call of every program that computes: a command, an experiment or a notebook."""
 
 import os
 from pathlib import Path
@@ -11,9 +11,9 @@ from radepth_jax import platforms
 def start_program() -> None:
     """Set the process up to compute. Call it once, before anything of JAX computes.
 
-    Freed memory is kept where a CPU computes, and compiled programs are kept between runs. Memory
-    can only be set up before JAX starts its threads; a training that finds that it came too late
-    says so (`train.health.fresh_memory`).
+    If a CPU computes, freed memory is kept. Compiled programs are kept between runs. Memory can
+    only be set up before JAX starts its threads. A training run that finds that this call came too
+    late says so (`train.health.fresh_memory`).
     """
     platforms.keep_freed_memory()
     use_compilation_cache()
@@ -22,11 +22,11 @@ def start_program() -> None:
 def use_compilation_cache() -> None:
     """Keep compiled programs in `$JAX_COMPILATION_CACHE_DIR`, or the user's cache folder.
 
-    A user without a home has no such folder, and every run compiles.
+    A user without a home has no such folder, so every run compiles.
     """
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         given = os.environ.get("XDG_CACHE_HOME")
-        home = os.path.expanduser("~")  # unlike Path.home, it leaves "~" where there is none
+        home = os.path.expanduser("~")  # unlike Path.home, it returns "~" if there is none
         if given or os.path.isabs(home):
             folder = Path(given) if given else Path(home) / ".cache"
             jax.config.update("jax_compilation_cache_dir", str(folder / "radepth_jax" / "jax"))

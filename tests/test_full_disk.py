@@ -22,7 +22,7 @@ from radepth_jax.evaluate.row import Row
 from radepth_jax.interop.depth_function import write_whole
 from radepth_jax.interop.torch_files import write_folder
 from radepth_jax.predict import outputs, viewer
-from radepth_jax.predict.film import filming
+from radepth_jax.predict.video_writer import writing_video
 from radepth_jax.runs.checkpoint import FOLDER
 from radepth_jax.runs.packed_model import PackedModel, write_packed
 from radepth_jax.runs.saved_model import save_model
@@ -39,7 +39,7 @@ POSES = np.tile(np.eye(4), (20, 1, 1))
 
 
 def write_film(folder):
-    with filming(folder / "a.mp4", Footage(Fraction(25), Fraction(1, 25), 0)) as film:
+    with writing_video(folder / "a.mp4", Footage(Fraction(25), Fraction(1, 25), 0)) as film:
         for i in range(30):
             film.add(np.roll(IMAGE, i, axis=1), Fraction(i, 25))
 

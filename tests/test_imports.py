@@ -18,6 +18,8 @@ ORDER = [
     "devices",
     "processes",
     "pictures",
+    "progress",
+    "street",
     "data",
     "geometry",
     "views",

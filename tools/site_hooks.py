@@ -31,6 +31,7 @@ OUTSIDE = (
 FOLDERS = ("experiments/notes", "experiments/results")
 # The packages that the reference describes, each on a page.
 PACKAGES = (
+    "street",
     "data",
     "views",
     "platforms",

@@ -1,7 +1,7 @@
 """`radepth app [--checkpoint NAME=RUN,...]`: depth of your pictures and videos, in a browser.
 
-Opens with the network in the box. It is served to this machine alone unless `--host` says
-otherwise, and files that are uploaded or made are deleted when it ends.
+The app opens with the bundled model. It is served to this machine alone unless `--host` says
+otherwise. Files that are uploaded or made are deleted when it ends.
 """
 
 import argparse
@@ -26,11 +26,13 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--checkpoint",
         default="default",
-        help="RUN or NAME=RUN, comma-separated: offered besides the network in the box",
+        help="RUN or NAME=RUN, comma-separated: offered besides the bundled model",
     )
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 serves the whole network")
-    parser.add_argument("--port", type=int, default=7860, help="0 takes any that is free")
-    parser.add_argument("--max_upload", default="200mb", help="the largest file that it takes")
+    parser.add_argument("--port", type=int, default=7860, help="0 takes any free one")
+    parser.add_argument(
+        "--max_upload", default="200mb", help="the largest file that can be uploaded"
+    )
     parser.add_argument("--open", action="store_true", help="open a browser")
     options = parser.parse_args(argv)
     if not 0 <= options.port < 2**16:
@@ -42,10 +44,10 @@ def main(argv: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="radepth_app_") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # before Gradio is imported
 
-        from radepth_jax.predict.app_answers import Networks
+        from radepth_jax.predict.app_answers import OfferedNetworks
         from radepth_jax.predict.app_page import build
 
-        page = build(Networks(checkpoints, Path(folder)))
+        page = build(OfferedNetworks(checkpoints, Path(folder)))
         try:
             _, address, _ = page.launch(
                 server_name=options.host,
@@ -75,8 +77,8 @@ def main(argv: list[str]) -> None:
 
 
 def named(text: str) -> dict[str, str]:
-    """`RUN,NAME=RUN` -> checkpoint by the name that is shown; the network in the box is there."""
-    found = {"the network in the box": "default"}
+    """`RUN,NAME=RUN` as a map from shown names to checkpoints. It includes the bundled model."""
+    found = {"the bundled model": "default"}
     for name, folder in split_names(text):
         if (name, folder) != ("", "default"):
             found[name or Path(folder).name] = folder

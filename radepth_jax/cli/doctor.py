@@ -13,7 +13,7 @@ from radepth_jax.cli.parser import Parser
 from radepth_jax.errors import reason
 from radepth_jax.startup import use_compilation_cache
 
-# A run's checkpoints and a data set need this much, GiB.
+# A run's checkpoints and a data set need about this many GiB.
 _LITTLE_SPACE = 5
 
 
@@ -62,16 +62,16 @@ def main(argv: list[str]) -> None:
 
 
 def _programs(folder: str | None) -> str:
-    """What is in the folder of compiled programs, if there is one."""
+    """What the folder of compiled programs holds, if there is one."""
     if folder is None:
-        return "not kept; this user has no home, set JAX_COMPILATION_CACHE_DIR to a folder"
+        return "not kept, because this user has no home; set JAX_COMPILATION_CACHE_DIR to a folder"
     programs = list(Path(folder).rglob("*-cache")) if Path(folder).is_dir() else []
     size = sum(path.stat().st_size for path in programs) / 2**20
     return f"{len(programs)}, {size:.0f} MiB in {folder}"
 
 
 def _requirements() -> list[tuple[str, str]]:
-    """The installed version of each package that ours asks for; of extras, those that are there."""
+    """The installed versions of the packages that ours requires, and of installed extras."""
     versions = {}
     for line in importlib.metadata.requires("radepth-jax") or ():
         name = re.split(r"[^\w.-]", line, maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""How a command ends: signals, a reader of its output that is gone, a disk that is full."""
+"""How a command ends on a signal, a full disk, or when nobody reads its output any more."""
 
 import contextlib
 import os
@@ -13,23 +13,24 @@ from radepth_jax.errors import Terminated, cannot_write
 from radepth_jax.names import shown
 
 PIPE_CLOSED = 128 + signal.SIGPIPE
-"""What a shell says of other programs that a closed pipe ends."""
+"""The exit code that a shell gives for a program which a closed pipe ended."""
 
 
 @contextlib.contextmanager
 def output_that_may_end(name: str) -> Iterator[None]:
-    """End quietly where nobody reads the output any more (`radepth doctor | head -1`).
+    """End quietly if nobody reads the output any more (`radepth doctor | head -1`).
 
-    A full disk gives one line, be it that of the output or one that nobody else has reported.
+    A full disk gives one line, whether it was the output's disk or another one that no other code
+    has reported.
 
     Args:
-        name: of the command, for messages.
+        name: the command's name, for messages.
     """
     try:
         try:
             yield
         finally:
-            for stream in (sys.stdout, sys.stderr):  # None where the shell closed it
+            for stream in (sys.stdout, sys.stderr):  # None if the shell closed it
                 if stream is not None:
                     stream.flush()
     except BrokenPipeError:
@@ -40,16 +41,18 @@ def output_that_may_end(name: str) -> Iterator[None]:
         line = cannot_write(error, getattr(error, "filename", None) or "the output")
         if line is None:
             raise
-        _to_nowhere(sys.stdout)  # or the interpreter fails once more, when it flushes at its end
+        _to_nowhere(sys.stdout)  # otherwise the interpreter's last flush would fail again
         print(f"{name}: error: {shown(line)}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
 def _drop_closed_output() -> bool:
-    """Whether standard output or error is a pipe without a reader; these then go nowhere."""
+    """Whether standard output or error is a pipe without a reader. Such a pipe is then dropped."""
     closed = False
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or no file
+        with contextlib.suppress(
+            OSError, ValueError, AttributeError
+        ):  # the stream is closed, or is not a file
             poll = select.poll()
             poll.register(stream.fileno(), 0)
             if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):

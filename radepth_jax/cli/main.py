@@ -29,9 +29,13 @@ COMMANDS = {
 def main() -> None:
     """Run the sub-command that `sys.argv` names.
 
-    A user's error is one line and exit code 2; a run that was asked to end, one line and 75.
+    A user's error gives one line and exit code 2. A run that was asked to end gives one line and
+    exit code 75.
     """
-    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show should end no run
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # a character that the terminal cannot show must not end a run
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     name = " ".join(["radepth", *sys.argv[1:2]])
@@ -64,7 +68,7 @@ def _run() -> None:
         print(f"radepth {name}: {end}", file=sys.stderr)
         raise SystemExit(PREEMPTED) from None
     except KeyboardInterrupt as end:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # another one would only disturb the end
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would only disturb the end
         again = str(end) or "the same command starts over"
         print(f"radepth {name}: interrupted; {again}", file=sys.stderr)
         number = signal.SIGTERM if isinstance(end, Terminated) else signal.SIGINT
@@ -72,7 +76,7 @@ def _run() -> None:
 
 
 def complete() -> None:
-    """Answer a shell that asks what may come next (`register-python-argcomplete radepth`)."""
+    """Answer a shell that asks for completions (`register-python-argcomplete radepth`)."""
     line = os.environ.get("COMP_LINE", "")[: int(os.environ.get("COMP_POINT", "0"))]
     whole = line.split()[1:] if line.endswith(" ") else line.split()[1:-1]
     parser = Parser("radepth")

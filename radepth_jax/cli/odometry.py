@@ -1,17 +1,17 @@
 """`radepth odometry --checkpoint DIR [--dataset NAME --data_dir DIR] [--output DIR]`.
 
-Runs the pose network along every recording of a split, and the direct alignment that the network
-was trained with or `--align` asks for, chains the motions into trajectories and compares them with
-the true poses. The output folder gets odometry.csv, odometry.json and, for each recording,
-NAME_kitti.txt, NAME_tum.txt and the truth as NAME_truth_kitti.txt, NAME_truth_tum.txt, all of them
-camera to world, for `evo_ape kitti NAME_truth_kitti.txt NAME_kitti.txt -as`. Timestamps
-are the recording's, or frame numbers where it has none.
+Runs the pose network along every recording of a split, with the direct alignment that the network
+was trained with or that `--align` gives. The motions are chained into trajectories, which are
+compared with the true poses. The output folder gets odometry.csv, odometry.json and, for each
+recording, NAME_kitti.txt, NAME_tum.txt and the truth as NAME_truth_kitti.txt, NAME_truth_tum.txt,
+all of them camera to world, for `evo_ape kitti NAME_truth_kitti.txt NAME_kitti.txt -as`. Timestamps
+are the recording's. If it has none, they are frame numbers.
 
 `radepth odometry --trajectory FILE --truth FILE [--output DIR]`.
 
 Compares two files from anywhere, after each of four alignments: "origin" brings the first cameras
 together, "scale" fits one factor as well, "6dof" a rigid motion, "7dof" a similarity. A line of a
-file is a 3x4 matrix by rows (KITTI), a frame number and the same, or
+file is a 3x4 matrix by rows (KITTI), a frame number and such a matrix, or
 `timestamp tx ty tz qx qy qz qw` (TUM, in seconds), camera to world. EuRoC's CSV is read, too.
 """
 
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
         if options.checkpoint is None:
             parser.error("--checkpoint is required, or --trajectory and --truth")
         if options.max_difference is not None:
-            parser.error("--max_difference is of --trajectory and --truth")
+            parser.error("--max_difference goes with --trajectory and --truth")
         _follow(options)
     elif mixed:
         parser.error(f"--{mixed[0]} does not go with --trajectory and --truth")
@@ -180,7 +180,7 @@ def _follow(options: argparse.Namespace) -> None:
 
 
 def _factors(text: str) -> tuple[int, ...]:
-    """Of `--align`."""
+    """The value of `--align`."""
     if text == "none":
         return ()
     factors = text.split(",")

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from radepth_jax.errors import UserError
 
-COMPLETING = "_ARGCOMPLETE"  # set by a shell that asks: the word at which the arguments begin
+COMPLETING = "_ARGCOMPLETE"  # a shell that completes sets it to where the arguments begin
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> Any:
-        """As argparse's; where a shell asks what may come next, answer it and exit."""
+        """Does what argparse's does. If a shell asks for completions, it answers and exits."""
         if COMPLETING in os.environ:
             import argcomplete
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str]) -> None:
-    """Predict what the arguments name; exits with 1 if some of it could not be read."""
+    """Predict the files that the arguments name. Exits with 1 if some could not be read."""
     parser = Parser("radepth predict", description=__doc__)
     parser.add_argument(
         "--checkpoint",
         default="default",
-        help="the --workdir of a training run; by default the network in the box, for road scenes",
+        help="the --workdir of a training run; by default the bundled model, for road scenes",
     )
     parser.add_argument(
         "--output", default="depth", help="the folder to write to; by default ./depth"
@@ -65,7 +65,6 @@ def main(argv: list[str]) -> None:
     start_program()
     import rich.console
 
-    from radepth_jax.data.prepare import progress_bars
     from radepth_jax.names import shown
     from radepth_jax.predict import load
     from radepth_jax.predict.inputs import find_inputs
@@ -73,6 +72,7 @@ def main(argv: list[str]) -> None:
     from radepth_jax.predict.request import SAVE, Request, Summary
     from radepth_jax.predict.run import predict_files
     from radepth_jax.predict.stream import is_stream
+    from radepth_jax.progress import progress_bars
 
     live = [text for text in options.inputs if is_stream(text)]
     if live and len(options.inputs) > 1:
@@ -144,7 +144,7 @@ def main(argv: list[str]) -> None:
 
 
 def record_what_is_done(record: "Record", summary: "Summary", inputs: int) -> str:
-    """Of a run that ends early; returns what the same command does then."""
+    """Write the record of a run that ends early. Returns what the same command does next."""
     if not (record.before or summary.finished):
         return "the same command starts over"
     try:
@@ -155,7 +155,7 @@ def record_what_is_done(record: "Record", summary: "Summary", inputs: int) -> st
 
 
 def follow(predictor: "Predictor", source: str, request: "Request") -> None:
-    """Predict a stream until it ends, or Ctrl-C; exits with 1 if it broke off."""
+    """Predict a stream until its end or Ctrl-C. Exits with 1 if the stream broke off."""
     from radepth_jax.names import shown
     from radepth_jax.predict.stream import predict_stream, stream_name
 

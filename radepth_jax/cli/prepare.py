@@ -1,6 +1,6 @@
 """`radepth prepare NAME --data_dir DIR [...]`: build a data set, once.
 
-The options after NAME are the fields of that data set's configuration; --help lists them.
+The options after NAME are the fields of that data set's configuration. --help lists them.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> None:
         print("usage: radepth prepare NAME[/CONFIGURATION] [--data_dir DIR] [...]\n")
         for family in BUILDERS:
             print(f"  {family:15} {summary(load_builder(family))}")
-        print("\nradepth prepare NAME --help says where its files are had, and lists its options.")
+        print("\nradepth prepare NAME --help says where to get its files, and lists its options.")
         return
     family = name.partition("/")[0]  # NAME may carry a configuration: video/mine
     if family not in BUILDERS:
@@ -46,10 +46,10 @@ def summary(builder: "type[FrameDatasetBuilder]") -> str:
 
 
 def make_parser(family: str, builder: "type[FrameDatasetBuilder]") -> Parser:
-    """The options of one data set: those of its configuration's dataclass.
+    """The options of one data set: the fields of its configuration's dataclass.
 
-    A field's type says how its text is read, its default is the option's, and its help is what the
-    docstring's `Attributes` say of it.
+    A field's type says how its text is read. Its default is the option's default, and its entry in
+    the docstring's `Attributes` is the option's help.
     """
     parser = Parser(
         f"radepth prepare {family}",
@@ -81,10 +81,10 @@ def make_parser(family: str, builder: "type[FrameDatasetBuilder]") -> Parser:
 def reading(annotation: Any) -> dict[str, Any]:
     """How argparse reads an option of a type: text, a number, a switch, a choice, a comma list.
 
-    `T | Sequence[T]` is an option that may be repeated; `| None` and `| Path` change nothing.
+    `T | Sequence[T]` is an option that may be repeated. `| None` and `| Path` change nothing.
 
     Raises:
-        TypeError: for a type that has no form on the command line.
+        TypeError: The type has no form on the command line.
     """
     if annotation is bool:
         return {"action": "store_true"}
@@ -104,7 +104,7 @@ def reading(annotation: Any) -> dict[str, Any]:
 
 
 def describe_fields(docstring: str) -> dict[str, str]:
-    """Field -> what a docstring's `Attributes` say of it; `a, b: text` is of both."""
+    """Maps fields to their entries in a docstring's `Attributes`. `a, b: text` is for both."""
     _, _, section = docstring.partition("Attributes:\n")
     found: dict[str, str] = {}
     names: list[str] = []
@@ -121,7 +121,7 @@ def describe_fields(docstring: str) -> dict[str, str]:
 
 
 class _Once(argparse.Action):
-    """An error where the option is given again: the earlier values would be forgotten."""
+    """An error if the option is given again, because the earlier values would be forgotten."""
 
     def __call__(
         self,

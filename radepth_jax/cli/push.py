@@ -1,7 +1,7 @@
 """`radepth push --checkpoint RUN --to OWNER/NAME`: give a network away on the Hugging Face hub.
 
-Writes `model.safetensors`, `config.json` and a model card, `README.md`. Every command then takes
-it as `--checkpoint hf:OWNER/NAME`, or `hf:OWNER/NAME@REVISION`.
+It writes `model.safetensors`, `config.json` and a model card, `README.md`. Every command then takes
+the network as `--checkpoint hf:OWNER/NAME`, or `hf:OWNER/NAME@REVISION`.
 """
 
 import argparse

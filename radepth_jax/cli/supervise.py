@@ -1,4 +1,4 @@
-"""A process of a run of many, watched from outside: it cannot say itself how it was aborted."""
+"""A parent that watches one process of a run of many, which cannot report its own abort."""
 
 import os
 import select
@@ -25,28 +25,29 @@ class Watched:
     def explain(self, code: int, line: str) -> None:
         """Say with which exit code and last line to end, whatever happens from now on.
 
-        Ending takes until the other processes end too, or are given up.
+        This process ends only when the other processes have ended, or are given up.
         """
         os.write(self._pipe, f"\n{code} {line}".encode())
 
 
 def supervise(*, peer_timeout: int, step_timeout: float) -> Watched:
-    """Fork, before JAX is loaded: the child goes on, its parent watches and never returns.
+    """Fork before JAX is loaded. The child goes on, and the parent watches it and never returns.
 
     When another process of the run is gone, JAX aborts this one from a thread of its own, whatever
-    Python is doing; so the last word on standard error is the parent's. The parent passes SIGTERM
-    and SIGINT on, and kills a child that hangs.
+    Python is doing. So the parent writes the last line on standard error. The parent also passes
+    SIGTERM and SIGINT on, and kills a child that hangs.
 
     Args:
         peer_timeout: seconds after which a silent peer counts as dead, for the message.
         step_timeout: the longest time in seconds between two reports of a step.
 
     Returns:
-        In the child: what to report steps and its end to.
+        In the child, the object to which it reports steps and its end.
 
     Raises:
-        SystemExit: in the parent: with the child's own exit code; with `PREEMPTED`, which
-            schedulers restart on, where another process is to blame; or with 128 + the signal.
+        SystemExit: It is raised in the parent, with the child's own exit code, or with 128 + the
+            signal that killed it. If another process is to blame, the code is `PREEMPTED`, on
+            which schedulers restart a run.
     """
     read, write = os.pipe()
     sys.stdout.flush()
@@ -55,7 +56,7 @@ def supervise(*, peer_timeout: int, step_timeout: float) -> Watched:
     child = os.fork()
     if not child:
         os.close(read)
-        os.setpgid(0, 0)  # a terminal's Ctrl-C comes once, through the parent
+        os.setpgid(0, 0)  # so that a terminal's Ctrl-C comes once, through the parent
         threading.Thread(target=_follow, args=(parent,), daemon=True).start()
         return Watched(write)
     os.close(write)
@@ -92,19 +93,19 @@ def supervise(*, peer_timeout: int, step_timeout: float) -> Watched:
 
 
 def _watch(child: int, pipe: int, timeout: float) -> tuple[int | None, str]:
-    """The child's status at its end, None if it took too long and was killed; what it explained."""
+    """The child's status and what it explained. The status is None if it hung and was killed."""
     last = time.monotonic()
     said = b""
     ended, status = 0, None
     while True:
         if not ended:
             ended, status = os.waitpid(child, os.WNOHANG)
-        # The pipe stays readable once the child has closed it: it is about to end.
+        # A pipe that the child has closed stays readable. The child is then about to end.
         readable = select.select([pipe], [], [], 0.0 if ended else 0.5)[0]
         received = os.read(pipe, 65536) if readable else b""
         if received:
             last = time.monotonic()
-            said = (said + received).lstrip(b".")  # a dot a step
+            said = (said + received).lstrip(b".")  # the child writes a dot for each step
             continue
         if not ended and time.monotonic() - last > timeout:
             os.kill(child, signal.SIGKILL)
@@ -116,7 +117,7 @@ def _watch(child: int, pipe: int, timeout: float) -> tuple[int | None, str]:
 
 
 def _follow(parent: int) -> None:
-    """End with the parent, of which nothing may be left to tell."""
+    """End this process when its parent is gone, which may have been killed without a word."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
 
 
 def _end_early(number: int, frame: FrameType | None) -> None:
-    """SIGTERM until the run itself takes note of it; there is nothing to save yet."""
+    """Handles SIGTERM until the run itself does. There is nothing to save yet."""
     del number, frame
     raise PreemptedError("asked to end (SIGTERM) before training; the same command starts again")
 
@@ -74,7 +74,7 @@ def _train_in(group: argparse.Namespace, argv: list[str], report_step: Callable[
 
     from radepth_jax.processes import initialize
 
-    set_up(parse(argv)[0])  # what is wrong with it, every process finds by itself
+    set_up(parse(argv)[0])  # every process finds the same errors in it
     initialize(
         group.coordinator,
         group.processes,
@@ -88,13 +88,13 @@ def _train_in(group: argparse.Namespace, argv: list[str], report_step: Callable[
         if not re.search("Gloo|NCCL|coordination|UNAVAILABLE|DEADLINE", str(error)):
             raise
         print(str(error).splitlines()[0], file=sys.stderr, flush=True)
-        os.abort()  # as JAX does where it notices first
+        os.abort()  # as JAX does if it notices first
 
 
 def _train(argv: list[str], report_step: Callable[[], None] = lambda: None) -> None:
     config, workdir = parse(argv)
     set_up(config)
-    import jax  # after the flags: a wrong one should not wait for JAX
+    import jax  # after the flags, so that a wrong flag is reported without waiting for JAX
 
     from radepth_jax.train.loop import train
 
@@ -104,7 +104,7 @@ def _train(argv: list[str], report_step: Callable[[], None] = lambda: None) -> N
 
 
 def make_parser() -> Parser:
-    """All options but the config's fields, for the help and for completion."""
+    """A parser of all options but the config's fields, for the help and for completion."""
     parser = Parser("radepth train", usage=USAGE.removeprefix("usage: "), description=ABOUT)
     parser.add_argument("--config", metavar="FILE", help=CONFIG_HELP)
     parser.add_argument(
@@ -119,7 +119,7 @@ def make_parser() -> Parser:
 
 
 def _print_help(argv: list[str]) -> None:
-    """The options and, where `argv` has a config, its fields with their values."""
+    """Print the options and, if `argv` has a config, its fields with their values."""
     parser = make_parser()
     if not any(re.match("--config(=|$)", argument) for argument in argv):
         parser.epilog = "With --config FILE, --help lists the fields of that config too."
@@ -134,13 +134,13 @@ def _print_help(argv: list[str]) -> None:
 
 
 def _quoted(text: str) -> str:
-    """As a shell takes it; in double quotes if these will do, because tuples have single ones."""
+    """The text quoted for a shell. Double quotes are preferred, because tuples have single ones."""
     quoted = shlex.quote(text)
     return f'"{text}"' if quoted != text and not set(text) & set('"$`\\!') else quoted
 
 
 def set_up(config: ConfigDict) -> None:
-    """What has to be said before JAX asks for its devices."""
+    """Make the settings that JAX needs before it looks for devices."""
     from radepth_jax.platforms import ask_for_repeatable_kernels
     from radepth_jax.startup import start_program
 
@@ -153,7 +153,7 @@ def parse_group(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """The flags that say which process of many this is, and the other arguments.
 
     Raises:
-        UserError: for flags that do not fit together, or values out of range.
+        UserError: Flags do not fit together, or a value is out of range.
     """
     group, others = _split_group(argv)
     for name in ("peer_timeout", "step_timeout"):
@@ -198,7 +198,7 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
     """The config with its overrides, locked, and the working directory.
 
     Raises:
-        UserError: for anything that is not a config file, a field or a value of the field's type.
+        UserError: Something is not a config file, a field, or a value of the field's type.
     """
     config, workdir = _read(argv)
     if not workdir:
@@ -207,7 +207,7 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
 
 
 def _read(argv: list[str]) -> tuple[ConfigDict, str | None]:
-    """As `parse`, with None where there is no working directory."""
+    """Does what `parse` does, with None if there is no working directory."""
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", None, CONFIG_HELP, flag_values=values)
     flags.DEFINE_string("workdir", None, WORKDIR_HELP, flag_values=values)
@@ -233,7 +233,7 @@ def _read(argv: list[str]) -> tuple[ConfigDict, str | None]:
 
 
 def _check_given_once(argv: list[str], config: ConfigDict) -> None:
-    """UserError for a tuple that is given twice: the flags' library would join the values."""
+    """Raises a UserError if a tuple is given twice, because absl would join the values."""
     names = [match[1] for a in argv if (match := re.match(r"--?config\.([^=]+)", a))]
     for name in names:
         value: Any = config
@@ -247,7 +247,7 @@ def _check_given_once(argv: list[str], config: ConfigDict) -> None:
 
 
 def _blamed(argv: list[str], message: str) -> str:
-    """The argument an error is about."""
+    """The argument that an error is about."""
     for argument in argv:
         name = argument.split("=")[0]
         if name.startswith("--config.") and (

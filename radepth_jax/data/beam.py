@@ -1,7 +1,7 @@
 """Preparing with Apache Beam: all cores of a machine, or a cluster, read and write a split.
 
 TFDS's pipeline orders the records and writes the files. All workers must see the source and the
-data set's folder under the same paths. Needs the extra `beam`.
+data set's folder under the same paths. It needs the extra `beam`.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from tensorflow_datasets.core import split_builder
 from tensorflow_datasets.core.naming import ShardedFileTemplate
 from tensorflow_datasets.core.writer import ExampleWriter
 
-from radepth_jax.data.ahead import Reading
+from radepth_jax.data.parallel_reading import ParallelReading
 from radepth_jax.errors import UserError
 
 FLAG = "--beam_pipeline_options"
 
-# What `_read_and_store` makes of an item: its position in the split, its row (None if the item is
-# left out), its note, and the lines for `problems.txt`.
+# What `_read_and_store` returns for an item: its position in the split, its row (None if the item
+# is left out), its note, and the lines for `problems.txt`.
 Stored = tuple[int, dict[str, Any] | None, Any, list[str]]
 
 
@@ -34,7 +34,7 @@ def parse_options(text: str) -> Any:
         text: such as `runner=DirectRunner,direct_num_workers=4`.
 
     Raises:
-        UserError: without Apache Beam, or for a runner or an option that it does not have.
+        UserError: Apache Beam is not installed, or does not have the runner or an option.
     """
     try:
         from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -49,7 +49,7 @@ def parse_options(text: str) -> Any:
             unknown = options.get_all_options(retain_unknown_options=True).keys() - known.keys()
             create_runner(options.view_as(StandardOptions).runner or "DirectRunner")
     except SystemExit:
-        # Beam parses with argparse, whose last line says what is wrong.
+        # Beam parses with argparse. The last line of its message says what is wrong.
         raise UserError(
             f"{FLAG}: {said.getvalue().splitlines()[-1].split('error: ')[-1]}"
         ) from None
@@ -62,7 +62,7 @@ def parse_options(text: str) -> Any:
 
 def write_split(
     split: str,
-    things: Reading[Any],
+    things: ParallelReading[Any],
     store: Callable[[Any], tuple[dict[str, Any] | None, Any]],
     problems: list[str],
     *,
@@ -70,7 +70,7 @@ def write_split(
     features: tfds.features.FeaturesDict,
     template: ShardedFileTemplate,
 ) -> tuple[list[Any], tfds.core.SplitInfo]:
-    """Read and write a split in order; what cannot be read or stored is noted in `problems`.
+    """Read and write a split in order. What cannot be read or stored is noted in `problems`.
 
     Args:
         split: the name of the split.
@@ -170,7 +170,7 @@ def _write_json(values: list[Any], path: str) -> None:
 
 @contextlib.contextmanager
 def _failing_plainly() -> Iterator[None]:
-    """Turn whatever a pipeline raises into a UserError of one line; the rest is its cause."""
+    """Turn whatever a pipeline raises into a UserError of one line. The rest is its cause."""
     try:
         yield
     except Exception as error:

@@ -18,23 +18,17 @@ from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from radepth_jax.data import schema
-from radepth_jax.data.ahead import Reading
+from radepth_jax.data.parallel_reading import ParallelReading
 from radepth_jax.data.pictures import lies_on_its_side
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown
+from radepth_jax.progress import Progress, no_progress
 
 SHARD_BYTES = 256 * 2**20
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with (split, records written so far, total or None)."""
-
 Store = Callable[[Any], tuple[dict[str, Any] | None, Any]]
-"""Maps an item to its row and a note about it; for an item that is left out, to None and the
+"""Maps an item to its row and a note about it. An item that is left out is mapped to None and the
 reason. Beam pickles it."""
-
-
-def _no_progress(split: str, done: int, total: int | None) -> None:
-    del split, done, total
 
 
 def resolved(path: str | Path | None) -> str | None:
@@ -43,7 +37,7 @@ def resolved(path: str | Path | None) -> str | None:
 
 
 class FrameDatasetBuilder(FileReaderBuilder):
-    """A data set of frames and samples; a subclass gives its `contents`.
+    """A data set of frames and samples. A subclass gives its `contents`.
 
     A frame is left out if its header is not that of an image, or if its size is not the expected
     one. A sample is left out if its target is not there. Both are listed in the data set's
@@ -67,7 +61,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
     HOMEPAGE: str | None = None
     CITATION: str | None = None
     DOWNLOADS: ClassVar[str] = ""
-    """Where the files are had, in one line: for the help text and for errors."""
+    """Where to get the files, in one line, for the help text and for errors."""
     REQUIRED: ClassVar[tuple[str, ...]] = ("source",)
     """The options that have to be given, of a builder with a CONFIG_CLASS."""
     BEAM: ClassVar[bool] = False
@@ -75,14 +69,15 @@ class FrameDatasetBuilder(FileReaderBuilder):
 
     @classmethod
     def option_names(cls) -> list[str]:
-        """The fields of the configuration that are not TFDS's own; none without a CONFIG_CLASS."""
+        """The configuration's own fields, without TFDS's. Without a CONFIG_CLASS there are none."""
         if cls.CONFIG_CLASS is None:
             return []
         of_tfds = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
         fields = dataclasses.fields(cls.CONFIG_CLASS)
         return [field.name for field in fields if field.name not in of_tfds]
 
-    def __init__(self, *, progress: Progress = _no_progress, **kwargs: Any):
+    def __init__(self, *, progress: Progress = no_progress, **kwargs: Any):
+        """`progress` is told of each record, with the split's name."""
         self._progress = progress
         super().__init__(file_format="array_record", **kwargs)
 
@@ -115,10 +110,10 @@ class FrameDatasetBuilder(FileReaderBuilder):
         return super()._create_builder_config(builder_config, version)
 
     def _log_download_bytes(self) -> None:
-        """TFDS prints here; the caller shows progress instead."""
+        """TFDS would print here. The caller shows progress instead."""
 
     def _log_download_done(self) -> None:
-        """TFDS prints here; the caller says where the data set is."""
+        """TFDS would print here. The caller says where the data set is."""
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
         contents = self.contents(dl_manager)
@@ -237,7 +232,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
         from radepth_jax.data.beam import write_split
 
         del total
-        if not isinstance(things, Reading):
+        if not isinstance(things, ParallelReading):
             raise UserError(
                 f"{self.name} is not prepared with Apache Beam; kitti_raw and kitti_improved are"
             )

@@ -13,7 +13,7 @@ from radepth_jax.data.text import read_json, read_lines, read_text
 from radepth_jax.errors import UserError, reason
 
 # COLMAP's models: which parameters are fx, fy, cx, cy, and how many more bend the image, in
-# OpenCV's order. Of the fisheyes the missing ones are zero.
+# OpenCV's order. A fisheye's missing parameters are zero.
 _COLMAP = {
     "SIMPLE_PINHOLE": ((0, 0, 1, 2), 0),
     "PINHOLE": ((0, 1, 2, 3), 0),
@@ -35,9 +35,9 @@ class FileCamera(NamedTuple):
     """A camera as a file describes it.
 
     Attributes:
-        K: [3, 3], integer coordinates are pixel centres.
-        size: (h, w) of the images that it is of; None if the file does not say.
-        lens: how it bends the image.
+        K: [3, 3]. Integer coordinates are pixel centres.
+        size: (h, w) of the camera's images. None if the file does not say.
+        lens: how the lens bends the image.
     """
 
     K: np.ndarray
@@ -46,7 +46,7 @@ class FileCamera(NamedTuple):
 
 
 def read_camera(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, Lens]:
-    """The intrinsics [3, 3] that a file gives, for images of another size too, and the lens.
+    """The intrinsics [3, 3] from a file, scaled to the size of the images, and the lens.
 
     Args:
         path: COLMAP's `cameras.txt` of one camera, nerfstudio's (instant-ngp's)
@@ -54,7 +54,7 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, Lens]:
         size: (h, w) of the images that the intrinsics are for.
 
     Raises:
-        UserError: the file is none of these, or its images have another shape.
+        UserError: The file is none of these, or its images have another shape.
     """
     try:
         camera = _read(path)
@@ -64,7 +64,7 @@ def read_camera(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, Lens]:
         TypeError,
         ValueError,
         ArithmeticError,
-        RecursionError,  # YAML that is nested deep
+        RecursionError,  # raised by YAML that is nested deeply
         yaml.YAMLError,
     ) as error:
         raise UserError(
@@ -133,7 +133,7 @@ def _read_transforms(values: Mapping[str, Any]) -> FileCamera:
 
 
 def _read_camera_info(values: Mapping[str, Any]) -> FileCamera:
-    """Of `camera_calibration`'s file, or of the message itself."""
+    """Reads the file of ROS's `camera_calibration`, or the message itself."""
     if "camera_matrix" in values:
         matrix = values["camera_matrix"]["data"]
         bends = values.get("distortion_coefficients", {}).get("data", ())

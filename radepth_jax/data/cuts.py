@@ -9,14 +9,14 @@ from typing import Generic, TypeVar
 import numpy as np
 from scipy import ndimage
 
-# Of the thumbnails' structure, a blur of this many pixels taken away: two streets have their sky
-# above and their road below, and are alike without it.
+# A blur of the thumbnails over this many pixels is subtracted from them. Without that, any two
+# streets would look alike, with the sky above and the road below.
 _BLUR = 4.0
-_FARTHEST = (0.25, 0.5)  # of the height and the width: how far a frame may have moved
-_ALIKE = 0.5  # likeness in one scene is above it, but where everything moves a lot
-_DROP = 0.65  # of the likeness of the pairs before and after, which a cut is below
-_SAME = 0.6  # above it two frames show one scene for certain
-_NEAR = 3  # frames on either side that are looked at, and the longest flash
+_FARTHEST = (0.25, 0.5)  # how far a frame may have moved, as shares of the height and the width
+_ALIKE = 0.5  # frames of one scene are more alike than this, unless everything moves a lot
+_DROP = 0.65  # at a cut, likeness is below this share of that of the pairs before and after
+_SAME = 0.6  # two frames that are more alike than this certainly show one scene
+_NEAR = 3  # how many frames on either side are looked at, and the longest flash
 
 T = TypeVar("T")
 
@@ -25,18 +25,19 @@ T = TypeVar("T")
 class _Seen(Generic[T]):
     item: T
     picture: np.ndarray
-    likeness: float | None  # to the frame before it
+    likeness: float | None  # likeness to the frame before it
 
 
 def find_cuts(items: Iterable[tuple[T, np.ndarray | None]]) -> Iterator[tuple[T, bool]]:
     """Each item, a few later than it came, and whether another scene begins with it.
 
-    A cut is where two neighbours are much less alike than those next to them, wherever the camera
-    moved in between, so that neither a fast pan nor a change of the light is one. Nor is a flash,
-    after which the scene is there again.
+    At a cut two neighbours are much less alike than the pairs next to them, however the camera may
+    have moved in between. So neither a fast pan nor a change of the light is a cut. A flash is not
+    a cut either, because the scene is there again after it.
 
     Args:
-        items: of (anything, its `folder.thumbnail`); None instead of a picture that is missing.
+        items: pairs of anything and its `folder.thumbnail`, which is None if the picture is
+            missing.
     """
     before: collections.deque[_Seen[T]] = collections.deque(maxlen=_NEAR + 1)
     after: collections.deque[_Seen[T]] = collections.deque()
@@ -68,7 +69,7 @@ def _is_cut(before: list[_Seen], now: _Seen, after: list[_Seen]) -> bool:
     around = [seen.likeness for seen in (*before[-1:], *after[:1]) if seen.likeness is not None]
     if now.likeness is None or not around:
         return False
-    if now.likeness >= min(_ALIKE, _DROP * min(around)):  # a change over some frames is no cut
+    if now.likeness >= min(_ALIKE, _DROP * min(around)):  # a change over several frames is no cut
         return False
     return all(_likeness(a.picture, b.picture) < _SAME for a in before for b in (now, *after))
 
@@ -82,7 +83,7 @@ def _likeness(one: np.ndarray, other: np.ndarray) -> float:
         product = np.fft.rfft2(a, shape) * np.conj(np.fft.rfft2(b, shape))
         return np.fft.irfft2(product, shape)[_allowed(one.shape, shape)]
 
-    # A level of 255 in common, so that pictures without structure are alike.
+    # Both pictures share one grey level of 255, so that pictures without structure are alike.
     overlap = correlated(whole, whole)
     energy = (correlated(one**2, whole) + overlap) * (correlated(whole, other**2) + overlap)
     return float(((correlated(one, other) + overlap) / np.sqrt(energy)).max())

@@ -32,7 +32,11 @@ class Dataset:
     """
 
     def __init__(self, directory: Path, name: str):
-        """Read the metadata. Files that are missing or have another schema are a UserError."""
+        """Read the metadata.
+
+        Raises:
+            UserError: A file is missing, or has another schema.
+        """
         self.directory = Path(directory)
         self.name = name
         self._sources: dict[str, Any] = {}
@@ -70,7 +74,11 @@ class Dataset:
         return self.metadata.with_depth.get(split, 0) > 0
 
     def targets(self, split: str) -> list[int]:
-        """The positions of a split's target frames. Raises a UserError if there are none."""
+        """The positions of a split's target frames.
+
+        Raises:
+            UserError: The split has none.
+        """
         if split not in schema.SAMPLE_SPLITS:
             raise UserError(f"no split {split!r}; the splits are {', '.join(schema.SAMPLE_SPLITS)}")
         targets = self.metadata.targets.get(split, [])
@@ -203,7 +211,7 @@ class TrainingSource:
             max_corrupt: how many samples may be replaced before it is an error after all. Each
                 worker process counts the samples that it met, each of them once.
             cache_bytes: the memory for decoded frames. They are then decoded once, and not once an
-                epoch. If the frames of the split do not all fit, none is kept.
+                epoch. If the frames of the split do not all fit, no frame is kept.
             true_poses: whether each sample gets the known motion of its cameras.
             known_camera: whether intrinsics that are not finite are an error.
 
@@ -336,7 +344,7 @@ class TrainingSource:
         if not np.isfinite(source_T_target).all():
             raise UserError(
                 f"{self.dataset._where(positions[0])}: the cameras' poses are not known, and "
-                "config.pose.true_scale asks for them; set it to 0"
+                "config.pose.true_scale needs them; set it to 0"
             )
         return source_T_target.astype(np.float32)
 

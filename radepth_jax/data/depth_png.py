@@ -14,15 +14,15 @@ def read_depth_png(path: Path, *, unit: float, invalid: Collection[int] = (0,)) 
 
     Args:
         path: the file.
-        unit: metres of one step: 0.001 for millimetres, 1 / 256 for KITTI's annotated depth.
+        unit: metres in one step: 0.001 for millimetres, 1 / 256 for KITTI's annotated depth.
         invalid: stored values that mean "no value".
 
     Returns:
-        float32 [h, w] metres, 0 = no value.
+        float32 [h, w] metres. 0 means no value.
 
     Raises:
-        ValueError: if it is damaged or not of 16 bits.
-        OSError: if it cannot be opened.
+        ValueError: The file is damaged, or does not have 16 bits.
+        OSError: The file cannot be opened.
     """
     try:
         with PIL.Image.open(path) as image:

@@ -1,4 +1,4 @@
-"""Films: one reader for `prepare` and `predict`, of whatever FFmpeg plays."""
+"""Films: `prepare` and `predict` read whatever FFmpeg plays, with one reader."""
 
 import collections
 import contextlib
@@ -27,8 +27,8 @@ VIDEO_SUFFIXES = (
 )
 JPEG_QUALITY = 95
 _NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-# A playlist or a description of a stream (SDP) would have FFmpeg open other files and addresses. No
-# protocol has this name, so nothing but the file's own bytes is ever read.
+# A playlist or a description of a stream (SDP) would make FFmpeg open other files and addresses. No
+# protocol has this name, so FFmpeg reads nothing but the file's own bytes.
 NOTHING_ELSE = {"protocol_whitelist": "none"}
 _LISTS = {
     rb"v=0\r?\n": "a description of a stream (SDP)",
@@ -36,8 +36,8 @@ _LISTS = {
     rb"ffconcat version": "a list for FFmpeg's concat",
     rb"(?s)(<\?xml.*)?<MPD\b": "a DASH manifest",
 }
-_LONGEST_PAUSE = 10  # seconds; in a format whose clock may jump, what is longer is a jump
-_WILDEST_ASPECT = 5  # beyond it a header's pixel aspect is taken for damage
+_LONGEST_PAUSE = 10  # seconds; where a format's clock may jump, a longer pause is a jump
+_WILDEST_ASPECT = 5  # a header with a larger pixel aspect is taken to be damaged
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Picture:
     """One frame of footage.
 
     Attributes:
-        number: counting from 0, unreadable ones included.
+        number: its number in the footage. It counts from 0, and unreadable frames count too.
         origin: what it is called in messages.
-        decode: gives uint8 [h, w, 3], upright, or raises ValueError.
-        encode: gives the bytes to store.
-        time: when it is shown, in seconds after the first; None where unknown.
-        aspect: a pixel's width over its height, upright.
-        follows: whether the picture before it in time is the one before it here.
+        decode: returns uint8 [h, w, 3], upright, or raises ValueError.
+        encode: returns the bytes to store.
+        time: when it is shown, in seconds after the first frame. None means unknown.
+        aspect: the width of an upright picture's pixel over its height.
+        follows: whether the frame before it in time is also the one before it in this sequence.
     """
 
     number: int
@@ -68,9 +68,9 @@ class Footage:
     """What a video file says of itself.
 
     Attributes:
-        rate: frames a second, on average.
-        time_base: the seconds that its time stamps count.
-        frames: how many, 0 if unknown.
+        rate: frames per second, on average.
+        time_base: the unit of its time stamps, in seconds.
+        frames: how many frames it has. 0 means unknown.
     """
 
     rate: Fraction
@@ -79,7 +79,7 @@ class Footage:
 
 
 def is_film(path: Path) -> bool:
-    """Whether FFmpeg finds a film in a file's bytes. A picture is none, nor text."""
+    """Whether FFmpeg finds a film in a file's bytes. Pictures and text are not films."""
     try:
         with _opened(path) as (container, _):
             name = container.format.name
@@ -89,7 +89,7 @@ def is_film(path: Path) -> bool:
 
 
 def list_of_others(path: Path) -> str:
-    """What kind of list of other films or of streams a file is; empty if it is none."""
+    """What kind of list of other films or streams a file is. Empty if it is no such list."""
     try:
         with path.open("rb") as file:
             head = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -110,11 +110,11 @@ def footage_of(path: Path) -> Footage:
 
 
 def read_film(path: Path, note: Callable[[str], None] = lambda text: None) -> Iterator[Picture]:
-    """The frames of a video file, in order; those that are damaged raise ValueError when decoded.
+    """The frames of a video file, in order. A damaged frame raises ValueError when it is decoded.
 
     Args:
         path: of the file.
-        note: called with a line for each thing about the film that is not taken as it is stored.
+        note: called with one line for each property of the film that is changed on reading.
 
     Raises:
         UserError: if it is no video.
@@ -137,7 +137,7 @@ def read_film(path: Path, note: Callable[[str], None] = lambda text: None) -> It
 
 
 def _decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[Item]:
-    """Frames, or why there is none."""
+    """The frames. Where one cannot be decoded, the reason stands in its place."""
     try:
         for packet in container.demux(stream):
             try:
@@ -149,14 +149,14 @@ def _decoded(container: av.container.InputContainer, stream: av.VideoStream) -> 
 
 
 class Clock:
-    """Time stamps -> seconds after the first frame, each later than the one before.
+    """Turns time stamps into seconds after the first frame, each later than the one before.
 
-    Where recordings were joined, the stamps start again or jump; the next frame then comes one
-    frame interval after the last.
+    Where recordings were joined, the stamps start again or jump. The next frame then comes one
+    frame interval after the last one.
     """
 
     def __init__(self, interval: Fraction, longest_pause: int | None = None) -> None:
-        """`interval`: seconds between frames until some are known."""
+        """`interval` is the seconds between frames that are assumed until some are known."""
         self._intervals = collections.deque([interval], maxlen=9)
         self._longest_pause = longest_pause
         self._offset: Fraction | None = None
@@ -184,11 +184,11 @@ class Clock:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """The file and its stream of moving pictures. Raises UserError if it has none."""
+    """The file and its stream of moving pictures. A file without one is a UserError."""
     with contextlib.ExitStack() as stack:
         try:
-            # FFmpeg would take a name's colon for a protocol, its % for a series of pictures, and
-            # its ending for what is in it.
+            # FFmpeg would interpret the name: a colon as a protocol's end, a % as a series of
+            # pictures, and the ending as the format of the contents.
             file = _Nameless(stack.enter_context(path.open("rb")))
             container = stack.enter_context(av.open(file, "r", options=NOTHING_ELSE))
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -196,7 +196,7 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
             if kind:
                 raise UserError(
                     f"{shown(path)}: {kind}, which names other files or addresses and is not "
-                    "followed; give these themselves"
+                    "followed; give those files or addresses themselves"
                 ) from None
             reason = getattr(error, "strerror", None) or str(error)
             raise UserError(f"{shown(path)}: not a video that FFmpeg can read ({reason})") from None
@@ -230,7 +230,7 @@ def _time_of(frame: av.VideoFrame) -> Fraction | None:
 
 
 def _aspect(stored: Fraction | None, turned: bool) -> Fraction:
-    """A pixel's width over its height once the picture is upright; 1 where it makes no sense."""
+    """An upright picture's pixel width over its height. An impossible stored value counts as 1."""
     if not stored or not 1 / _WILDEST_ASPECT <= stored <= _WILDEST_ASPECT:
         return Fraction(1)
     return 1 / Fraction(stored) if turned else Fraction(stored)

@@ -8,16 +8,16 @@ import numpy as np
 from radepth_jax.data import schema
 from radepth_jax.data.dataset import Dataset
 
-_READ_WHOLE = 2**26  # bytes of a split
-_SPREAD = 128  # records of a larger one
+_READ_WHOLE = 2**26  # bytes; a split that has fewer is read as a whole
+_SPREAD = 128  # how many records of a larger split are read
 
 
 def fingerprint(dataset: Dataset) -> bytes:
-    """32 bytes that differ where the frames, cameras, depth maps or splits do.
+    """32 bytes that differ if the frames, cameras, depth maps or splits differ.
 
-    Of a split of 64 MiB or more, 128 records are read that are spread over all of it, and the size
-    of all records together is taken. Where the data was prepared from, and how many files hold it,
-    does not matter.
+    A split of less than 64 MiB is read as a whole. Of a larger one, 128 records are read, which are
+    spread over all of it, and the size of all its records is added. It does not matter what the
+    data was prepared from, or how many files hold it.
 
     Raises:
         UserError: a record cannot be read.

@@ -13,10 +13,10 @@ from radepth_jax.data.pictures import IMAGE_SUFFIXES, decode_image, is_picture
 from radepth_jax.errors import UserError
 from radepth_jax.names import counted, examples, follow, shown, visible
 
-THUMBNAIL = (64, 36)  # (width, height); averages away noise, keeps motion
-# Of files with one stem the first kind is taken: what lost nothing, what every computer reads.
+THUMBNAIL = (64, 36)  # (width, height), small enough to lose noise, large enough to show motion
+# If files share a stem, the earliest kind here is taken: lossless ones first, then common ones.
 _PREFERRED = (".png", ".tif", ".tiff", ".bmp", ".ppm", ".webp", ".jpg", ".jpeg")
-_ALIKE = 24.0  # grey levels of 255 between thumbnails of one picture in two formats
+_ALIKE = 24.0  # grey levels of 255 that thumbnails of one picture in two formats may differ by
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Listing:
     """The frames of a folder.
 
     Attributes:
-        paths: in order.
-        follows: for each, whether the frame before it in time is the one before it here.
-        notes: a line for each thing that is not as it might be thought.
+        paths: the files, in order.
+        follows: for each, whether the frame before it in time is also the one before it here.
+        notes: one line for each thing about the folder that a user may not expect.
     """
 
     paths: list[Path]
@@ -37,12 +37,12 @@ class Listing:
 def list_folder(folder: Path) -> Listing:
     """Lists the pictures that lie in a folder, by their content.
 
-    Files with an image's ending are listed, too, whatever is in them; hidden ones never are. Of
-    files that share a stem (`0000.jpg`, `0000.png`) one is taken. Frame numbers that are missing
-    part what is before and after.
+    Files with an image's ending are listed too, whatever is in them. Hidden files never are. If
+    several files share a stem (`0000.jpg`, `0000.png`), one is taken. Frames are no neighbours
+    across a gap in the frame numbers.
 
     Raises:
-        UserError: without pictures, or where files of one stem show different things.
+        UserError: There are no pictures, or files that share a stem show different things.
     """
     inside = visible(folder)
     named = {path for path in inside if path.suffix.lower() in IMAGE_SUFFIXES}
@@ -57,13 +57,14 @@ def list_folder(folder: Path) -> Listing:
     others = sorted(set(files) - set(paths))
     if others:
         names = examples(path.name for path in others)
-        notes.append(f"{folder}: {counted(len(others), 'file')} passed over, no pictures: {names}")
+        count = counted(len(others), "file")
+        notes.append(f"{folder}: passed over {count} without a picture: {names}")
     paths, twins = _one_of_a_stem(paths)
     if twins:
         names = examples(path.name for path in twins)
         notes.append(
-            f"{folder}: {counted(len(twins), 'picture')} left out, for another has the same name "
-            f"but for its ending: {names}"
+            f"{folder}: {counted(len(twins), 'picture')} left out, because another has the same "
+            f"name but for its ending: {names}"
         )
     follows = follow([path.stem for path in paths])
     gaps = [i for i in range(1, len(paths)) if not follows[i]]
@@ -120,7 +121,7 @@ def _rank(suffix: str) -> int:
 
 
 def _check_alike(same: list[Path]) -> None:
-    """UserError if files of one stem can be decoded and are not the same picture."""
+    """Raises a UserError if files that share a stem are different pictures."""
     images = []
     for path in same[:2]:
         try:

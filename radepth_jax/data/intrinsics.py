@@ -1,4 +1,4 @@
-"""A camera as the user gives it, and whether it can be one."""
+"""Reads a camera as the user gives it, and checks whether it can be a camera."""
 
 import math
 from fractions import Fraction
@@ -11,8 +11,8 @@ from radepth_jax.data.lens import Lens
 from radepth_jax.errors import UserError
 
 NARROWEST, WIDEST = 5.0, 170.0  # fields of view, degrees
-_ONE_CORNER = 4  # pixels; in larger images, a centre within one pixel of the corner is normalised
-_SQUAREST = 3.0  # fx / fy of stranger pixels than any camera's
+_ONE_CORNER = 4  # pixels; in larger images a centre within a pixel of the corner is normalised
+_SQUAREST = 3.0  # no camera's fx / fy is larger than this, or smaller than its inverse
 
 
 def parse_intrinsics(
@@ -21,10 +21,10 @@ def parse_intrinsics(
     size: tuple[int, int],
     aspect: Fraction | float = 1.0,
 ) -> np.ndarray:
-    """[3, 3] in pixels of a pinhole camera, given as of `parse_camera`.
+    """The intrinsics [3, 3] in pixels of a pinhole camera, given as for `parse_camera`.
 
     Raises:
-        UserError: for anything that is not a camera of this size, or whose lens bends the image.
+        UserError: It is not a camera of this size, or its lens bends the image.
     """
     K, lens = parse_camera(text, fov, size, aspect)
     if lens.bends:
@@ -43,16 +43,18 @@ def parse_camera(
     size: tuple[int, int],
     aspect: Fraction | float = 1.0,
 ) -> tuple[np.ndarray, Lens]:
-    """[3, 3] in pixels from `fx,fy,cx,cy`, a camera's file, or a field of view; and the lens.
+    """The intrinsics [3, 3] in pixels, and the lens.
+
+    They come from `fx,fy,cx,cy`, from a camera's file, or from a field of view.
 
     Args:
-        text: the four numbers, or a file as of `read_camera`, or None.
-        fov: degrees; the image covers [-0.5, w - 0.5], so fx = (w / 2) / tan(fov / 2).
+        text: the four numbers, a file that `read_camera` reads, or None.
+        fov: degrees. The image covers [-0.5, w - 0.5], so fx = (w / 2) / tan(fov / 2).
         size: (h, w).
-        aspect: a pixel's width over its height, which fy follows when fx is computed.
+        aspect: a pixel's width over its height. If fx is computed from `fov`, fy follows from it.
 
     Raises:
-        UserError: for anything that is not a camera of this size.
+        UserError: It is not a camera of this size.
     """
     h, w = size
     if text is None:
@@ -89,7 +91,7 @@ def fov_from_focal(focal: float, side: float = 1.0) -> float:
 
 
 def check_fov(fov: float | None) -> float:
-    """The field of view, or UserError unless it can be a camera's."""
+    """The field of view. A UserError if no camera can have it."""
     if fov is None or not NARROWEST <= fov <= WIDEST:
         raise UserError(
             f"fov {fov!r}: expected degrees between {NARROWEST:g} and {WIDEST:g}, horizontally; is "
@@ -99,11 +101,11 @@ def check_fov(fov: float | None) -> float:
 
 
 def check_intrinsics(K: np.ndarray, size: tuple[int, int]) -> None:
-    """ValueError unless a matrix can be a camera's of that size.
+    """Raises a ValueError if no camera of that size can have such a matrix.
 
     Args:
         K: [3, 3], in pixels.
-        size: (h, w) of its images.
+        size: (h, w) of the camera's images.
     """
     h, w = size
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import kitti_splits, schema
-from radepth_jax.data.ahead import Reading
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.kitti_splits import Target
@@ -20,6 +19,7 @@ from radepth_jax.data.kitti_tree import (
     sequence_of,
 )
 from radepth_jax.data.kitti_velodyne import read_calibration
+from radepth_jax.data.parallel_reading import ParallelReading
 from radepth_jax.errors import UserError
 
 DOWNLOADS = (
@@ -146,7 +146,7 @@ def _depth_path(annotated: Path, target: Target) -> Path | None:
 
 def _read_samples(
     annotated: Path, targets: list[Target], images: Images, problems: list[str]
-) -> Reading[schema.Sample]:
+) -> ParallelReading[schema.Sample]:
     keys = []
     for target in targets:
         image = images.get((target.drive, target.camera), {}).get(target.frame)
@@ -154,7 +154,7 @@ def _read_samples(
     missing = collections.Counter(sequence_of(t.drive) for t, depth, _ in keys if depth is None)
     for sequence, count in missing.items():
         problems.append(f"{sequence}: no annotated depth for {count} test samples; no ground truth")
-    return Reading(keys, _read_sample, problems)
+    return ParallelReading(keys, _read_sample, problems)
 
 
 def _read_sample(key: tuple[Target, Path | None, Path | None]) -> tuple[schema.Sample, str]:

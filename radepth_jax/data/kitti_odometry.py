@@ -73,29 +73,29 @@ class KittiOdometry(FrameDatasetBuilder):
         if not names:
             raise UserError("kitti_odometry: --sequences is empty; expected such as 09,10")
         problems: list[str] = []
-        recordings = [_read_recording(root, name, problems) for name in dict.fromkeys(names)]
+        sequences = [_read_sequence(root, name, problems) for name in dict.fromkeys(names)]
         return schema.Contents(
-            frames=_read_frames(recordings, problems),
+            frames=_read_frames(sequences, problems),
             samples={
                 "test": [
-                    schema.Sample(r.name, 2, frame) for r in recordings for frame in r.images[2]
+                    schema.Sample(r.name, 2, frame) for r in sequences for frame in r.images[2]
                 ]
             },
             stereo=[
                 schema.StereoPair(
                     r.name, camera, opposite, r.calibration.camera_T_camera(opposite, camera)
                 )
-                for r in recordings
+                for r in sequences
                 if r.images[3]
                 for camera, opposite in (CAMERAS, CAMERAS[::-1])
             ],
-            total_frames=sum(len(images) for r in recordings for images in r.images.values()),
+            total_frames=sum(len(images) for r in sequences for images in r.images.values()),
             problems=problems,
         )
 
 
 @dataclasses.dataclass(frozen=True)
-class _Recording:
+class _Sequence:
     """The files of one sequence.
 
     Attributes:
@@ -127,7 +127,7 @@ def _root(source: str | Path | None) -> Path:
     return root
 
 
-def _read_recording(root: Path, name: str, problems: list[str]) -> _Recording:
+def _read_sequence(root: Path, name: str, problems: list[str]) -> _Sequence:
     folder = root / "sequences" / name
     if not folder.is_dir():
         there = examples((path.name for path in visible(root / "sequences")), 30)
@@ -146,7 +146,7 @@ def _read_recording(root: Path, name: str, problems: list[str]) -> _Recording:
         if beyond:
             problems.append(f"{path}: {len(rows)} lines, none for {len(beyond)} frames of image_2")
     bottom = np.broadcast_to([0.0, 0, 0, 1], (len(poses), 1, 4))
-    return _Recording(
+    return _Sequence(
         name=name,
         images=images,
         calibration=read_projections(folder / "calib.txt"),
@@ -163,27 +163,27 @@ def _list_images(folder: Path) -> dict[int, Path]:
     return {int(path.stem): path for path in sorted(found, key=lambda path: int(path.stem))}
 
 
-def _read_frames(recordings: list[_Recording], problems: list[str]) -> Iterator[schema.Frame]:
-    for recording in recordings:
+def _read_frames(sequences: list[_Sequence], problems: list[str]) -> Iterator[schema.Frame]:
+    for sequence in sequences:
         for camera in CAMERAS:
-            camera0_T_camera = recording.calibration.camera_T_camera(0, camera)
-            for frame, path in recording.images[camera].items():
+            camera0_T_camera = sequence.calibration.camera_T_camera(0, camera)
+            for frame, path in sequence.images[camera].items():
                 try:
                     image = path.read_bytes()
                 except OSError as error:
                     problems.append(f"{path}: {error.strerror}; left out")
                     continue
                 pose = time = None
-                if frame < len(recording.world_T_camera0):
-                    pose = recording.world_T_camera0[frame] @ camera0_T_camera
-                if frame < len(recording.times):
-                    time = float(recording.times[frame])
+                if frame < len(sequence.world_T_camera0):
+                    pose = sequence.world_T_camera0[frame] @ camera0_T_camera
+                if frame < len(sequence.times):
+                    time = float(sequence.times[frame])
                 yield schema.Frame(
                     image=image,
-                    sequence=recording.name,
+                    sequence=sequence.name,
                     camera=camera,
                     frame=frame,
-                    intrinsics=recording.calibration.intrinsics(camera),
+                    intrinsics=sequence.calibration.intrinsics(camera),
                     world_T_camera=pose,
                     origin=str(path),
                     time=time,

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import kitti_splits, schema
-from radepth_jax.data.ahead import Reading
 from radepth_jax.data.builder import FrameDatasetBuilder, resolved
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_tree import (
@@ -29,10 +28,11 @@ from radepth_jax.data.kitti_velodyne import (
     read_calibration,
     read_scan,
 )
+from radepth_jax.data.parallel_reading import ParallelReading
 from radepth_jax.errors import UserError
 from radepth_jax.names import examples
 
-DEFAULT_LISTS = "eigen_zhou"  # where neither lists nor drives are given
+DEFAULT_LISTS = "eigen_zhou"  # used if neither lists nor drives are given
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -229,7 +229,7 @@ def _read_samples(
     drives: set[str],
     calibrations: dict[str, Calibration],
     problems: list[str],
-) -> Reading[schema.Sample]:
+) -> ParallelReading[schema.Sample]:
     without_scan: collections.Counter[str] = collections.Counter()
     keys: list[tuple[Target, Path | None]] = []
     for target in targets:
@@ -255,7 +255,7 @@ def _read_samples(
                 f"{drive}: no Velodyne scan for {count} {split} samples{found * bool(others)}; "
                 "no ground truth"
             )
-    return Reading(keys, functools.partial(_read_sample, split, calibrations), problems)
+    return ParallelReading(keys, functools.partial(_read_sample, split, calibrations), problems)
 
 
 def _read_sample(

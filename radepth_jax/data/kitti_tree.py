@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from radepth_jax.data import schema
-from radepth_jax.data.ahead import Reading
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_velodyne import Calibration
+from radepth_jax.data.parallel_reading import ParallelReading
 from radepth_jax.errors import UserError
 from radepth_jax.names import hidden, visible
 
@@ -15,7 +15,7 @@ DOWNLOADS = (
     "download the drives' 'synced+rectified data' and each date's 'calibration' from "
     "https://www.cvlibs.net/datasets/kitti/raw_data.php and extract them into one folder"
 )
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # of two files of a frame, the last kind is taken
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # if a frame has two files, the later kind counts
 _SCANS, _SCAN_SUFFIXES = "velodyne_points", (".bin.gz", ".bin")
 
 Images = dict[tuple[str, int], dict[int, Path]]
@@ -105,14 +105,14 @@ def read_frames(
     images: Images,
     calibrations: Mapping[str, Calibration],
     problems: list[str],
-) -> Reading[schema.Frame]:
+) -> ParallelReading[schema.Frame]:
     """Frames with the intrinsics of their date. Files that cannot be opened are `problems`."""
     keys = [
         (Target(drive, frame, camera), path)
         for (drive, camera), paths in images.items()
         for frame, path in paths.items()
     ]
-    return Reading(keys, functools.partial(_read_frame, calibrations), problems)
+    return ParallelReading(keys, functools.partial(_read_frame, calibrations), problems)
 
 
 def _read_frame(

@@ -1,4 +1,4 @@
-"""Lenses that bend straight lines, and how their pictures are made straight (the extra `lens`)."""
+"""Lenses that bend straight lines, and straightening their pictures (with the extra `lens`)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 
 from radepth_jax.errors import UserError
 
-# Coefficients below this move no pixel by as much as itself.
+# Coefficients below this move no pixel by a whole pixel.
 _STRAIGHT = 1e-4
 
 
@@ -16,9 +16,9 @@ class Lens:
     """What a camera's file says of its lens.
 
     Attributes:
-        coefficients: OpenCV's k1, k2, p1, p2, k3, k4, k5, k6, as many as there are (Brown, 1966,
-            and the rational model); or, of a fisheye, k1 to k4 (Kannala and Brandt, TPAMI 2006).
-        fisheye: which of the two.
+        coefficients: the first of OpenCV's k1, k2, p1, p2, k3, k4, k5, k6 (Brown, 1966, and the
+            rational model). A fisheye's are k1 to k4 (Kannala and Brandt, TPAMI 2006).
+        fisheye: whether the lens is a fisheye.
     """
 
     coefficients: tuple[float, ...] = ()
@@ -26,12 +26,12 @@ class Lens:
 
     @property
     def bends(self) -> bool:
-        """Whether it is another than a pinhole's. A fisheye's projection bends by itself."""
+        """Whether the lens bends the image. A fisheye does even if its coefficients are zero."""
         return self.fisheye or any(not abs(value) <= _STRAIGHT for value in self.coefficients)
 
 
 def brown(coefficients: Sequence[float]) -> Lens:
-    """The lens of OpenCV's order, filled up to a number that OpenCV takes.
+    """A lens from coefficients in OpenCV's order, filled up with zeros to a count that it takes.
 
     Raises:
         ValueError: a coefficient is not finite.
@@ -43,10 +43,10 @@ def brown(coefficients: Sequence[float]) -> Lens:
 
 
 def kannala_brandt(coefficients: Sequence[float]) -> Lens:
-    """The fisheye of k1 to k4, of which the last ones may be left out.
+    """A fisheye from k1 to k4. The last ones may be left out.
 
     Raises:
-        ValueError: a coefficient is not finite, or there are more.
+        ValueError: A coefficient is not finite, or there are more than four.
     """
     lens = brown(coefficients)
     if len(coefficients) > 4:
@@ -59,15 +59,16 @@ def straightener(
 ) -> tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]:
     """A function that undoes a lens, and the pinhole camera of what it returns.
 
-    The new camera sees only what the old one saw, so no border is empty; the size stays.
+    The new camera sees only what the old one saw, so no border is empty. The size stays the same.
 
     Args:
         K: [3, 3] intrinsics of the bent pictures.
-        lens: of these.
+        lens: the lens of these pictures.
         size: (h, w).
 
     Returns:
-        (uint8 [h, w, 3] -> the same, bilinear; [3, 3] intrinsics of the result).
+        A function from uint8 [h, w, 3] to the same, which interpolates bilinearly, and the
+        intrinsics [3, 3] of its result.
 
     Raises:
         UserError: OpenCV is missing, or does not know such a lens.

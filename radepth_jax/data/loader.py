@@ -37,16 +37,16 @@ class Source(Protocol):
 
 
 class Loader(Iterator[Batch]):
-    """An endless iterator of batches and a context manager. `close` ends threads and workers."""
+    """An endless iterator of batches, and a context manager. `close` ends threads and workers."""
 
     def __init__(self, dataset: grain.IterDataset, pool: ThreadPoolExecutor | None):
         self._iterator = [iter(dataset)]  # empty once closed
         self._pool = pool
-        # Grain's iterators complain if they live to the interpreter's end.
+        # Grain's iterators warn if they still exist when the interpreter ends.
         self._end = weakref.finalize(self, _end, self._iterator, pool)
 
     def __next__(self) -> Batch:
-        """The next batch. A UserError is one line, in whatever process it was raised."""
+        """The next batch. A UserError is one line, whichever process raised it."""
         if not self._iterator:
             raise StopIteration
         if self._pool is not None:
@@ -58,7 +58,7 @@ class Loader(Iterator[Batch]):
             if not died:
                 raise
             raise UserError(_why_a_worker_died(int(died[1]))) from None
-        # Workers hand over shared memory, which complains if it lives to the interpreter's end.
+        # Workers hand over shared memory, which warns if it still exists when the interpreter ends.
         return {key: np.array(value) for key, value in batch.items()}
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ def _why_a_worker_died(code: int) -> str:
 
 
 def _start_worker(index: int, count: int) -> None:
-    """Set up a worker: it leaves signals to the run's own process, but never outlives it."""
+    """Set up a worker. It leaves signals to the run's own process, and ends when that ends."""
     del index, count
     for number in (signal.SIGINT, signal.SIGTERM):  # schedulers and terminals send them to all
         signal.signal(number, signal.SIG_IGN)

@@ -100,7 +100,7 @@ class Make3d(FrameDatasetBuilder):
 
 
 def _list(folder: Path, prefix: str, suffix: str) -> dict[str, Path]:
-    """Name in common -> file."""
+    """Maps what an image and its depth map share of their names to the file."""
     found = [path for path in sorted(folder.glob(f"{prefix}*{suffix}")) if path.is_file()]
     if not found:
         raise UserError(f"{folder}: no {prefix}*{suffix} in it; {DOWNLOADS}")

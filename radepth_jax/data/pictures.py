@@ -1,7 +1,7 @@
-"""Pictures: one reader for what `prepare` stores, the loader decodes and `predict` takes.
+"""Pictures: what `prepare` stores, the loader decodes and `predict` reads, with one reader.
 
-A file's bytes say what it is, never its ending. A picture whose metadata is damaged is read all the
-same, and is taken to be stored upright.
+A file's format is found in its bytes, never in the ending of its name. A picture whose metadata is
+damaged is still read. It is then taken to be stored upright.
 """
 
 import contextlib
@@ -22,21 +22,21 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _FORMATS = (
     *("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000"),
     *("AVIF", "PCX", "SGI", "QOI", "PSD", "DDS"),
-)  # others run programs (EPS), are stubs, or are "recognised" in anything (TGA)
-_MOVING = ("GIF", "PNG")  # which FFmpeg plays
+)  # Pillow's other formats run programs (EPS), are stubs, or match any bytes (TGA)
+_MOVING = ("GIF", "PNG")  # formats that may be animated, which FFmpeg plays
 _ORIENTATION, _SUBFILE, _DNG = 0x0112, 0x00FE, 0xC612  # EXIF and TIFF tags
 _ON_ITS_SIDE = (5, 6, 7, 8)  # orientations that swap rows and columns
-# Stills of the HEIF family; its sequences (msf1, hevc, avis) are films.
+# Stills of the HEIF family. Its sequences (msf1, hevc, avis) are films.
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"miaf", b"jpeg", b"avci")
 _AVIF = b"avif"
-_HEADER = 4096  # bytes that tell a format
+_HEADER = 4096  # bytes, enough to recognise a format
 HEIF_EXTRA = "pip install 'radepth-jax[heic]'"
 
 T = TypeVar("T")
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file's bytes are those of a still picture, readable here or not.
+    """Whether a file's bytes are those of a still picture, even one that cannot be read here.
 
     Animated GIF and PNG files are films.
     """
@@ -55,21 +55,21 @@ def image_size(data: bytes | BinaryIO) -> tuple[int, int]:
     """(h, w) of an encoded picture, upright, from its header alone.
 
     Raises:
-        ValueError: where there is none.
+        ValueError: The header is not that of a picture.
     """
     if not isinstance(data, bytes):
         head = data.read(_HEADER)
         data.seek(0)
         if _heif_brand(head) or head[:4] == b"\x89PNG" or head[:2] == b"\xff\xd8":
-            data = data.read()  # may be read twice
+            data = data.read()  # because it may be read twice
     return _in_spite_of_metadata(data, _size)
 
 
 def lies_on_its_side(shape: tuple[int, ...], image: tuple[int, ...]) -> bool:
     """Whether a map (h, w) of an image (h, w) has its rows and columns swapped.
 
-    It need not have the image's size, nor quite its shape: a network may see 640x192 for 1242x375.
-    A square one, or one of a square image, says nothing.
+    The map may have another size than the image, and about the same shape: a network may see
+    640x192 for 1242x375. A square map, or a square image, does not count as swapped.
     """
     slender, own = (math.log(width / height) for height, width in (image, shape))
     off, off_swapped = abs(own - slender), abs(own + slender)
@@ -79,24 +79,25 @@ def lies_on_its_side(shape: tuple[int, ...], image: tuple[int, ...]) -> bool:
 def read_picture(data: bytes) -> np.ndarray:
     """An encoded picture as [h, w, 3] RGB: uint8, or float32 in [0, 1].
 
-    Turned upright as its EXIF data say. Grey is repeated, transparency dropped; grey of 16 bits
-    (65535 is white) becomes float32.
+    The picture is turned upright as its EXIF data say. Grey values are repeated three times, and
+    transparency is dropped. Grey of 16 bits (65535 is white) becomes float32.
 
     Raises:
-        ValueError: if it does not decode to the end, or has no known white (floating point).
+        ValueError: The picture does not decode to the end, or it has floating-point pixels, for
+            which no value is known to be white.
     """
     return _in_spite_of_metadata(data, _pixels)
 
 
 def decode_image(data: bytes) -> np.ndarray:
-    """uint8 [h, w, 3] RGB, upright; 16 bits are rounded to 8. ValueError as `read_picture`."""
+    """uint8 [h, w, 3] RGB, upright. 16 bits are rounded to 8. Raises what `read_picture` raises."""
     image = read_picture(data)
     return image if image.dtype == np.uint8 else np.round(image * 255).astype(np.uint8)
 
 
 @contextlib.contextmanager
 def decoding(data: bytes | None = None) -> Iterator[None]:
-    """Turns whatever Pillow raises into a ValueError of one line; so is an empty file one."""
+    """Turns whatever Pillow raises into a ValueError of one line. An empty file raises one too."""
     if data == b"":
         raise ValueError("the file is empty")
     try:
@@ -113,7 +114,7 @@ def decoding(data: bytes | None = None) -> Iterator[None]:
 
 
 def _in_spite_of_metadata(data: Any, read: Callable[[Any], T]) -> T:
-    """What `read` gives, if need be of the same picture without its metadata."""
+    """The result of `read`. If it fails, the picture is tried again without its metadata."""
     try:
         with decoding(data if isinstance(data, bytes) else None):
             return read(data)
@@ -128,13 +129,13 @@ def _in_spite_of_metadata(data: Any, read: Callable[[Any], T]) -> T:
 
 def _open(data: bytes | BinaryIO) -> PIL.Image.Image:
     file = io.BytesIO(data) if isinstance(data, bytes) else data
-    # Pillow warns of large pictures that it does read.
+    # Pillow warns of large pictures even if it can read them.
     warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
     return PIL.Image.open(file, formats=[f for f in _FORMATS if f in _known_formats()])
 
 
 def _check_not_raw(image: PIL.Image.Image) -> None:
-    """ValueError for a camera's raw file: a TIFF whose first image is a preview."""
+    """Raises ValueError for a camera's raw file, which is a TIFF whose first image is a preview."""
     tags: Any = getattr(image, "tag_v2", {})
     if _DNG in tags or tags.get(_SUBFILE, 0) == 1:
         raise ValueError(
@@ -154,7 +155,7 @@ def _size(data: bytes | BinaryIO) -> tuple[int, int]:
     with _open(data) as image:
         _check_not_raw(image)
         width, height = image.size
-        # Pillow turns TIFF files by itself, and says the size that they will have.
+        # Pillow turns TIFF files by itself, and gives the size that they have after that.
         turned = image.format != "TIFF" and _orientation(image) in _ON_ITS_SIDE
         return (width, height) if turned else (height, width)
 
@@ -178,16 +179,17 @@ def _rgb(image: PIL.Image.Image) -> np.ndarray:
     if image.mode == "F":
         raise ValueError("floating-point pixels; save it with 8 bits")
     if image.mode != "RGB":
-        # By way of RGBA: a transparent colour of a palette would come out black.
+        # The way goes through RGBA, because a palette's transparent colour would become black.
         image = image.convert("RGBA") if image.has_transparency_data else image
         image = image.convert("RGB")
     return np.asarray(image)
 
 
 def _orientation(image: PIL.Image.Image) -> int:
-    """1 to 8, 1 is upright, as far as the header says it and makes sense.
+    """The EXIF orientation, 1 to 8. It is 1 (upright) if the header has none or an invalid one.
 
-    A PNG may also say it after its pixels, which would be decoded just to look.
+    A PNG may also have it after its pixels. That is not looked up, because Pillow would have to
+    decode the pixels for it.
     """
     if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
         return 1
@@ -199,7 +201,7 @@ def _orientation(image: PIL.Image.Image) -> int:
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """[h, w, 3], from pixels stored with that EXIF orientation."""
+    """Upright [h, w, 3] from pixels that are stored with an EXIF orientation."""
     if orientation in _ON_ITS_SIDE:
         image = image.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):
@@ -221,7 +223,7 @@ def _heif_brand(head: bytes) -> bool:
 
 
 def _open_heif(data: bytes) -> PIL.Image.Image:
-    """The whole picture, upright. A decoder of films would give one of its tiles."""
+    """The whole picture, upright. A decoder of films would return only one of its tiles."""
     try:
         import pillow_heif
     except ImportError:
@@ -231,7 +233,7 @@ def _open_heif(data: bytes) -> PIL.Image.Image:
 
 
 def without_metadata(data: bytes) -> bytes:
-    """A PNG or JPEG file without what does not tell its pixels; anything else as it is."""
+    """A PNG or JPEG file reduced to what its pixels need. Other files are returned unchanged."""
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         return data[:8] + b"".join(_png_chunks(data))
     if data[:2] == b"\xff\xd8":
@@ -240,7 +242,7 @@ def without_metadata(data: bytes) -> bytes:
 
 
 def _png_chunks(data: bytes) -> Iterator[bytes]:
-    """Those that the pixels need. Critical ones have a capital."""
+    """The PNG chunks that the pixels need. The names of critical chunks begin with a capital."""
     at = 8
     while at + 8 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
@@ -251,11 +253,11 @@ def _png_chunks(data: bytes) -> Iterator[bytes]:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[bytes]:
-    """All but comments and applications' data; Adobe's says which colours these are."""
+    """The segments without comments and applications' data, but with Adobe's, on the colours."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
-        if marker == 0xDA:  # the pixels
+        if marker == 0xDA:  # where the pixels begin
             break
         length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if marker == 0xEE or not (0xE0 <= marker <= 0xEF or marker == 0xFE):

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import rich.console
-import rich.progress
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
-from radepth_jax.data.builder import FrameDatasetBuilder, Progress
+from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.dataset import Dataset, open_dataset
 from radepth_jax.errors import UserError, writing_to
+from radepth_jax.progress import Progress, progress_bars
 
-# Imported when asked for: PyAV or the renderer only load where they are needed.
+# A builder is imported when it is asked for, so PyAV and the renderer load only if needed.
 BUILDERS = {
     "kitti_raw": "radepth_jax.data.kitti_raw:KittiRaw",
     "kitti_improved": "radepth_jax.data.kitti_improved:KittiImproved",
@@ -26,7 +26,7 @@ BUILDERS = {
     "nyu_v2": "radepth_jax.data.nyu_v2:NyuV2",
     "video": "radepth_jax.data.video:Video",
     "rgbd": "radepth_jax.data.rgbd:Rgbd",
-    "street": "radepth_jax.data.street.builder:Street",
+    "street": "radepth_jax.data.street:Street",
     "kitti_odometry": "radepth_jax.data.kitti_odometry:KittiOdometry",
 }
 
@@ -39,25 +39,25 @@ def prepare(
     beam_pipeline_options: str | None = None,
     **options: Any,
 ) -> Path:
-    """Prepares a data set, showing progress; does nothing if it is there already.
+    """Prepares a data set and shows progress. It does nothing if the data set is there already.
 
-    An interrupted preparation leaves nothing that could be taken for a data set; calling again
+    An interrupted preparation leaves nothing that could be taken for a data set. The next call
     clears its remains away and starts over. Calls for the same data set wait for each other.
 
     Args:
         name: one of BUILDERS, optionally with a configuration: `video/mine`, `street/full`.
-        source: what to prepare it from (all but `street`); of `video`, several clips, too.
+        source: what to prepare it from. `street` has no source, and `video` takes several clips.
         data_dir: the folder of all data sets.
-        beam_pipeline_options: prepare with Apache Beam (`beam.parse_options`), `kitti_raw` and
-            `kitti_improved` only.
+        beam_pipeline_options: prepare with Apache Beam, with these options (see
+            `beam.parse_options`). Only `kitti_raw` and `kitti_improved` take them.
         **options: those of the builder's configuration.
 
     Returns:
         The data set's folder.
 
     Raises:
-        UserError: for a name, source or options that cannot be used, a full disk, or a data set of
-            this name prepared from something else.
+        UserError: The name, the source or the options cannot be used, the disk is full, or a data
+            set of this name was prepared from something else.
     """
     family, _, config = name.partition("/")
     if family not in BUILDERS:
@@ -95,12 +95,12 @@ def open_or_prepare(data: Any, workdir: str | Path, *, unknown_camera: bool = Fa
     """The data set of a training configuration.
 
     Args:
-        data: `config.data`: `name` and `data_dir`, or, with a `source`, what to prepare it from.
-        workdir: the run's folder; a data set with a `source` is prepared in its `data`.
-        unknown_camera: whether that needs neither `data.intrinsics` nor `data.fov`.
+        data: `config.data`. It has `name` and `data_dir`, or a `source` to prepare it from.
+        workdir: the run's folder. A data set with a `source` is prepared in its folder `data`.
+        unknown_camera: whether the data set is prepared without `data.intrinsics` and `data.fov`.
 
     Raises:
-        UserError: as `open_dataset` and `prepare`.
+        UserError: The same as of `open_dataset` and `prepare`.
     """
     if not data.source:
         return open_dataset(data.name, data.data_dir)
@@ -138,10 +138,10 @@ def make_builder(
     progress: Progress,
     **options: Any,
 ) -> FrameDatasetBuilder:
-    """The builder of `family/config` (an empty `config`: the default one).
+    """The builder of `family/config`. An empty `config` means the default one.
 
     Raises:
-        UserError: for a configuration that is not there, or options that the builder lacks.
+        UserError: There is no such configuration, or the builder lacks some of the options.
     """
     builder_class = load_builder(family)
     if builder_class.CONFIG_CLASS is None:
@@ -196,34 +196,8 @@ def _say_what_came(console: rich.console.Console, dataset: Dataset) -> None:
 
 
 @contextlib.contextmanager
-def progress_bars(console: rich.console.Console) -> Iterator[Any]:
-    """Yields a builder's progress callback that draws one bar a split."""
-    bars = rich.progress.Progress(
-        rich.progress.TextColumn("{task.description}", markup=False),
-        rich.progress.BarColumn(),
-        rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
-    tasks: dict[str, rich.progress.TaskID] = {}
-
-    def update(split: str, done: int, total: int | None) -> None:
-        if split not in tasks:
-            bars.start()
-            tasks[split] = bars.add_task(split, total=total)
-        bars.update(tasks[split], completed=done)
-
-    try:
-        yield update
-    finally:
-        if tasks:
-            bars.stop()
-
-
-@contextlib.contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """Holds the folder against other preparations; released by the system if we die."""
+    """Locks the folder against other preparations. The system releases it if this process dies."""
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -84,7 +84,8 @@ def read_poses(dataset: Dataset, recording: Recording) -> tuple[np.ndarray, np.n
             f"data set {dataset.name}: the frames of {recording.sequence!r} have no poses "
             "(world_T_camera) to compare with; name a data set that has, such as kitti_odometry"
         )
-    times = np.array([record.get("time", np.nan) for record in records], float)  # absent before
+    # Older data sets have no times.
+    times = np.array([record.get("time", np.nan) for record in records], float)
     if not np.isfinite(times).all():
         times = recording.first + np.arange(len(records), dtype=float)
     return world_T_camera, times

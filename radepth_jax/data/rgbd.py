@@ -27,7 +27,7 @@ MILLIMETRE = 1e-3
 INVALID = (0, 65535)
 _COLOUR = re.compile(r"frame-(\d+)\.color\.(png|jpg|jpeg)", re.IGNORECASE)
 _SPLIT_FILES = {"train": "TrainSplit.txt", "test": "TestSplit.txt"}
-_ROTATION_TOLERANCE = 0.02  # of R R^T; poses are written with few digits
+_ROTATION_TOLERANCE = 0.02  # of R R^T, because poses are written with few digits
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -124,7 +124,7 @@ def _list_frames(folder: Path) -> dict[int, Path]:
 
 
 def _find_parts(source: Path, config: RgbdConfig) -> list[_Part]:
-    """The parts of all splits. If frames or splits cannot be found, that is a UserError."""
+    """The parts of all splits. It is a UserError if frames or splits cannot be found."""
     named = {split: getattr(config, f"{split}_sequences") for split in schema.SAMPLE_SPLITS}
     images = _list_frames(source)
     if images:
@@ -190,7 +190,7 @@ def _split_in_time(
 def _read_split_file(path: Path) -> tuple[str, ...]:
     """The folders that a split file names. `sequence1` stands for `seq-01`.
 
-    A file that is missing names none.
+    A missing file names no folders.
     """
     if not path.exists():
         return ()
@@ -202,7 +202,7 @@ def _read_split_file(path: Path) -> tuple[str, ...]:
 
 
 def read_intrinsics(path: Path) -> np.ndarray:
-    """[3, 3] of a text file of nine numbers. Raises UserError naming the file."""
+    """[3, 3] from a text file of nine numbers. A UserError names the file."""
     words = [word for line in read_lines(path, comments="#") for word in line.text.split()]
     try:
         values = np.array(words, float)

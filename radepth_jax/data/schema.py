@@ -118,7 +118,7 @@ def features() -> tfds.features.FeaturesDict:
             "camera": tfds.features.Scalar(np.int64),
             "frame": tfds.features.Scalar(np.int64),
             "intrinsics": tfds.features.Tensor(shape=(3, 3), dtype=np.float32),
-            # As bytes: tf.Example's numbers are float32.
+            # These are bytes because tf.Example's numbers are float32.
             "world_T_camera": tfds.features.Tensor(
                 shape=(4, 4), dtype=np.float64, encoding=tfds.features.Encoding.BYTES
             ),
@@ -174,14 +174,14 @@ def encode_depth(depth: np.ndarray) -> bytes:
 
 
 def encode_truth(depth: np.ndarray) -> bytes:
-    """`encode_depth` of a map that has a value; ValueError for one that says nothing at all."""
+    """`encode_depth` of a map that has at least one value. A map without any is a ValueError."""
     if not (np.isfinite(depth) & (depth > 0)).any():
         raise ValueError("no pixel has a value (all 0)")
     return encode_depth(depth)
 
 
 def decode_depth(data: bytes) -> np.ndarray:
-    """The inverse of `encode_depth`: float32 [h, w]. Raises a ValueError for other bytes."""
+    """The inverse of `encode_depth`: float32 [h, w]. Other bytes are a ValueError."""
     if len(data) < _DEPTH_HEADER.size or data[:4] != _DEPTH_MAGIC:
         raise ValueError("not a depth map")
     _, h, w = _DEPTH_HEADER.unpack_from(data)
@@ -216,7 +216,7 @@ class FrameIndex:
         return self.runs[-1][4] + self.runs[-1][3] if self.runs else 0
 
     def append(self, sequence: str, camera: int, frame: int) -> int:
-        """Add the next frame and return its position. A frame that is there is a ValueError."""
+        """Add the next frame and return its position. A frame that occurs twice is a ValueError."""
         if self.find(sequence, camera, frame) is not None:
             raise ValueError(f"frame {frame_name(sequence, camera, frame)} occurs twice")
         position = len(self)
@@ -298,7 +298,7 @@ class Metadata:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Metadata":
-        """The inverse of `to_json`. Raises ValueError for another schema."""
+        """The inverse of `to_json`. Another schema is a ValueError."""
         if values.get("schema") != SCHEMA_VERSION:
             raise ValueError(f"schema {values.get('schema')}, expected {SCHEMA_VERSION}")
         height, width = values["canvas"]

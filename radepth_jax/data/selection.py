@@ -1,4 +1,4 @@
-"""Which frames of footage are kept: those of the commonest size that differ from one another."""
+"""Which frames of footage are kept: frames of the commonest size that differ from one another."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,11 +21,12 @@ class Selection:
 
     Attributes:
         size: (h, w).
-        aspect: a pixel's width over its height, of the first.
-        chosen: number in the source -> number in the data set, where consecutive means neighbours.
-        seen: how many there are.
-        static: how many of them hardly differ from the last one kept.
-        first: what the first is called.
+        aspect: the first frame's pixel aspect, which is a pixel's width over its height.
+        chosen: maps a frame's number in the source to its number in the data set. There,
+            consecutive numbers mean neighbours.
+        seen: how many frames of this size the source has.
+        static: how many of them hardly differ from the last frame that was kept.
+        first: what the first frame is called.
     """
 
     def __init__(self, size: tuple[int, int], aspect: Fraction) -> None:
@@ -37,11 +38,11 @@ class Selection:
         self._last = np.full(THUMBNAIL[::-1], np.inf)
 
     def part(self) -> None:
-        """What comes next is no neighbour of what came before."""
+        """Start a new run: the next frame is no neighbour of those before."""
         self._number += 1
 
     def offer(self, picture: Picture, grey: np.ndarray, min_change: float) -> None:
-        """Take the next picture unless its thumbnail is that of the last one kept."""
+        """Keep the next picture, unless its thumbnail hardly differs from the last one kept."""
         self.seen += 1
         self.first = self.first or picture.origin
         if np.abs(grey - self._last).mean() < min_change:
@@ -57,10 +58,10 @@ class _Look:
     """What a picture shows.
 
     Attributes:
-        picture: itself.
-        size: (h, w); (0, 0) if it cannot be decoded.
-        grey: its thumbnail; None if it cannot be decoded.
-        problem: why it cannot.
+        picture: the picture itself.
+        size: (h, w). It is (0, 0) if the picture cannot be decoded.
+        grey: its thumbnail. It is None if the picture cannot be decoded.
+        problem: why it cannot be decoded. Empty if it can.
     """
 
     picture: Picture
@@ -86,20 +87,20 @@ def choose(
     problems: list[str],
     progress: Callable[[int], None] = lambda count: None,
 ) -> Selection:
-    """Picks the frames to keep: of the commonest size, far enough from one another.
+    """Picks the frames to keep: they have the commonest size, and differ enough from one another.
 
-    All are looked at, whatever the stride is, for a cut between scenes parts them.
+    All frames are looked at, whatever the stride is, because a cut may lie between any two.
 
     Args:
         source: what the footage is called in messages.
-        pictures: all of it, once.
+        pictures: all frames of the footage. They are iterated over once.
         stride: keep every n-th frame.
         min_change: see `VideoConfig`.
-        problems: gets a line for whatever is left out.
+        problems: gets a line for each frame or group of frames that is left out.
         progress: called with the number of frames kept so far.
 
     Raises:
-        UserError: where fewer than MIN_FRAMES are left, or most would be left out.
+        UserError: Fewer than MIN_FRAMES frames are left, or most would be left out.
     """
     selections: dict[tuple[int, int], Selection] = {}
     cuts: list[int] = []
@@ -119,7 +120,7 @@ def choose(
                 selections[look.size] = Selection(look.size, picture.aspect)
             selections[look.size].offer(picture, look.grey, min_change)
         for other in selections.values():
-            if other.size != look.size:  # what is before and what is after are no neighbours
+            if other.size != look.size:  # the frames before and after it are no neighbours
                 other.part()
         progress(max((len(s.chosen) for s in selections.values()), default=0))
     best = max(selections.values(), key=lambda s: s.seen, default=None)
@@ -131,7 +132,7 @@ def choose(
         raise UserError(
             f"{shown(source)}: {len(best.chosen) if best else 0} usable frames, at least "
             f"{MIN_FRAMES} are needed"
-            + (f"; {static} hardly change, a lower min_change keeps them" if static else "")
+            + (f"; {static} hardly change, and a lower min_change keeps them" if static else "")
             + (f" ({len(problems)} problems, the first: {problems[0]})" if problems else "")
         )
     if cuts:
@@ -145,7 +146,7 @@ def choose(
 
 
 def _leave_out(source: Path, best: Selection, others: list[Selection], problems: list[str]) -> None:
-    """Note the frames of other sizes. UserError if they are the most."""
+    """Note the frames of other sizes. Raises a UserError if they are most of the footage."""
 
     def said(selection: Selection) -> str:
         h, w = selection.size
@@ -155,8 +156,8 @@ def _leave_out(source: Path, best: Selection, others: list[Selection], problems:
     if 2 * best.seen < total:
         sizes = ", ".join(f"{said(s)} ({s.seen})" for s in [best, *others][:4])
         raise UserError(
-            f"{shown(source)}: the frames are of {len(others) + 1} sizes, none of them most: "
-            f"{sizes}; give footage of one size, or prepare each by itself"
+            f"{shown(source)}: the frames have {len(others) + 1} sizes, and no size has most of "
+            f"them: {sizes}; give footage of one size, or prepare each by itself"
         )
     for other in others:
         problems.append(

@@ -10,14 +10,14 @@ from av.video.reformatter import ColorPrimaries, ColorTrc
 
 _HDR = {int(ColorTrc.SMPTE2084): "PQ", int(ColorTrc.ARIB_STD_B67): "HLG"}
 
-Item = av.VideoFrame | str  # a frame, or why there is none
+Item = av.VideoFrame | str  # a frame, or the reason why it cannot be decoded
 
 
 def upright(frame: av.VideoFrame) -> np.ndarray:
     """A frame as uint8 [h, w, 3], turned and mirrored as the file says, in standard range.
 
-    High dynamic range (PQ, HLG) and the colours of BT.2020 become BT.709, by FFmpeg's swscale: 203
-    cd/m2, the reference white of ITU-R BT.2408, is white, and what is brighter is white, too.
+    FFmpeg's swscale turns high dynamic range (PQ, HLG) and the colours of BT.2020 into BT.709. The
+    reference white of ITU-R BT.2408, 203 cd/m2, and everything brighter become white.
 
     Raises:
         ValueError: FFmpeg cannot convert it.
@@ -40,17 +40,17 @@ def upright(frame: av.VideoFrame) -> np.ndarray:
 
 
 def on_its_side(frame: av.VideoFrame) -> bool:
-    """Whether its rows become columns when it is turned upright."""
+    """Whether a frame's rows become columns when it is turned upright."""
     return _turn(frame)[0]
 
 
 def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     """Whether rows and columns are swapped, and then rows, and columns, reversed.
 
-    The display matrix takes a stored pixel (x, y) to (a x + c y, b x + d y). It says the nearest of
-    the eight ways to turn and mirror a picture, and a damaged one says nothing.
+    The display matrix takes a stored pixel (x, y) to (a x + c y, b x + d y). The nearest of the
+    eight ways to turn and mirror a picture is taken. A damaged matrix turns nothing.
     """
-    found = cast(Any, frame.side_data).get(Type.DISPLAYMATRIX)  # its stubs know names alone
+    found = cast(Any, frame.side_data).get(Type.DISPLAYMATRIX)  # PyAV's type stubs allow only names
     if found is None:
         return False, False, False
     values = np.frombuffer(bytes(found), "=i4").astype(np.int64)
@@ -63,11 +63,11 @@ def _turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 def progressive(
     items: Iterator[Item], note: Callable[[str], None] = lambda text: None
 ) -> Iterator[Item]:
-    """The same frames, those whose lines are of two moments deinterlaced (by FFmpeg's bwdif).
+    """The same frames. Those whose lines show two moments are deinterlaced by FFmpeg's bwdif.
 
     Args:
-        items: a film's frames in order; what cannot be decoded is a reason in its place.
-        note: called with a line about the film, once for each thing that is not taken as it is.
+        items: a film's frames in order. A frame that cannot be decoded is a reason instead.
+        note: called with one line for each property of the film that is changed.
     """
     told: set[str] = set()
 
@@ -99,7 +99,7 @@ def progressive(
 
 
 class _Deinterlacer:
-    """Gives each frame after the next one has come, for it looks at both neighbours."""
+    """Gives each frame after the next one has come, because it looks at both neighbours."""
 
     def __init__(self, first: av.VideoFrame) -> None:
         self._kind = self._kind_of(first)
@@ -110,7 +110,7 @@ class _Deinterlacer:
             format=first.format,
             time_base=first.time_base,
         )
-        # One frame for each; those that say that they are progressive stay as they are.
+        # One frame for each input frame. Frames that are marked as progressive stay as they are.
         bwdif = self._graph.add("bwdif", "mode=send_frame:deint=interlaced")
         sink = self._graph.add("buffersink")
         source.link_to(bwdif)

@@ -1,4 +1,4 @@
-"""Small text files that people, editors and other programs wrote: one lenient reader."""
+"""One lenient reader for small text files, which people, editors and other programs wrote."""
 
 import codecs
 import json
@@ -11,10 +11,10 @@ import numpy as np
 from radepth_jax.errors import UserError, reason
 from radepth_jax.names import shown
 
-_LARGEST_JSON = 2**26  # bytes; a transforms.json of ten thousand pictures has a tenth of it
+_LARGEST_JSON = 2**26  # bytes, ten times a transforms.json of ten thousand pictures
 _DEEPEST_JSON = 100  # a run's config has 5
 
-# The longer marks first: UTF-32's begins with UTF-16's.
+# The longer marks come first, because UTF-32's begins with UTF-16's.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -26,10 +26,10 @@ _MARKS = (
 
 @dataclass(frozen=True)
 class Line:
-    """A line that says something.
+    """A line of a text file that is neither blank nor a comment.
 
     Attributes:
-        text: without the white space around it.
+        text: the line without the white space around it.
         where: the file and the line's number, for messages.
     """
 
@@ -38,21 +38,21 @@ class Line:
 
 
 def decode_text(data: bytes) -> str:
-    r"""What a text file's bytes say, without their byte-order mark and with `\n` after each line.
+    r"""The text in a file's bytes, without its byte-order mark and with `\n` after each line.
 
     Raises:
-        ValueError: if they are no text.
+        ValueError: The bytes are not text.
     """
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
         raise ValueError("not a text file") from None
-    # Any bytes after a mark of UTF-16 are characters; what is read here is words and numbers.
+    # Any bytes after a mark of UTF-16 are characters, but only words and numbers are read here.
     foreign = encoding in ("utf-16", "utf-32") and 2 * sum(map(str.isascii, text)) < len(text)
     if "\0" in text or foreign:
         raise ValueError("not a text file")
-    text = text.removesuffix("\x1a")  # the end of a file, to DOS
+    text = text.removesuffix("\x1a")  # DOS marks the end of a file with it
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -64,7 +64,7 @@ def read_text(path: Path, hint: str = "") -> str:
         hint: what to do if it is not there.
 
     Raises:
-        UserError: if it cannot be opened, or is no text.
+        UserError: The file cannot be opened, or is not text.
     """
     try:
         return decode_text(path.read_bytes())
@@ -75,14 +75,14 @@ def read_text(path: Path, hint: str = "") -> str:
 def read_json(path: Path, what: str) -> Any:
     """The value in a small JSON file that anybody may have written.
 
-    It is nested at most 100 deep, so that code which recurses over it cannot fail.
+    The value is nested at most 100 levels deep, so that code which recurses over it cannot fail.
 
     Args:
         path: the file.
-        what: what it was expected to be, for messages: "a camera".
+        what: what the file was expected to be, for messages, such as "a camera".
 
     Raises:
-        UserError: it cannot be opened, is no text, no JSON, nested deeper, or larger than 64 MiB.
+        UserError: The file cannot be opened, is not JSON, is nested deeper, or has over 64 MiB.
     """
     try:
         if path.stat().st_size > _LARGEST_JSON:
@@ -114,10 +114,11 @@ def read_lines(path: Path, *, hint: str = "", comments: str = "") -> list[Line]:
     Args:
         path: the file.
         hint: what to do if it is not there.
-        comments: what begins a comment, to the line's end; empty where the format has none.
+        comments: what begins a comment, which goes on to the line's end. Empty if the format
+            has no comments.
 
     Raises:
-        UserError: as `read_text`.
+        UserError: the same as of `read_text`.
     """
     lines = []
     for number, text in enumerate(read_text(path, hint).split("\n"), 1):
@@ -129,10 +130,10 @@ def read_lines(path: Path, *, hint: str = "", comments: str = "") -> list[Line]:
 
 
 def read_numbers(path: Path, columns: int, *, hint: str = "") -> np.ndarray:
-    """float64 [N, columns] of a text file with that many finite numbers a line, `#` comments.
+    """float64 [N, columns] from a text file with `columns` finite numbers a line and `#` comments.
 
     Raises:
-        UserError: naming the file and the line.
+        UserError: A line is not of this form. The message names the file and the line.
     """
     rows = []
     for line in read_lines(path, hint=hint, comments="#"):

@@ -26,27 +26,28 @@ SAMPLINGS = ("length", "even")
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class VideoConfig(tfds.core.BuilderConfig):
-    """What to prepare. `intrinsics`, `fov` or `unknown_camera` is given.
+    """What to prepare. One of `intrinsics`, `fov` and `unknown_camera` has to be given.
 
     There is one camera for all clips, or one for each.
 
     Attributes:
         source: a video file, or a folder of images whose names sort in time (`2.png` before
-            `10.png`); or several of them, the clips. A folder without images stands for the films
+            `10.png`). Several of them are the clips. A folder without images stands for the films
             and folders in it.
-        intrinsics: `fx,fy,cx,cy` in pixels of the footage, integer coordinates are pixel centres;
-            or a camera's file: COLMAP's cameras.txt, a transforms.json, ROS's camera_info in YAML.
-            Where such a file says that the lens bends the image, the frames are straightened.
-        fov: horizontal field of view in degrees; principal point in the middle, pixels square
-            unless a video says otherwise.
-        unknown_camera: nobody knows the camera; training learns its focal length, with
-            config.pose.learned_fov=60. It is one camera for all clips.
-        stride: keep every n-th frame.
-        min_change: a frame is skipped while its 64x36 grey version differs by less than this from
-            that of the last frame kept (mean absolute difference, of 255); 0 keeps all.
-        validation_share: of the kept frames of each clip, the part at the end that is held out.
-        sampling: how often training sees a clip: by its "length", or all clips "even"ly often, for
-            which the samples of shorter ones are repeated.
+        intrinsics: `fx,fy,cx,cy` in pixels of the footage, where integer coordinates are pixel
+            centres. Or it is a camera's file: COLMAP's cameras.txt, a transforms.json, or ROS's
+            camera_info in YAML. If the file says that the lens bends the image, the frames are
+            straightened.
+        fov: the horizontal field of view in degrees. The principal point is then in the middle, and
+            pixels are square unless a video says otherwise.
+        unknown_camera: whether the camera is not known. Training learns its focal length then, with
+            config.pose.learned_fov=60. All clips share one camera.
+        stride: every `stride`-th frame is kept.
+        min_change: the least change between frames that are kept. It is the mean absolute
+            difference, in levels of 255, of their 64x36 grey versions. 0 keeps all frames.
+        validation_share: the share of each clip's kept frames, at its end, that is held out.
+        sampling: how often training sees a clip: "length" is as often as it has frames; "even" is
+            all clips equally often, and repeats the samples of shorter ones.
     """
 
     source: str | Path | Sequence[str | Path] | None = None
@@ -62,13 +63,15 @@ class VideoConfig(tfds.core.BuilderConfig):
 class Video(FrameDatasetBuilder):
     """Videos and folders of images, one camera (0) each, without depth or poses.
 
-    Frames of a video are stored as JPEG of quality 95, turned upright if the file says so; files of
-    a folder are stored as they are, and turned when they are read. Straightened ones are JPEG.
-    Frames that cannot be decoded, or are of another size than most, are left out and listed in
-    `problems.txt`; so is the number of near-static frames. The training and the held-out frames are
-    two sequences, `train` and `validation`, so no neighbour crosses over; a gap of unreadable
-    frames, or in a folder's frame numbers, also parts neighbours, and so does a cut between scenes.
-    Of several clips these are `CLIP-train` and `CLIP-validation`.
+    A video's frames are stored as JPEG of quality 95, turned upright if the file says so. A
+    folder's files are stored as they are, and turned when they are read. Straightened frames are
+    stored as JPEG. Frames that cannot be decoded, or that have another size than most, are left out
+    and listed in `problems.txt`, together with the number of near-static frames.
+
+    The training and the held-out frames are two sequences, `train` and `validation`, so no sample
+    has a neighbour in the other split. Several clips have `CLIP-train` and `CLIP-validation`
+    each. Frames are no neighbours across a gap of unreadable frames, a gap in a folder's frame
+    numbers, or a cut between scenes.
     """
 
     CONFIG_CLASS = VideoConfig
@@ -77,7 +80,7 @@ class Video(FrameDatasetBuilder):
         """The source and all options."""
         config = self.builder_config
         sources = [str(Path(one).expanduser().resolve()) for one in listed(config.source)]
-        later: dict[str, Any] = {}  # options that came later, where they are used
+        later: dict[str, Any] = {}  # newer options, if used: older data sets do not name them
         if config.sampling != "length":
             later["sampling"] = config.sampling
         if config.unknown_camera:
@@ -93,7 +96,7 @@ class Video(FrameDatasetBuilder):
         }
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """Goes through the footage once to choose frames; it is read again to store them."""
+        """Goes through the footage once to choose frames. It is read again to store them."""
         del dl_manager
         config = self.builder_config
         _check_options(config)
@@ -150,7 +153,7 @@ class Video(FrameDatasetBuilder):
         straighten = None
         if lens.bends:
             straighten, K = straightener(K, lens, selection.size)
-            problems.append(f"{shown(source)}: straightened, its lens bends the image")
+            problems.append(f"{shown(source)}: straightened, because its lens bends the image")
         held_out = min(round(config.validation_share * len(numbers)), len(numbers) - MIN_FRAMES)
         return _Clip(
             name=name,
@@ -167,12 +170,12 @@ class _Clip:
     """One source's frames.
 
     Attributes:
-        name: what its sequences' names begin with; empty for the only clip.
-        read: all of its footage.
-        chosen: number in the footage -> number in the data set, ascending.
-        first_held_out: number in the data set from which on frames are validated on.
-        intrinsics: [3, 3]; NaN where nobody knows them.
-        straighten: undoes the lens in a picture; None where it does not bend.
+        name: what its sequences' names begin with. Empty if there is only one clip.
+        read: reads all of its footage.
+        chosen: maps a frame's number in the footage to its number in the data set, ascending.
+        first_held_out: the number in the data set of the first frame that is held out.
+        intrinsics: [3, 3]. NaN means unknown.
+        straighten: undoes the lens in a picture. None if the lens does not bend the image.
     """
 
     name: str
@@ -208,7 +211,7 @@ class _Clip:
 
 
 def listed(value: Any) -> list[Any]:
-    """One value, several or none, as a list."""
+    """No value, one value or several values, as a list."""
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
@@ -219,11 +222,11 @@ def _one_or_all(values: list[Any]) -> Any:
 
 
 def find_clips(sources: list[Path], problems: list[str]) -> list[Path]:
-    """The clips that sources stand for. Raises UserError for a source that is not there.
+    """The clips that sources stand for. A source that is not there is a UserError.
 
     Args:
         sources: films, folders of pictures, and folders that hold films or such folders.
-        problems: gets a line about the files that are passed over in a folder of clips.
+        problems: gets a line about the files of a folder of clips that are passed over.
     """
     clips = []
     for source in sources:
@@ -243,12 +246,13 @@ def find_clips(sources: list[Path], problems: list[str]) -> list[Path]:
         others = [path.name for path in inside if path.is_file() and path not in found]
         if found and others:
             files = counted(len(others), "file")
-            problems.append(f"{source}: {files} passed over, no films: {examples(others)}")
+            names = examples(others)
+            problems.append(f"{source}: passed over {files} without a film: {names}")
     return clips
 
 
 def _names(sources: list[Path]) -> list[str]:
-    """What each clip is called: nothing if it is the only one."""
+    """What each clip is called. The only clip has an empty name."""
     if len(sources) == 1:
         return [""]
     names = [shown(source.resolve().stem) for source in sources]
@@ -269,7 +273,7 @@ def _for_each(given: Any, clips: int, option: str) -> list[Any]:
 
 
 def _reader(source: Path, problems: list[str]) -> Callable[[], Iterator[Picture]]:
-    """Reads the footage as often as it is called; notes go to `problems`."""
+    """Reads the footage, as often as it is called. Notes go to `problems`."""
     if not source.is_dir():
 
         def note(text: str) -> None:

@@ -1,4 +1,4 @@
-"""From native images to disparity at their own size, at any network resolution, jitted."""
+"""Disparity of native images at their own size, from any network resolution, jitted."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from radepth_jax.geometry.resize import resample, resize_weights
 from radepth_jax.models import Networks
 
-Resolution = tuple[int, int]  # (width, height); None stands for each image's own
+Resolution = tuple[int, int]  # (width, height); None stands for each image's own size
 
 
 def predict_disparity(
@@ -28,17 +28,18 @@ def predict_disparity(
         variables: {"depth": {"params", "batch_stats"}, ...}.
         images: uint8, or floats in [0, 1], [B, H0, W0, 3], edge-padded to one canvas.
         sizes: int32 [B, 2], the true (h, w) of each.
-        networks: of `models.build`.
-        resolution: (width, height) of the network's input, multiples of its stride; None runs it on
-            the canvas itself, edge-padded to multiples of the stride and cropped back.
-        flip: average with the mirrored image's disparity, each side taking the one that saw beyond
-            its border (Godard et al., CVPR 2017, post-processing).
-        canvas: (H, W) of the result; the images' own by default.
+        networks: from `models.build`.
+        resolution: (width, height) of the network's input, multiples of its stride. None runs the
+            network on the canvas itself, which is edge-padded to multiples of the stride. The
+            result is cropped back.
+        flip: whether to average with the mirrored image's disparity. At each side border only the
+            one that saw beyond that border counts (Godard et al., CVPR 2017, post-processing).
+        canvas: (H, W) of the result. By default it is that of the images.
         output_sizes: int32 [B, 2], the (h, w) <= canvas that each disparity is resized to
-            (bilinear); the images' own by default.
+            (bilinear). By default they are the images' sizes.
 
     Returns:
-        [B, H, W] in (0, 1); meaningless beyond each output size.
+        [B, H, W] in (0, 1). The values beyond each output size mean nothing.
     """
     own = (images.shape[1], images.shape[2])
     if resolution is None:
@@ -70,7 +71,9 @@ def predict_disparity(
 
 
 def merge_mirrored(disparity: jax.Array, mirrored: jax.Array) -> jax.Array:
-    """The mean of the two, but each one alone at the border that it saw past (5 % of the width).
+    """The mean of two disparities, but only one of them at each side border (5 % of the width).
+
+    At a border, the disparity counts that saw beyond it.
 
     Args:
         disparity: [B, h, w, 1].
@@ -101,7 +104,7 @@ def network_input(image: jax.Array, size: jax.Array, resolution: Resolution) -> 
 
 
 def _in_unit_range(image: jax.Array) -> jax.Array:
-    """Float32 in [0, 1]: levels of 255 are divided, floats taken as they are."""
+    """Float32 in [0, 1]. uint8 levels are divided by 255, and floats are taken as they are."""
     values = image.astype(jnp.float32)
     return values if jnp.issubdtype(image.dtype, jnp.floating) else values / 255
 
@@ -119,10 +122,11 @@ def disparity_at(
         disparity: [h, w, 1].
         canvas: static (H0, W0).
         size: int32 [2], the true (h, w) <= canvas.
-        valid: int32 [2], the (h, w) of the part of `disparity` that is resized; all by default.
+        valid: int32 [2], the (h, w) of the part of `disparity` that is resized. By default it is
+            all of it.
 
     Returns:
-        [H0, W0]; meaningless beyond `size`.
+        [H0, W0]. The values beyond `size` mean nothing.
     """
     rows, columns = (
         resize_weights(jnp.arange(side), of, true, n, kernel="linear", antialias=False)

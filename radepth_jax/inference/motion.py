@@ -1,4 +1,4 @@
-"""From native frames to the motions between them, jitted and batched."""
+"""Motions between native frames, jitted and batched."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -22,13 +22,13 @@ from radepth_jax.runs.saved_model import Model
 
 
 def check_pose_network(model: Model, where: str) -> None:
-    """Raises UserError if a model's pose network never learnt anything.
+    """Raises a UserError if a model's pose network never learnt anything.
 
-    It did not if the run saw stereo pairs alone, or if the parameters are as they were drawn: so a
-    model comes out that was converted from files without a pose network.
+    That is so if the run saw stereo pairs alone, or if the parameters are as they were first drawn,
+    as in a model that was converted from files without a pose network.
 
     Args:
-        model: of `load_model`.
+        model: from `load_model`.
         where: the checkpoint, for the message.
     """
     offsets = tuple(model.config.data.frame_offsets)
@@ -51,12 +51,12 @@ def check_pose_network(model: Model, where: str) -> None:
 
 
 class Alignment(NamedTuple):
-    """Direct alignment of what the pose network answers, as in training (`config.pose.align`).
+    """Direct alignment of the pose network's motions, as in training (`config.pose.align`).
 
     Attributes:
         intrinsics: [3, 3] of the recording, in native pixels.
-        factors: of each step, by how much it shrinks the images.
-        depths: the smallest and the largest that disparities stand for.
+        factors: by how much each step shrinks the images.
+        depths: the smallest and the largest depth that disparities stand for.
     """
 
     intrinsics: np.ndarray
@@ -65,11 +65,11 @@ class Alignment(NamedTuple):
 
 
 def alignment_of(model: Model, intrinsics: np.ndarray) -> Alignment | None:
-    """What a run's config asks for; None if that is nothing, or if nobody knows the camera.
+    """The alignment of a run's config. None if it has none, or if the camera is not known.
 
     Args:
-        model: of `load_model`.
-        intrinsics: [3, 3] of the recording, in native pixels; not finite where unknown.
+        model: from `load_model`.
+        intrinsics: [3, 3] of the recording, in native pixels. They are not finite if unknown.
     """
     factors = tuple(model.config.pose.align)
     if not factors or not np.isfinite(intrinsics).all():
@@ -87,13 +87,13 @@ def predict_motions(
     networks: Networks,
     resolution: Resolution,
 ) -> Pose:
-    """Motion between each frame and the next, which the network sees in that order, as in training.
+    """Motion between each frame and the next. The network sees them in this order, as in training.
 
     Args:
         variables: {"pose": {"params", "batch_stats"}, ...}.
         frames: uint8 [B + 1, H0, W0, 3], consecutive, edge-padded to one canvas.
         sizes: int32 [B + 1, 2], the true (h, w) of each.
-        networks: of `models.build`.
+        networks: from `models.build`.
         resolution: (width, height) that the network was trained at.
 
     Returns:
@@ -122,14 +122,14 @@ def align_motions(
 
     Args:
         variables: {"depth": {"params", "batch_stats"}, ...}.
-        frames: as in `predict_motions`.
-        sizes: likewise.
-        motions: of `predict_motions`.
-        intrinsics: as in `Alignment`, and so the next ones.
-        networks: of `models.build`.
+        frames: the frames, as for `predict_motions`.
+        sizes: their sizes, likewise.
+        motions: from `predict_motions`.
+        intrinsics: see `Alignment`.
+        networks: from `models.build`.
         resolution: (width, height) that the network was trained at.
-        factors: of `Alignment`.
-        depths: of `Alignment`.
+        factors: see `Alignment`.
+        depths: see `Alignment`.
 
     Returns:
         `later_T_earlier` [B, 4, 4].
@@ -154,20 +154,20 @@ def motions_along(
     batch_size: int = 8,
     alignment: Alignment | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Motion between all consecutive images: one compilation per canvas and batch size.
+    """Motions between all consecutive images, with one compilation per canvas and batch size.
 
     Args:
         variables: {"pose": {"params", "batch_stats"}, ...}.
-        images: uint8 [h, w, 3] each, N of them, read as they are needed.
-        networks: of `models.build`.
+        images: N images, uint8 [h, w, 3] each. They are read as they are needed.
+        networks: from `models.build`.
         resolution: (width, height) that the network was trained at.
         canvas: (H0, W0), at least as large as every image.
-        batch_size: pairs a step.
-        alignment: direct alignment after the network; none by default.
+        batch_size: how many pairs are predicted at once.
+        alignment: the direct alignment after the network. None does without.
 
     Returns:
-        Axis-angle float32 [N - 1, 3] in radians and translation [N - 1, 3] of `later_T_earlier`;
-        not finite where the network's answer is not.
+        Axis-angle float32 [N - 1, 3] in radians and translation [N - 1, 3] of `later_T_earlier`.
+        They are not finite where the network's results are not.
     """
     axisangles = [np.empty((0, 3), np.float32)]
     translations = [np.empty((0, 3), np.float32)]
@@ -203,7 +203,7 @@ def _overlapping(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """Batches of `batch_size + 1` frames, each starting with the last frame of the one before.
 
-    The last one is filled up by repeating its last frame.
+    The last batch is filled up by repeating its last frame.
 
     Yields:
         Frames, their sizes, and how many pairs are real.

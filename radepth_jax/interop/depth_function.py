@@ -22,11 +22,11 @@ Outputs = dict[str, jax.Array]
 def depth_function(
     model: Model, resolution: tuple[int, int] | None, *, with_depth: bool = False
 ) -> tuple[Callable[[jax.Array], Outputs], dict[str, Any]]:
-    """The function, and what someone who only has the exported file needs to know about it.
+    """The function, and what a user of the exported file needs to know about it.
 
     Args:
         model: what `load_model` returned.
-        resolution: (width, height) of the images; None leaves it open.
+        resolution: (width, height) of the images. None leaves it open.
         with_depth: whether the depth is returned besides the disparity.
 
     Returns:

@@ -13,7 +13,7 @@ from radepth_jax.interop.torch_layouts import Path
 from radepth_jax.models.norm import BatchNorm
 from radepth_jax.models.resnet import DEVIATION, MEAN
 
-# What ImageNet classifiers subtract from RGB in [0, 1] and divide by, in [3, 1, 1] as OIHW asks.
+# The mean and deviation by which ImageNet classifiers normalise RGB in [0, 1], [3, 1, 1] for OIHW.
 _IMAGENET_MEAN = np.array([0.485, 0.456, 0.406])[:, None, None]
 _IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225])[:, None, None]
 
@@ -22,7 +22,7 @@ def is_folded(weights: Mapping[str, np.ndarray], wanted: list[Entry]) -> bool:
     """Whether a file has biases of convolutions and nothing of the norms.
 
     Args:
-        weights: PyTorch key -> array.
+        weights: maps PyTorch keys to arrays.
         wanted: the leaves of the encoder that the file is for, without the prefix `encoder.`.
     """
     if any(entry.key in weights for entry in wanted if entry.path[-2] == "bn"):
@@ -34,11 +34,11 @@ def without_norms(wanted: list[Entry]) -> tuple[list[Entry], dict[Path, np.ndarr
     """Where an encoder's leaves are in a folded file, and the values of those that it lacks.
 
     Args:
-        wanted: as of `is_folded`.
+        wanted: see `is_folded`.
 
     Returns:
-        The convolutions, and the biases of the norms under the keys of the convolutions' biases;
-        path -> value of the norms' scales, means and variances.
+        First the convolutions, and the biases of the norms under the keys of the convolutions'
+        biases. Second, a map from paths to values of the norms' scales, means and variances.
     """
     biases = _biases(wanted)
     constants = {"scale": 1.0, "mean": 0.0, "var": 1.0 - BatchNorm.epsilon}
@@ -63,8 +63,8 @@ def for_our_input(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     the kernel does not reach over the border: there, zero stands for another colour than before.
 
     Args:
-        weights: PyTorch key -> array; `conv1.weight` [O, 3, 7, 7] and `conv1.bias` [O] are used.
-            Where they have other shapes, nothing is changed.
+        weights: maps PyTorch keys to arrays. `conv1.weight` [O, 3, 7, 7] and `conv1.bias` [O] are
+            used. If they have other shapes, nothing is changed.
     """
     kernel, bias = weights.get("conv1.weight"), weights.get("conv1.bias")
     if kernel is None or bias is None or kernel.shape[1:2] != (3,) or kernel.ndim != 4:
@@ -78,7 +78,7 @@ def for_our_input(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _biases(wanted: list[Entry]) -> dict[Path, str]:
-    """The path of each norm's bias -> the key of its convolution's bias in a folded file."""
+    """Maps each norm's bias (its path) to its convolution's bias (the key in a folded file)."""
     return {
         (*entry.path[:-2], "bn", "bias"): entry.key.removesuffix("weight") + "bias"
         for entry in wanted

@@ -36,11 +36,11 @@ def export_onnx(
 
     Args:
         model: what `load_model` returned.
-        resolution: (width, height) of the images; None leaves it open: any multiples of the
-            network's stride, twice it at least.
+        resolution: (width, height) of the images. None leaves it open: the sides may then be any
+            multiples of the network's stride that are at least twice as large.
         path: the file.
         with_depth: see `depth_function`.
-        half: weights and what is between the input and the output are float16.
+        half: whether the weights, and everything between input and output, are float16.
 
     Raises:
         UserError: The resolution does not fit the network, the file cannot be written, or
@@ -78,7 +78,7 @@ def export_onnx(
             from onnxruntime.transformers.float16 import convert_float_to_float16
             from onnxruntime.transformers.onnx_model import OnnxModel
 
-            # Which positions and sizes there are must be computed exactly.
+            # Positions and sizes must be computed exactly.
             exact = [node.name for node in graph.graph.node if node.name.startswith(PREFIX)]
             graph = convert_float_to_float16(graph, keep_io_types=True, node_block_list=exact)
             OnnxModel(graph).topological_sort()

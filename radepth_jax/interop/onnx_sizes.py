@@ -2,10 +2,10 @@
 
 jax2onnx (0.17 as well) cannot leave height and width open: its `concatenate` compares symbolic
 sizes as text, and its `arange` gives a length that JAX cannot compute with. But a network's graphs
-for two sizes have the same nodes, and differ in constants alone: in whole numbers, which are sums
-of multiples of the image's sides, in numbers of pixels, and in matrices that interpolate between
-aligned end points. All are found by comparing graphs, and replaced by nodes that compute them from
-the image's shape.
+for two sizes have the same nodes, and only their constants differ. These are whole numbers, which
+are sums of multiples of the image's sides, numbers of pixels, and matrices that interpolate between
+aligned end points. All of them are found by comparing graphs. They are replaced by nodes that
+compute them from the image's shape.
 """
 
 from collections.abc import Callable
@@ -17,25 +17,26 @@ from radepth_jax.errors import UserError
 from radepth_jax.models.blocks import aligned_weights
 
 SIDES = ("height", "width")  # the names of the open dimensions, beside "batch"
-PREFIX = "size_"  # of the names of the nodes that compute with the image's shape
+PREFIX = "size_"  # the names of the nodes that compute with the image's shape begin with it
 
 
 def open_sizes(make: Callable[[tuple[int, int]], Any], stride: int) -> Any:
     """The graph of `make` for images of any size.
 
     Args:
-        make: (width, height) -> an ONNX model with one input, [batch, height, width, 3].
-        stride: the sides must be multiples of this, twice it at least.
+        make: a function of (width, height) that makes an ONNX model with one input, [batch,
+            height, width, 3].
+        stride: the sides must be multiples of this, and at least twice as large.
 
     Returns:
         An ONNX model.
 
     Raises:
-        UserError: a constant depends on the size in another way.
+        UserError: A constant depends on the size in another way.
     """
     from onnx import numpy_helper
 
-    # In strides: (width, height). The last one only checks what the others say.
+    # (width, height) in strides. The last size only checks what the others show.
     sizes = [(2, 3), (4, 3), (2, 5), (5, 4)]
     models = [make((w * stride, h * stride)) for w, h in sizes]
     units = np.array([[h, w, 1] for w, h in sizes], np.float64)
@@ -60,7 +61,7 @@ def open_sizes(make: Callable[[tuple[int, int]], Any], stride: int) -> Any:
 
 
 def _replace(sums: "_Sums", values: list[np.ndarray], units: np.ndarray) -> str:
-    """The name of what computes a constant that has these values for the sizes of `units`."""
+    """The name of a node that computes a constant with these values for the sizes of `units`."""
     if values[0].dtype == np.int64 and len({value.shape for value in values}) == 1:
         numbers = np.stack([value.ravel() for value in values])
         return sums.vector(_solve(numbers, units), values[0].ndim)
@@ -79,14 +80,14 @@ def _solve(numbers: np.ndarray, units: np.ndarray) -> list[tuple[int, ...]]:
     factors, *_ = np.linalg.lstsq(units, numbers, rcond=None)
     whole = np.asarray(np.round(factors))
     if not np.array_equal(units @ whole, numbers):
-        raise UserError("a number in the network's ONNX graph is no sum of the image's sides")
+        raise UserError("a number in the network's ONNX graph is not a sum of the image's sides")
     return [tuple(int(v) for v in column) for column in whole.T]
 
 
 class _Sums:
-    """Nodes at the start of a graph, each of them made once, that compute from the image's shape.
+    """Nodes at the start of a graph that compute from the image's shape. Each is made once.
 
-    A `form` is (a, b, c), and stands for a * h + b * w + c, with h and w in strides.
+    A `form` (a, b, c) stands for a * h + b * w + c, with h and w in strides.
     """
 
     def __init__(self, graph: Any, stride: int) -> None:
@@ -104,7 +105,7 @@ class _Sums:
         return self._node("ReduceSum", [product], keepdims=0)
 
     def vector(self, forms: list[tuple[int, ...]], ndim: int) -> str:
-        """An int64 vector, or a scalar where `ndim` is 0."""
+        """An int64 vector, or a scalar if `ndim` is 0."""
         if ndim == 0:
             return self.number(forms[0])
         one = self._constant([0])
@@ -118,7 +119,7 @@ class _Sums:
         return self._node("Mul", [area, self._constant(factor, np.float32)])
 
     def interpolation(self, out: tuple[int, ...], into: tuple[int, ...]) -> str:
-        """Float32 [out, in], as `aligned_weights`: max(0, 1 - |position - index|)."""
+        """Float32 [out, in], the same as `aligned_weights`: max(0, 1 - |position - index|)."""
         zero, one = (self._constant(value, np.float32) for value in (0.0, 1.0))
         rows, columns = (self._float(self.number(form)) for form in (out, into))
         across = self._node(
@@ -161,7 +162,7 @@ def _finish(model: Any, sums: _Sums, stride: int) -> Any:
     nodes = [*sums.nodes, *graph.node]
     used = {name for node in nodes for name in node.input}
     constants = [each for each in graph.initializer if each.name in used]
-    # What the graph says of its inner shapes is of one size.
+    # The graph's inner shapes are those of one size.
     for field in ("node", "initializer", "value_info"):
         graph.ClearField(field)
     graph.node.extend(nodes)

@@ -25,7 +25,7 @@ from radepth_jax.interop.torch_layouts import Path as LeafPath
 from radepth_jax.models import Variables, build
 from radepth_jax.models.recalibrate import recalibrate
 
-# The layers of a classifier after its features. Our encoders have none of them.
+# The layers of a classifier after its features. Our encoders do not have them.
 _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.", "fc.")
 _UNREADABLE = (SafetensorError, OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 _COUNTER = ".num_batches_tracked"
@@ -34,14 +34,14 @@ _FOURTH_STAGE = "layer4."
 
 
 def published_source(config: Mapping[str, Any], network: str) -> str | None:
-    """Where the published results have an encoder's ImageNet weights from.
+    """The source of an encoder's ImageNet weights in the published results.
 
     Args:
         config: `config.model`.
-        network: "depth" or "pose", whose encoder it is.
+        network: "depth" or "pose", the network of the encoder.
 
     Returns:
-        A source for `load_imagenet`; None for an encoder that no published weights fit by name.
+        A source for `load_imagenet`. None if no published weights are known for the encoder's name.
     """
     if network == "pose":
         return "hf:timm/resnet18.tv_in1k" if config["pose"]["name"] == "resnet18" else None
@@ -64,24 +64,25 @@ def load_imagenet(
     """Replace the encoders' weights and BatchNorm statistics by those of ImageNet classifiers.
 
     Args:
-        variables: as from `init_variables`.
-        config: the `config.model` they belong to.
-        depth_encoder: an HRNet or a ResNet: a path to a .safetensors or .npz file, or `hf:` and the
-            name of a repository on the Hugging Face hub that has a `model.safetensors`, such as
-            `hf:timm/hrnet_w18.ms_in1k`. Empty leaves the encoder as it is. A ResNet of three stages
-            has no use for the fourth one's weights, and they may be absent.
-        pose_encoder: a ResNet-18, given likewise, such as `hf:timm/resnet18.tv_in1k`. The three
+        variables: variables as from `init_variables`.
+        config: the `config.model` that they belong to.
+        depth_encoder: the source of an HRNet or a ResNet. It is a path to a .safetensors or .npz
+            file, or `hf:` and the name of a repository on the Hugging Face hub that has a
+            `model.safetensors`, such as `hf:timm/hrnet_w18.ms_in1k`. Empty leaves the encoder as it
+            is. A ResNet of three stages does not use the fourth stage's weights, which may be
+            absent.
+        pose_encoder: the source of a ResNet-18, such as `hf:timm/resnet18.tv_in1k`. The three
             input channels of its first convolution are repeated for the second frame and halved.
         images: gives each network's inputs for `recalibrate`, "depth" [N, H, W, 3] and "pose"
-            [N, H, W, 6] in [0, 1]. It is called if a file turns out to be folded; None leaves norms
-            that training cannot use.
+            [N, H, W, 6] in [0, 1]. It is called if a file turns out to be folded. With None, the
+            norms of such a file stay, and training cannot use them.
 
     Returns:
-        New variables; the decoders are the given ones.
+        New variables. The decoders are the given ones.
 
     Raises:
-        UserError: a file cannot be found, fetched or read, or does not fit the encoder, or the
-            encoder is one that no such file fits.
+        UserError: A file cannot be found, fetched or read, or does not fit the encoder, or no such
+            file fits the encoder.
     """
     inputs: Mapping[str, jax.Array] = {}
     for name, source in (("depth", depth_encoder), ("pose", pose_encoder)):
@@ -130,7 +131,7 @@ def _replace(
             continue
         if value.ndim == 4:
             if entry.part == "pose_encoder" and entry.key == "conv1.weight":
-                # Two equal frames then excite the first layer as one image did.
+                # Two equal frames then excite the first layer as much as one image did.
                 value = np.concatenate([value, value], axis=1) / 2
             if value.shape == entry.shape:
                 values[entry.path] = value.transpose(2, 3, 1, 0)
@@ -177,7 +178,7 @@ def _read(source: str) -> dict[str, np.ndarray]:
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    # NumPy leaves a damaged archive open if it opened it by itself.
+    # NumPy would leave a damaged archive open if it opened the file itself.
     with path.open("rb") as file:
         archive = np.load(file)
         if isinstance(archive, np.ndarray):

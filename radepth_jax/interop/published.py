@@ -24,9 +24,9 @@ from radepth_jax.runs.checkpoint import FOLDER
 from radepth_jax.runs.config import check_config, default_config
 from radepth_jax.runs.saved_model import load_model, save_model
 
-# A converted checkpoint keeps in this file what the PyTorch files held and no network uses.
+# In this file a converted checkpoint keeps the PyTorch files' values that no network uses.
 EXTRAS_FILE = "torch_extras.safetensors"
-_LOOKS_LIKE = 0.9  # of the keys and shapes
+_LOOKS_LIKE = 0.9  # this share of keys and shapes has to agree
 
 
 def checkpoint_from_torch(
@@ -40,18 +40,18 @@ def checkpoint_from_torch(
     Args:
         folder: the folder, as `read_folder` takes it. If it has no file for either part of the pose
             network, that network starts afresh.
-        workdir: where the checkpoint goes. It must hold none yet.
+        workdir: the folder of the new checkpoint. It must not hold one yet.
         model: one of `presets.MODELS`.
 
     Returns:
         The config, and whether the pose network came from the folder.
 
     Raises:
-        UserError: a file cannot be read, weights do not fit (and which model they look like), or
-            the workdir cannot be written.
+        UserError: A file cannot be read, the weights do not fit, or the workdir cannot be written.
+            If the weights look like those of another model, the message names it.
     """
     config = default_config(model)
-    # Every weight is here, so there is nothing to fetch.
+    # All weights are in the files, so nothing is fetched.
     config.pretrained.depth_encoder = config.pretrained.pose_encoder = ""
 
     stored = read_folder(folder)
@@ -133,12 +133,12 @@ def _likelier(parts: dict[str, dict[str, Any]], model: str) -> str:
     if best == model and fits[best] > _LOOKS_LIKE:
         return ""
     if fits[best] < _LOOKS_LIKE:
-        return f"; they look like no model here, which are {', '.join(presets.MODELS)}"
+        return f"; they look like none of the models here, which are {', '.join(presets.MODELS)}"
     return f"; they look like --model {best}"
 
 
 def _save_extras(parts: dict[str, dict[str, Any]], config: ConfigDict, workdir: str | Path) -> None:
-    """Keep what converting back would lose: the batch counters, and what no network uses."""
+    """Keep the values that converting back would lose: batch counters, and unused weights."""
     extras = {
         f"{part}/{key}": value
         for part, values in parts.items()

@@ -48,8 +48,8 @@ def export_stablehlo(
 
     Args:
         model: what `load_model` returned.
-        resolution: (width, height) of the images; None leaves it open: any multiples of the
-            network's stride, twice it at least.
+        resolution: (width, height) of the images. None leaves it open: the sides may then be any
+            multiples of the network's stride that are at least twice as large.
         path: the file.
         with_depth: see `depth_function`.
         platforms: any of cpu, cuda, rocm and tpu.
@@ -81,13 +81,13 @@ def load_stablehlo(path: str | Path) -> ExportedDepth:
     """Read a file that `export_stablehlo` wrote.
 
     Raises:
-        UserError: It is no such file, or was written by a JAX whose version is too far from this.
+        UserError: It is not such a file, or it was written by a JAX of too different a version.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             metadata = json.loads(archive.read("metadata.json"))
             exported = jax.export.deserialize(bytearray(archive.read("exported")))
-    except Exception as error:  # of zip, JSON, flatbuffers or MLIR
+    except Exception as error:  # from zip, JSON, flatbuffers or MLIR
         raise UserError(
             f"{path}: not a file of `radepth export --format stablehlo` that this JAX can read "
             f"({reason(error)})"

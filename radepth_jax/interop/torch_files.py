@@ -25,7 +25,7 @@ INSTALL = "pip install 'radepth-jax[torch]'"
 
 Part = dict[str, Any]
 
-# Under which state dicts are saved with other things, the likeliest first.
+# The names under which state dicts are saved beside other things, the likeliest first.
 _WRAPPERS = (
     *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module"),
     *("weights", "params", "ema"),
@@ -43,7 +43,7 @@ def read_folder(folder: str | Path) -> dict[str, Part]:
 
     Returns:
         For each part, the values by key. A value is a NumPy array in PyTorch's layout and type, or
-        the plain value of an entry that is no tensor (`height`, `width`, `use_stereo`).
+        the plain value of an entry that is not a tensor (`height`, `width`, `use_stereo`).
 
     Raises:
         UserError: The folder has none of the parts, or a file cannot be read.
@@ -92,7 +92,7 @@ def write_folder(parts: Mapping[str, Part], folder: str | Path, format: str) -> 
             arrays = {k: v for k, v in parts[part].items() if isinstance(v, np.ndarray)}
             if torch:
                 tensors = {key: torch.tensor(value) for key, value in arrays.items()}
-                content = io.BytesIO()  # PyTorch's own writer does not say that the disk is full
+                content = io.BytesIO()  # PyTorch's own writer would not report a full disk
                 torch.save(tensors | plain, content)
                 target.write_bytes(content.getbuffer())
             else:
@@ -120,13 +120,13 @@ def _read_pickle(path: Path) -> Part:
     torch = _import_torch(f"{path}: reading it", f", or give {path.with_suffix('.safetensors')}")
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # PyTorch has no error of its own for this
+    except Exception as error:  # PyTorch has no error class for this
         # The message is not shown, because it would tell how to run the code in the file.
         wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
         if wanted:
             raise UserError(
-                f"{path}: refused, for it holds more than weights ({wanted[1]}) and could run any "
-                "code; expected a state dict of tensors and numbers"
+                f"{path}: refused, because it holds more than weights ({wanted[1]}) and could run "
+                "any code; expected a state dict of tensors and numbers"
             ) from error
         reason = str(error).splitlines()[0] if isinstance(error, RuntimeError | OSError) else ""
         raise UserError(

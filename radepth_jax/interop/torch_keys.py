@@ -23,10 +23,10 @@ PARTS = ("encoder", "depth", "pose_encoder", "pose")
 # PyTorch's names for the leaves of a BatchNorm.
 _BN_LEAVES = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
-# Our axes in PyTorch's order, by the number of axes: 2 for linear layers, 4 for convolutions.
+# Our axes in PyTorch's order, by the number of axes: linear layers have 2, and convolutions 4.
 _AXES = {2: (1, 0), 4: (3, 2, 0, 1)}
 
-# What a depth encoder's file may hold besides weights.
+# Entries that a depth encoder's file may hold besides weights.
 PLAIN = ("height", "width", "use_stereo")
 
 
@@ -44,7 +44,7 @@ def depth_entries(config: Mapping[str, Any]) -> list[Entry]:
     """Every leaf of the depth network that `config.model` describes, with its PyTorch keys.
 
     Raises:
-        UserError: its encoder or decoder has no published PyTorch form.
+        UserError: Its encoder or decoder has no published PyTorch form.
     """
     return _entries("depth", torch_layouts.depth_keys(config["depth"]), config)
 
@@ -62,7 +62,7 @@ def encoder_entries(config: Mapping[str, Any], network: str) -> list[Entry]:
     """Every leaf of the encoder of a network ("depth" or "pose"), whatever the rest of it is.
 
     Raises:
-        UserError: that encoder has no published PyTorch form.
+        UserError: That encoder has no published PyTorch form.
     """
     if network == "depth":
         keys = torch_layouts.encoder_keys(config["depth"]["encoder"])
@@ -72,7 +72,7 @@ def encoder_entries(config: Mapping[str, Any], network: str) -> list[Entry]:
 
 
 def _entries(name: str, keys: Keys, config: Mapping[str, Any], within: str = "") -> list[Entry]:
-    """The leaves of network `name`, or of one part of it; `keys` has its layers."""
+    """The leaves of network `name`, or of one part of it. `keys` has its layers."""
     networks = build(config)
     side = 2 * networks.depth.stride
     leaves = flatten_dict(network_shapes(networks, name, (side, side)))
@@ -91,7 +91,7 @@ def _entries(name: str, keys: Keys, config: Mapping[str, Any], within: str = "")
 
 
 def is_unused(part: str, key: str, config: Mapping[str, Any]) -> bool:
-    """Whether a key of a published part holds nothing the networks use; the variables lack it."""
+    """Whether no network uses a key of a published part. The variables then lack it."""
     if key.endswith(".num_batches_tracked") or (part == "encoder" and key in PLAIN):
         return True
     return (part, key) in torch_layouts.unused_shapes(config)
@@ -113,7 +113,8 @@ def variables_from_torch(
         `{"depth": {"params", "batch_stats"}, "pose": {...}}`, float32 NumPy arrays.
 
     Raises:
-        UserError: counts the keys that are missing, unknown or of another shape, and names some.
+        UserError: Keys are missing, unknown or of another shape. The message counts them and names
+            some.
     """
     expected = depth_entries(config) + pose_entries(config)
     known = {(entry.part, key) for entry in expected for key in (entry.key, *entry.copies)}
@@ -146,13 +147,13 @@ def variables_from_torch(
 
 
 def _summary(missing: list[str], unknown: list[str], misshapen: list[str]) -> str:
-    """One line: all problems if they are few, or else their numbers and one of each kind."""
+    """One line with all problems if they are few, otherwise with counts and examples."""
     problems = [problem[:120] for problem in (*missing, *unknown, *misshapen)]
     if len(problems) <= 4 and sum(map(len, problems)) < 400:
         return "; ".join(problems)
     kinds = (("missing", missing), ("unknown", unknown), ("of another shape", misshapen))
     counts = ", ".join(f"{len(found)} {kind}" for kind, found in kinds if found)
-    # One of each kind first, then more of them.
+    # One problem of each kind comes first, then more of them.
     shown = [found[i] for i in range(3) for _, found in kinds if i < len(found)][:3]
     return f"{counts} keys, such as {'; '.join(problem[:120] for problem in shown)}"
 
@@ -160,12 +161,12 @@ def _summary(missing: list[str], unknown: list[str], misshapen: list[str]) -> st
 def without_prefixes(
     parts: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """The parts, without what a wrapper put before every key (`module.`, `_orig_mod.`, `model.`).
+    """The parts without a wrapper's prefix of all keys (`module.`, `_orig_mod.`, `model.`).
 
-    It is taken off only where that makes keys of the model of what were none.
+    A prefix is taken off only if that turns unknown keys into keys of the model.
 
     Args:
-        parts: as `variables_from_torch`.
+        parts: see `variables_from_torch`.
         config: `config.model`.
     """
     return _without_prefixes(parts, depth_entries(config) + pose_entries(config))
@@ -192,9 +193,10 @@ def _without_prefixes(
 
 
 def fit(parts: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]) -> float:
-    """How much of a depth network is the same, key and shape, in the part that fits worse: 0 to 1.
+    """How well a depth network fits, 0 to 1: the share of keys and shapes that agree.
 
-    Encoders are shared between models and have most of the keys, so they are judged apart.
+    Models share encoders, which have most of the keys. So encoder and decoder are compared apart,
+    and the part that fits worse counts.
     """
     entries = depth_entries(config)
     parts = _without_prefixes(parts, entries)
@@ -212,12 +214,12 @@ def fit(parts: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]) -> fl
 def torch_from_variables(variables: Variables, config: Mapping[str, Any]) -> Parts:
     """Make the four parts of a PyTorch checkpoint, with every key that a strict load asks for.
 
-    The variables do not hold `num_batches_tracked`, nor what no network uses (a ResNet's classifier
-    and some of HR-Depth's convolutions). Those are zero.
+    The variables hold neither `num_batches_tracked` nor the weights that no network uses (a
+    ResNet's classifier and some of HR-Depth's convolutions). These become zero.
 
     Args:
-        variables: as from `init_variables`.
-        config: the `config.model` they belong to.
+        variables: variables as from `init_variables`.
+        config: the `config.model` that they belong to.
 
     Raises:
         UserError: Leaves are missing or of another shape. The message names all of them.

@@ -10,8 +10,8 @@ from radepth_jax.errors import UserError
 from radepth_jax.models.resnet import LAYERS
 
 Path = tuple[str, ...]
-# By the path of a layer in the variables: its part, then the prefixes of its PyTorch keys. The
-# first prefix is the one that is read, and the others list the same tensors again.
+# Maps a layer's path in the variables to its part and the prefixes of its PyTorch keys. The first
+# prefix is read, and the others list the same tensors again.
 Keys = dict[Path, tuple[str, ...]]
 
 # A decoder's layer has three entries:
@@ -26,7 +26,7 @@ def depth_keys(config: Mapping[str, Any]) -> Keys:
     """The layers of the depth network that `config.model.depth` describes.
 
     Raises:
-        UserError: its encoder or its decoder has no published PyTorch form.
+        UserError: Its encoder or its decoder has no published PyTorch form.
     """
     encoder, decoder = config["encoder"], config["decoder"]
     if decoder["name"] not in _DECODERS:

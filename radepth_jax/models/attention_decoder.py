@@ -17,7 +17,7 @@ class AttentionDecoder(Decoder):
     """Disparities at 1, 1/2, 1/4 and 1/8 from lists of features (`HRNet` with `every_stage`).
 
     Attributes, besides `Decoder`'s:
-        channels: at full size, 1/2, 1/4, ...; one for each size of features.
+        channels: the channels at full size, 1/2, 1/4, ..., one for each size of features.
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)

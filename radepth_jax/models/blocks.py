@@ -1,4 +1,4 @@
-"""The pieces the networks share: convolutions, residual blocks, resampling by fixed factors.
+"""What the networks share: convolutions, residual blocks, and resampling by fixed factors.
 
 Images and features are [N, H, W, C]. Residual blocks get their convolutions and norms as `Layers`,
 so that the policy, the training mode and the groups are set once.
@@ -79,14 +79,14 @@ class Bottleneck(nn.Module):
 
 
 class TorchConv(nn.Module):
-    """Convolution with PyTorch's default initialisation; zero padding.
+    """Convolution with PyTorch's default initialisation, padded with zeros.
 
     Attributes:
-        padding: zeros on each side; `None` is half the kernel.
+        padding: how many zeros there are on each side. `None` is half the kernel.
         use_bias: whether it has a bias.
-        bias: what the bias starts at; `None` is PyTorch's default.
-        repeated: it sees every pixel repeated twice; see `convolve_repeated`.
-        policy: of the network.
+        bias: the value that the bias starts at. `None` is PyTorch's default.
+        repeated: whether it sees every pixel repeated twice (see `convolve_repeated`).
+        policy: the network's policy.
     """
 
     features: int
@@ -118,7 +118,7 @@ class TorchConv(nn.Module):
 
 
 class ConvElu(nn.Module):
-    """Convolution, reflection-padded where the kernel is 3x3, and ELU."""
+    """Convolution and ELU. With a 3x3 kernel the padding is reflected."""
 
     features: int
     kernel: int = 3
@@ -133,7 +133,7 @@ class ConvElu(nn.Module):
 
 
 class UpConvElu(nn.Module):
-    """`ConvElu` with a 3x3 kernel of an image whose pixels are each repeated twice."""
+    """`ConvElu` with a 3x3 kernel on an image in which each pixel is repeated twice."""
 
     features: int
     policy: Policy = Policy()
@@ -165,21 +165,22 @@ def convolve_repeated(
 ) -> Float[Array, "N 2*H 2*W D"]:
     """`kernel` over `reflect_pad(upsample_nearest(x, 2))`, computed at the size of `x`.
 
-    Three repeated pixels in a row are two of `x`, so each of the four pixels that one of `x`
-    becomes is a smaller convolution of it: the same products, in another order. As one convolution
-    with zeros in its kernel it is fast everywhere; on a TPU the repeated image, with a few of 128
-    lanes filled, was the most expensive part of the decoder (experiments/RESULTS.md).
+    Each pixel of `x` becomes four. Three repeated pixels in a row hold two different pixels of `x`,
+    so each of the four results is a smaller convolution of `x`, with the same products in another
+    order. All four are one convolution with zeros in its kernel, which is fast everywhere. On a TPU
+    the repeated image, which fills a few of 128 lanes, was the most expensive part of the decoder
+    (experiments/RESULTS.md).
 
     Args:
         x: features.
         kernel: the weights.
-        conv: of `Operations`.
+        conv: the `conv` of `Operations`.
     """
-    first = jnp.array([[1, 0, 0], [0, 1, 1], [0, 0, 0]], kernel.dtype)  # of an even output row
-    second = jnp.array([[0, 0, 0], [1, 1, 0], [0, 0, 1]], kernel.dtype)  # of an odd one
+    first = jnp.array([[1, 0, 0], [0, 1, 1], [0, 0, 0]], kernel.dtype)  # for even output rows
+    second = jnp.array([[0, 0, 0], [1, 1, 0], [0, 0, 1]], kernel.dtype)  # for odd output rows
     sums = jnp.stack([first, second])
     kernels = jnp.einsum("ark,bsl,klcd->rscabd", sums, sums, kernel, precision="highest")
-    # A row beyond the border mirrors one that repeats the border itself.
+    # A row beyond the border mirrors a row that repeats the border itself.
     padded = _pad(x, beyond=0)
     layout = ("NHWC", "HWIO", "NHWC")
     kernels = kernels.reshape(3, 3, x.shape[-1], -1)
@@ -190,7 +191,7 @@ def convolve_repeated(
 
 
 class ChannelGate(nn.Module):
-    """Scales every channel by what the means of all channels say, then mixes them.
+    """Scales every channel by a factor computed from all channels' means, then mixes them.
 
     Squeeze and excitation (Hu et al., CVPR 2018) and a convolution with ReLU: HR-Depth's fSE with
     a 1x1 kernel, DIFFNet's attention module with 3x3 (zero padding).
@@ -221,13 +222,13 @@ class ChannelGate(nn.Module):
 
 
 def reflect_pad(x: Float[Array, "N H W C"]) -> Float[Array, "N H+2 W+2 C"]:
-    """Pad height and width (2 at least) by one pixel, mirrored about the border pixel."""
+    """Pad height and width (at least 2) by one pixel, mirrored about the border pixel."""
     return _pad(x, beyond=1)
 
 
 def _pad(x: Float[Array, "N H W C"], beyond: int) -> Float[Array, "N H+2 W+2 C"]:
-    """With a copy, on each side, of the pixels so far from that border."""
-    # `x[:, 1:2]` would be a gather where an export leaves the batch size open.
+    """Pad each side with a copy of the pixels that are `beyond` pixels from that border."""
+    # `x[:, 1:2]` would be a gather if an export leaves the batch size open.
     for axis in (1, 2):
         size = x.shape[axis]
         first = jax.lax.slice_in_dim(x, beyond, beyond + 1, axis=axis)
@@ -247,8 +248,8 @@ def upsample_bilinear(x: Float[Array, "N H W C"], size: tuple[Any, Any]) -> Floa
     """Bilinear interpolation to `size` (h, w) where corner pixels keep their centres.
 
     PyTorch's `interpolate(..., mode="bilinear", align_corners=True)`, as one small matrix per
-    axis: matrix products compile and differentiate far more cheaply than gathers. In full
-    precision, since published weights were trained with an exact interpolation. Sizes may be
+    axis: matrix products compile and differentiate far more cheaply than gathers. They have full
+    precision, because published weights were trained with an exact interpolation. Sizes may be
     symbolic, for exports that leave them open.
     """
     rows, columns = (

@@ -42,7 +42,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 class Networks(NamedTuple):
-    """The two networks that train together; their calls are set out in docs/architecture.md."""
+    """The two networks that train together. docs/architecture.md says how they are called."""
 
     depth: DepthNetwork
     pose: nn.Module
@@ -52,14 +52,14 @@ def build(config: Config, policy: Policy | None = None) -> Networks:
     """Build the networks that `config.model` describes.
 
     Args:
-        config: as `presets.ra_depth()`: `dtype`; `depth` with an `encoder` and a `decoder`, and
-            `pose`, each of these with a `name` and its own fields. Any encoder goes with any
-            decoder that does not need more of it.
-        policy: how the networks compute, but for the type, which is the config's; by default with
-            the plain operations. `Policy.native()` is faster on a CPU.
+        config: a configuration such as `presets.ra_depth()`. It has `dtype`, `depth` with an
+            `encoder` and a `decoder`, and `pose`. Encoder, decoder and pose each have a `name` and
+            their own fields. Any encoder goes with any decoder that does not need more of it.
+        policy: how the networks compute. The compute type is the config's. By default the networks
+            use the plain operations. `Policy.native()` is faster on a CPU.
 
     Raises:
-        UserError: an unknown name or field, or a value that does not fit.
+        UserError: A name or a field is unknown, or a value does not fit.
     """
     check_fields("model", config, ["dtype", "depth", "pose"])
     dtype = DTYPES[choice("model.dtype", config["dtype"], DTYPES)]

@@ -1,7 +1,7 @@
-"""What training and prediction take for granted of a network, checked where it is not ours.
+"""Checks that networks from outside the package do what training and prediction rely on.
 
-A network from outside the package may hold anything, and what is wrong with it would show in the
-middle of a step, or only at the first prediction.
+Otherwise an error in such a network would show in the middle of a step, or only at the first
+prediction.
 """
 
 import inspect
@@ -25,7 +25,7 @@ def check_own_networks(networks: Networks, resolution: tuple[int, int]) -> None:
         resolution: (width, height) of images that fit the depth network.
 
     Raises:
-        UserError: a module's call or its results are not those that docs/architecture.md sets out.
+        UserError: A module's call or its results are not those that docs/architecture.md asks for.
     """
     depth, pose = networks
     if _is_own(depth.encoder):
@@ -61,7 +61,7 @@ def _results(
     resolution: tuple[int, int],
     method: str = "__call__",
 ) -> Any:
-    """What a network gives for one image, or one pair, outside of training; shapes and types."""
+    """Shapes and types of a network's results for one image, or one pair, outside of training."""
     network = getattr(networks, name)
     call = partial(network.apply, train=False, method=method)
     variables = network_shapes(networks, name, resolution)
@@ -69,7 +69,7 @@ def _results(
         return jax.eval_shape(call, variables, network_inputs(networks, resolution)[name])
     except FlaxError as error:
         raise UserError(
-            f"{type(module).__name__} fails where it does not train: {str(error).splitlines()[0]} "
+            f"{type(module).__name__} fails outside of training: {str(error).splitlines()[0]} "
             "With train=False a network may neither draw random numbers nor change its statistics"
         ) from error
 
@@ -83,7 +83,7 @@ def _check_features(networks: Networks, resolution: tuple[int, int]) -> None:
     while factor <= encoder.stride:
         sizes.append((height // factor, width // factor))
         factor *= 2
-    # To the attention decoder an encoder gives a list for each size.
+    # The attention decoder takes a list of features for each size.
     found = [jax.tree.leaves(of_size)[0].shape[1:3] for of_size in features]
     if found != sizes:
         raise _unexpected(

@@ -1,10 +1,10 @@
-"""A small pose network that is given the motion of the pixels: it compares the two frames first.
+"""A small pose network that first compares the two frames, so that it sees the pixels' motion.
 
-A plain network has to learn from the photometric loss alone that motion is what two frames
-differ by. This one measures for every pixel where in the other frame it went, as FlowNetC does
-(Dosovitskiy et al., FlowNet, ICCV 2015) and PWC-Net at a small window (Sun et al., CVPR 2018),
-and learns the camera's motion from that. From random weights it is right within hundreds of
-steps where `ConvPose` takes thousands (experiments/RESULTS.md).
+A plain network has to learn from the photometric loss alone that motion is what makes two frames
+differ. This network measures where each pixel went in the other frame, as FlowNetC does
+(Dosovitskiy et al., FlowNet, ICCV 2015), and PWC-Net in a small window (Sun et al., CVPR 2018). It
+learns the camera's motion from that. From random weights it is right within hundreds of steps,
+and `ConvPose` takes thousands (experiments/RESULTS.md).
 """
 
 import flax.linen as nn
@@ -18,8 +18,8 @@ from radepth_jax.models.policy import Policy
 from radepth_jax.models.pose import POSE_SCALE, Pose, check_channels, check_scale, scaled_mean
 from radepth_jax.models.resnet import normalise
 
-# Cosine similarities times this before the softmax: a match of 0.9 then has e^4 times the share of
-# one of 0.7.
+# Cosine similarities are multiplied by this before the softmax. A match of 0.9 then has e^4 times
+# the share of a match of 0.7.
 _SHARPNESS = 20.0
 
 
@@ -31,10 +31,10 @@ class CorrelationPose(nn.Module):
         reach: (rows, columns) that the window reaches in each direction, in pixels of 1/4 size.
         widths: channels of the convolutions on the similarities; all but the first have stride 2.
         scale: the motion is this times the last convolution's output.
-        policy: how it computes; it is too small for `remat`, and the similarities are float32.
+        policy: how it computes. It is too small for `remat`, and the similarities are float32.
 
     Raises:
-        UserError: a value out of range.
+        UserError: A value is out of range.
     """
 
     features: tuple[int, ...] = (16, 32)
@@ -57,7 +57,7 @@ class CorrelationPose(nn.Module):
     def __call__(
         self, pairs: Float[Array, "N H W 6"], train: bool = False, groups: int = 1
     ) -> Pose:
-        """As `ResNetPose`."""
+        """The same call as that of `ResNetPose`."""
         pairs = normalise(pairs)
         # Both frames in one call, so their statistics are apart: those of N pairs, then N more.
         frames = jnp.concatenate([pairs[..., :3], pairs[..., 3:]])
@@ -89,9 +89,9 @@ def similarities(
         reach: (rows, columns) in each direction; D = (2 rows + 1)(2 columns + 1).
 
     Returns:
-        In [-1, 1], float32, row by row of the window: entry (dy + rows)(2 columns + 1) + dx +
-        columns compares pixel (y, x) of the first with (y + dy, x + dx) of the second. Beyond its
-        border the other frame is like nothing: 0.
+        Similarities in [-1, 1], float32, row by row of the window: entry (dy + rows)(2 columns + 1)
+        + dx + columns compares pixel (y, x) of the first frame with (y + dy, x + dx) of the second.
+        Beyond the second frame's border the similarity is 0.
     """
     rows, columns = reach
     first, second = _unit(first), _unit(second)
@@ -105,8 +105,9 @@ def similarities(
 def _band(products: Float[Array, "N h w U"], wanted: int) -> Float[Array, "N h w D"]:
     """Every row's entries from the diagonal on: entry d of row x is the product at (x, x + d).
 
-    Products of whole rows are matrix products, which every backend does well; a sum for each shift
-    takes twice as long on a CPU. In rows longer by one the entries are one below the other.
+    Products of whole rows are matrix products, which every backend computes well. A sum for each
+    shift takes twice as long on a CPU. If the rows are read as one entry longer, each diagonal
+    becomes a column.
     """
     number, height, width, long = products.shape
     flat = products.reshape(number, height, width * long)
@@ -115,13 +116,13 @@ def _band(products: Float[Array, "N h w U"], wanted: int) -> Float[Array, "N h w
 
 
 def _unit(features: Float[Array, "N h w C"]) -> Float[Array, "N h w C"]:
-    """Every pixel's features at length 1 (0 where they are 0), float32."""
+    """Every pixel's features scaled to length 1, float32. Features of length 0 stay 0."""
     features = features.astype(jnp.float32)
     return features * jax.lax.rsqrt(1e-4 + jnp.sum(jnp.square(features), -1, keepdims=True))
 
 
 def _position(like: Float[Array, "N h w C"]) -> Float[Array, "N h w 2"]:
-    """Each pixel's (x, y), -1 to 1 from border to border: the same flow means another motion."""
+    """Each pixel's (x, y), -1 to 1 from border to border. It decides what motion a flow means."""
     number, height, width, _ = like.shape
     x, y = jnp.meshgrid(jnp.linspace(-1, 1, width), jnp.linspace(-1, 1, height))
     return jnp.broadcast_to(jnp.stack([x, y], -1).astype(like.dtype), (number, height, width, 2))

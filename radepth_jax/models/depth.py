@@ -15,10 +15,11 @@ class DepthNetwork(nn.Module):
     """Disparities from an image.
 
     Attributes:
-        encoder: has a `stride`, and gives features at 1/2, 1/4, ... 1/`stride`.
-        decoder: makes of them disparities at 1, 1/2, ..., as many as it supervises. It is called
-            with `train` and `groups` too if its `__call__` has them, such as for norms of its own.
-        policy: of both; with `remat`, the decoder's inside is computed once more.
+        encoder: it has a `stride`, and returns features at 1/2, 1/4, ... 1/`stride`.
+        decoder: it turns them into disparities at 1, 1/2, ..., as many as training supervises. If
+            its `__call__` has the arguments `train` and `groups`, such as for its own norms, it
+            gets them too.
+        policy: the policy of both. With `remat`, the decoder's inside is computed once more.
     """
 
     encoder: nn.Module
@@ -26,7 +27,7 @@ class DepthNetwork(nn.Module):
     policy: Policy = Policy()
 
     def with_policy(self, **changes: Any) -> "DepthNetwork":
-        """The same network computed otherwise, such as with `ops=PLAIN` for exports."""
+        """The same network with other settings of its policy, such as `ops=PLAIN` for exports."""
 
         def changed(module: Any) -> Policy:
             return dataclasses.replace(module.policy, **changes)
@@ -39,22 +40,22 @@ class DepthNetwork(nn.Module):
 
     @property
     def stride(self) -> int:
-        """Image sides must be multiples of this, twice it at least."""
+        """Image sides must be multiples of this, and at least twice as large."""
         return self.encoder.stride
 
     def __call__(
         self, images: Float[Array, "N H W 3"], train: bool = False, groups: int = 1
     ) -> tuple[Float[Array, "N h w 1"], ...]:
-        """Disparities in (0, 1), the finest, at the images' size, first.
+        """Disparities in (0, 1). The finest, at the images' size, comes first.
 
         Args:
-            images: RGB in [0, 1]; sides are multiples of `stride`.
-            train: BatchNorm uses and updates with batch statistics.
-            groups: parts of the batch (the views) with statistics of their own; the same
-                values as that many calls.
+            images: RGB in [0, 1]. Their sides are multiples of `stride`.
+            train: whether BatchNorm normalises with batch statistics, and updates its own.
+            groups: how many parts of the batch (the views) have their own statistics. The values
+                are the same as with that many calls.
 
         Raises:
-            UserError: the images' size or number does not fit.
+            UserError: The images' size or number does not fit.
         """
         features = self.encode(images, train=train, groups=groups)
         taken = inspect.signature(type(self.decoder).__call__).parameters

@@ -18,25 +18,25 @@ from radepth_jax.models.hrnet import HRNet
 from radepth_jax.models.norm import BatchNorm
 from radepth_jax.models.resnet import ResNet
 
-# In these each norm, `bn`, directly follows the convolution beside it, `conv`.
+# In these modules each norm, `bn`, directly follows the convolution `conv` of the same block.
 _FOLDABLE = (HRNet, ResNet)
 
 
 def fold_norms(
     network: DepthNetwork, variables: Mapping[str, Any]
 ) -> tuple[DepthNetwork, dict[str, Any]]:
-    """The same function of images, its encoder without norms; it cannot be trained.
+    """The same function of images with an encoder without norms. It cannot be trained.
 
-    Only HRNet and ResNet are folded. What norms another module has, and where, nobody knows, so an
-    encoder or a decoder of one's own keeps them.
+    Only HRNet and ResNet are folded. It is not known which norms other modules have, and where, so
+    encoders and decoders from outside the package keep theirs.
 
     Args:
-        network: of `models.build`.
+        network: from `models.build`.
         variables: its {"params", "batch_stats"}, float32.
 
     Returns:
-        The network that takes the new variables, and these, float32: {"params"}, and of norms that
-        stay {"batch_stats"}. The disparities differ by rounding.
+        The network that takes the new variables, and the new variables, float32: {"params"}, and
+        {"batch_stats"} if some norms stay. The disparities differ by rounding.
     """
     encoder = network.encoder
     if type(encoder) not in _FOLDABLE:

@@ -11,10 +11,10 @@ from radepth_jax.models.decoder import Decoder, check_widths
 
 
 class HRDecoder(Decoder):
-    """Disparity from HRNet's features, whatever their number and channels.
+    """Disparity from HRNet's features, of any number and with any channels.
 
     Attributes, besides `Decoder`'s:
-        head: channels of the last two blocks, at 1/2 and at full size.
+        head: the channels of the last two blocks, at 1/2 and at full size.
     """
 
     head: tuple[int, ...] = (32, 16)
@@ -48,7 +48,7 @@ class HRDecoder(Decoder):
     def _receive(
         self, xs: list[Float[Array, "N h w c"]], i: int, level: int
     ) -> Float[Array, "N h w c"]:
-        """Branch i plus what every coarser branch sends it."""
+        """Branch i plus what every coarser branch sends to it."""
         total = xs[i]
         for j in range(i + 1, len(xs)):
             name = f"level{level}_fuse{i}_from{j}"

@@ -17,21 +17,21 @@ from radepth_jax.models.settings import FOR_DECODERS
 
 
 class HRNet(nn.Module):
-    """The HRNet encoder; the defaults are HRNet-W18 (9,562,260 parameters).
+    """The HRNet encoder. The defaults are those of HRNet-W18 (9,562,260 parameters).
 
     Attributes:
-        width: channels of the finest branch; branch i has `width * 2**i`.
-        branches: 3 or 4; the coarsest is at 1/16 or 1/32.
-        modules: exchange modules of each stage, for 2, 3, ... `branches` branches.
-        blocks: basic blocks of a branch in each module.
-        stem_width: channels of the two stem convolutions and inside the bottlenecks.
-        bottlenecks: bottleneck blocks of the first stage.
-        every_stage: also return what the later stages go on from (Zhou et al., DIFFNet,
-            BMVC 2021, section 3.1).
-        policy: how it computes; the blocks of `remat` are bottlenecks and exchange modules.
+        width: the channels of the finest branch. Branch i has `width * 2**i`.
+        branches: 3 or 4. The coarsest branch is at 1/16 or 1/32.
+        modules: the number of exchange modules in each stage, for 2, 3, ... `branches` branches.
+        blocks: the number of basic blocks of a branch in each module.
+        stem_width: the channels of the two stem convolutions and inside the bottlenecks.
+        bottlenecks: the number of bottleneck blocks in the first stage.
+        every_stage: whether the results of all stages are returned, as DIFFNet's decoder needs
+            them (Zhou et al., BMVC 2021, section 3.1).
+        policy: how it computes. The blocks of `remat` are bottlenecks and exchange modules.
 
     Raises:
-        UserError: a value out of range.
+        UserError: A value is out of range.
     """
 
     width: int = 18
@@ -68,8 +68,8 @@ class HRNet(nn.Module):
     ) -> list[Any]:
         """Features [N, h, w, c] at 1/2 (stem), 1/4, 1/8, 1/16 and, with four branches, 1/32.
 
-        With `every_stage`, a list for each size: the stems at 1/2 and 1/4, and every branch after
-        each stage.
+        With `every_stage` there is a list for each size. It holds the stems at 1/2 and 1/4, and
+        every branch after each stage.
         """
         layers = self.policy.layers(train=train, groups=groups)
         layer = partial(ConvNorm, layers=layers)
@@ -83,7 +83,7 @@ class HRNet(nn.Module):
         for block in range(self.bottlenecks):
             x = bottleneck(self.stem_width, layers, name=f"stage1_block{block}")(x)
 
-        # The new branch of every stage comes from the coarsest so far; only the first stage's
+        # The new branch of every stage comes from the coarsest so far. Only the first stage's
         # result must also be brought to the finest branch's width.
         xs = [
             layer(self.width, name="transition1_branch0")(x),
@@ -114,7 +114,7 @@ class ExchangeModule(nn.Module):
 
     @nn.compact
     def __call__(self, xs: list[Float[Array, "N h w c"]]) -> list[Float[Array, "N h w c"]]:
-        """New features of every branch, finest first, sizes unchanged."""
+        """New features of every branch, finest first. The sizes stay the same."""
         xs = [self._branch(i, x) for i, x in enumerate(xs)]
         fused = []
         for i, x in enumerate(xs):
@@ -133,7 +133,7 @@ class ExchangeModule(nn.Module):
         return x
 
     def _down(self, x: Float[Array, "N h w c"], i: int, j: int) -> Float[Array, "N h2 w2 d"]:
-        """From branch j to the coarser i: stride-2 convolutions, widened by the last."""
+        """From branch j to the coarser i: stride-2 convolutions, of which the last one is wider."""
         for step in range(i - j):
             last = step == i - j - 1
             x = ConvNorm(

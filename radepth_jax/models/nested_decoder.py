@@ -16,7 +16,7 @@ class NestedDecoder(Decoder):
     """Disparities at 1, 1/2, 1/4 and 1/8 from five features.
 
     Attributes, besides `Decoder`'s:
-        head: channels of the last two blocks.
+        head: the channels of the last two blocks.
     """
 
     head: tuple[int, ...] = (16, 16)
@@ -52,7 +52,7 @@ class NestedDecoder(Decoder):
         *,
         ends: bool,
     ) -> Float[Array, "N H W e"]:
-        """X_rc from X_r+1,c-1 and all nodes to its left; `ends`: the last of its row."""
+        """X_rc from X_r+1,c-1 and all nodes to its left. `ends` is true for a row's last node."""
         name = f"{row}{len(skips)}"
         width = below.shape[-1] // 2
         sent = self.block(width, name=f"up{name}")(below)

@@ -17,9 +17,9 @@ def average(
     """The running averages after each group's statistics have entered them in order.
 
     Args:
-        running: averages so far, of any number of norms.
+        running: the averages so far, of any number of norms.
         new: the groups' statistics.
-        momentum: weight of a new statistic (PyTorch's convention).
+        momentum: the weight of a new statistic (PyTorch's convention).
     """
     for group in new:
         running = (1.0 - momentum) * running + momentum * group
@@ -33,19 +33,19 @@ class BatchNorm(nn.Module):
     unbiased one, as PyTorch does. Statistics are float32 whatever `dtype` is.
 
     Attributes:
-        use_running_average: normalise with the running statistics (evaluation).
+        use_running_average: whether to normalise with the running statistics (evaluation).
         groups: the batch is `groups` consecutive equal parts. Each is normalised with its own
-            statistics, which enter the running averages part after part: the same as `groups`
-            calls in that order.
-        axis_name: mapped axis over whose devices the statistics are taken, as if their batches
-            were one; `None` keeps them local.
-        averages: in training, put the running averages with the new statistics in place of the old
-            ones; otherwise the groups' statistics [groups, C], for `average` to put in.
-        epsilon: added to the variance.
-        dtype: of the result.
-        normalise: computes what training needs; see `radepth_jax.platforms`.
+            statistics, which enter the running averages part after part. The result is the same as
+            of `groups` calls in that order.
+        axis_name: the mapped axis over whose devices the statistics are taken, as if their batches
+            were one. `None` keeps them local.
+        averages: whether training replaces the running averages by updated ones. Otherwise it
+            replaces them by the groups' statistics [groups, C], which `average` takes.
+        epsilon: it is added to the variance.
+        dtype: the result's type.
+        normalise: computes what training needs (see `radepth_jax.platforms`).
 
-    Variables: `params` scale, bias [C]; `batch_stats` mean, var [C]; all float32.
+    Variables: `params` has scale and bias [C], `batch_stats` has mean and var [C], all float32.
 
     References:
         Ioffe and Szegedy, Batch Normalization, ICML 2015.
@@ -92,7 +92,7 @@ class Shift(nn.Module):
     """What is left of a folded BatchNorm: a bias for each channel.
 
     Attributes:
-        dtype: of the result.
+        dtype: the result's type.
     """
 
     dtype: Any = jnp.float32

@@ -18,15 +18,16 @@ class Policy:
     """The settings that every part of a network shares. All but `folded` change no parameter.
 
     Attributes:
-        dtype: the compute type; parameters and results are float32.
-        axis_name: the mapped axis over which BatchNorm is synchronised; `None`: not at all.
-        remat: keep the results of blocks alone for the derivative, and compute what is inside
-            them once more: less memory, more time.
-        ops: what convolutions, ReLUs and norms compute with. `PLAIN` can be differentiated in
+        dtype: the compute type. Parameters and results are float32.
+        axis_name: the mapped axis over which BatchNorm is synchronised. `None` means not at all.
+        remat: whether only the results of blocks are kept for the derivative. What is inside them
+            is then computed once more, which takes less memory and more time.
+        ops: the operations of convolutions, ReLUs and norms. `PLAIN` can be differentiated in
             every way and exported.
-        averages: in training, BatchNorm returns new running averages; otherwise every group's own
-            statistics, for `runs.flat.average_statistics` to put into those of all norms at once.
-        folded: convolutions have the norms in them; see `fold_norms`.
+        averages: whether BatchNorm returns new running averages in training. Otherwise it returns
+            every group's own statistics, and `runs.flat.average_statistics` averages those of all
+            norms at once.
+        folded: whether the norms are folded into the convolutions (see `fold_norms`).
     """
 
     dtype: Any = jnp.float32
@@ -38,22 +39,22 @@ class Policy:
 
     @classmethod
     def native(cls, **fields: Any) -> "Policy":
-        """With the operations that are fast on this process's backend; `fields` are the others."""
+        """A policy with `fields`, whose operations are fast on this process's backend."""
         return cls(ops=for_backend(jax.default_backend()), **fields)
 
     def layers(self, *, train: bool, groups: int = 1) -> "Layers":
-        """The layers of an encoder in a call with these arguments."""
+        """The layers of an encoder for a call with these arguments."""
         return Layers(self, train, groups)
 
 
 @dataclass(frozen=True)
 class Layers:
-    """What residual blocks are made of: convolutions without bias, BatchNorm and ReLU.
+    """The layers of residual blocks: convolutions without bias, BatchNorm and ReLU.
 
     Attributes:
-        policy: of the network.
-        train: BatchNorm uses and updates with batch statistics.
-        groups: parts of the batch with statistics of their own; see `BatchNorm`.
+        policy: the network's policy.
+        train: whether BatchNorm normalises with batch statistics, and updates its own.
+        groups: how many parts of the batch have their own statistics (see `BatchNorm`).
     """
 
     policy: Policy
@@ -75,7 +76,7 @@ class Layers:
         )
 
     def norm(self, *, name: str) -> nn.Module:
-        """A BatchNorm of this call, or what is left of it."""
+        """A BatchNorm for this call, or the bias that is left of it in a folded network."""
         if self.policy.folded:
             return Shift(self.policy.dtype, name=name)
         return BatchNorm(

@@ -11,7 +11,7 @@ from radepth_jax.models.blocks import ConvNorm, TorchConv
 from radepth_jax.models.policy import Policy
 from radepth_jax.models.resnet import ResNet, normalise
 
-# The network starts near the identity: its outputs are this times the last convolution's.
+# The last convolution's outputs are multiplied by this, so the network starts near the identity.
 POSE_SCALE = 0.01
 
 Pose = tuple[Float[Array, "N 3"], Float[Array, "N 3"]]
@@ -20,8 +20,8 @@ Pose = tuple[Float[Array, "N 3"], Float[Array, "N 3"]]
 class PoseHead(nn.Module):
     """Axis-angle and translation from features: the published RA-Depth pose decoder.
 
-    It predicts a motion for each of the two frames; the first is returned, the second is kept
-    for the sake of published weights.
+    It predicts a motion for each of the two frames. The first one is returned. The second one is
+    not used, but published weights have it.
     """
 
     policy: Policy = Policy()
@@ -38,14 +38,14 @@ class PoseHead(nn.Module):
 
 
 class ResNetPose(nn.Module):
-    """ResNet-18 on two frames and the head: 12,500,492 parameters with all four stages.
+    """ResNet-18 on two frames, and the head. With all four stages it has 12,500,492 parameters.
 
     Attributes:
-        stages: 3 or 4, of the ResNet.
+        stages: the ResNet's stages, 3 or 4.
         policy: how it computes.
 
     Raises:
-        UserError: a value out of range.
+        UserError: A value is out of range.
     """
 
     stages: int = 4
@@ -65,12 +65,12 @@ class ResNetPose(nn.Module):
 
         Args:
             pairs: two RGB frames in [0, 1], one after the other in the channels.
-            train: BatchNorm uses and updates with batch statistics.
-            groups: parts of the batch with statistics of their own; see `BatchNorm`.
+            train: whether BatchNorm normalises with batch statistics, and updates its own.
+            groups: how many parts of the batch have their own statistics (see `BatchNorm`).
 
         Returns:
-            Axis-angle [N, 3] in radians and translation [N, 3], of the second frame's camera
-            coordinates from the first's.
+            Axis-angle [N, 3] in radians and translation [N, 3]. They map the first frame's camera
+            coordinates to the second's.
         """
         encoder = ResNet(stages=self.stages, policy=self.policy, name="encoder")
         features = encoder(pairs, train=train, groups=groups)
@@ -80,17 +80,17 @@ class ResNetPose(nn.Module):
 class ConvPose(nn.Module):
     """A plain pose network for tiny configurations: stride-2 convolutions with BatchNorm.
 
-    Without the normalisation, features shrink from layer to layer and the scaled motion hardly
-    moves for hundreds of steps; the depth network then learns nothing.
+    Without the normalisation, features shrink from layer to layer, and the scaled motion hardly
+    moves for hundreds of steps. The depth network then learns nothing.
 
     Attributes:
-        widths: channels of the convolutions; the first two have 7x7 and 5x5 kernels, the
+        widths: the channels of the convolutions. The first two have 7x7 and 5x5 kernels, and the
             others 3x3 (as in Zhou et al., SfMLearner, CVPR 2017).
         scale: the motion is this times the last convolution's output.
-        policy: how it computes; it is too small for `remat`.
+        policy: how it computes. It is too small for `remat`.
 
     Raises:
-        UserError: a value out of range.
+        UserError: A value is out of range.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96, 96)
@@ -107,7 +107,7 @@ class ConvPose(nn.Module):
     def __call__(
         self, pairs: Float[Array, "N H W 6"], train: bool = False, groups: int = 1
     ) -> Pose:
-        """As `ResNetPose`."""
+        """The same call as that of `ResNetPose`."""
         layers = self.policy.layers(train=train, groups=groups)
         x = normalise(pairs)
         for i, features in enumerate(self.widths):
@@ -118,7 +118,7 @@ class ConvPose(nn.Module):
 
 
 def check_channels(widths: tuple[int, ...]) -> None:
-    """Raise a `UserError` unless every convolution has channels, and there is one."""
+    """Raise a `UserError` unless there is a convolution, and every one has channels."""
     if not widths or min(widths) < 1:
         raise UserError(f"widths is {tuple(widths)}: expected channels, such as (16, 32, 64)")
 

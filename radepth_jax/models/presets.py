@@ -9,9 +9,9 @@ from radepth_jax.models.settings import defaults
 
 
 def settings(table: Mapping[str, type], name: str, **changes: Any) -> dict[str, Any]:
-    """All fields of an entry of `build.ENCODERS`, `DECODERS` or `POSES`: defaults and changes.
+    """All fields of an entry of `build.ENCODERS`, `DECODERS` or `POSES`, with these changes.
 
-    The module that the table holds says what each field means.
+    The module in the table says what each field means.
     """
     return {"name": name} | defaults(table[name]) | changes
 
@@ -26,7 +26,7 @@ ATTENTION_DECODER = settings(DECODERS, "attention")
 
 RESNET_POSE = settings(POSES, "resnet18")
 CONV_POSE = settings(POSES, "convs")
-# Small, for poses that alignment corrects.
+# A small pose network, for poses that alignment corrects.
 SMALL_CONV_POSE = CONV_POSE | {"widths": (16, 32, 64, 96)}
 CORRELATION_POSE = settings(POSES, "correlation")
 
@@ -71,7 +71,7 @@ def hrnet_skip() -> dict[str, Any]:
     return _model(HRNET18, SKIP_DECODER, RESNET_POSE)
 
 
-# By the name that configs and commands use.
+# The keys are the names that configs and commands use.
 MODELS = {
     "ra_depth": ra_depth,
     "monodepth2": monodepth2,
@@ -92,8 +92,8 @@ def tiny(name: str = "ra_depth") -> dict[str, Any]:
     return _model(encoder, _TINY.get(decoder["name"], decoder), CORRELATION_POSE)
 
 
-def box() -> dict[str, Any]:
-    """The network in the box: as `tiny`, a little wider; 0.93 M parameters with the pose's."""
+def bundled() -> dict[str, Any]:
+    """The bundled model: a little wider than `tiny`. It has 0.93 M parameters with the pose's."""
     model = tiny()
     model["depth"]["encoder"] |= {"width": 20, "modules": (1, 2), "stem_width": 24}
     return model
@@ -103,7 +103,7 @@ def _model(
     encoder: dict[str, Any], decoder: dict[str, Any], pose: dict[str, Any]
 ) -> dict[str, Any]:
     model = {
-        "dtype": "float32",  # compute type: float32 | bfloat16; parameters stay float32
+        "dtype": "float32",  # compute type: float32 or bfloat16; parameters stay float32
         "depth": {"encoder": encoder, "decoder": decoder},
         "pose": pose,
     }

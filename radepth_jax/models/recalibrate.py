@@ -1,4 +1,4 @@
-"""Running statistics of real images, for networks whose norms have none."""
+"""Running statistics from real images, for networks whose norms have none."""
 
 from typing import Any
 
@@ -23,12 +23,12 @@ def recalibrate(
     `images` are the same.
 
     Args:
-        network: called with (images, train).
+        network: a network that is called with (images, train).
         variables: its {"params", "batch_stats"}.
-        images: what it is to be trained on.
+        images: images like those that it will be trained on.
 
     Returns:
-        New variables: `params` with other scales and biases of norms, `batch_stats` with other
+        New variables: `params` has other scales and biases of norms, and `batch_stats` has other
         means and variances.
     """
     measured = set()
@@ -45,7 +45,7 @@ def recalibrate(
 
     @jax.jit
     def statistics(variables: Any, images: Array) -> Any:
-        # Without the blocks' own `jit`, whose traces other calls share.
+        # The blocks' own `jit` is off, because other calls share its traces.
         with nn.intercept_methods(measure), jax.disable_jit():
             _, updates = network.apply(variables, images, train=False, mutable=["batch_stats"])
         return updates["batch_stats"]

@@ -8,10 +8,10 @@ from radepth_jax.errors import UserError
 from radepth_jax.models.blocks import BasicBlock, Bottleneck, ConvNorm
 from radepth_jax.models.policy import Policy
 
-# Layers -> (block, blocks of each stage).
+# Maps layers to (block, blocks of each stage).
 LAYERS = {18: (BasicBlock, (2, 2, 2, 2)), 50: (Bottleneck, (3, 4, 6, 3))}
 
-# What `normalise` subtracts and divides by.
+# The numbers that `normalise` subtracts and divides by.
 MEAN, DEVIATION = 0.45, 0.225
 
 
@@ -20,12 +20,13 @@ class ResNet(nn.Module):
 
     Attributes:
         layers: 18 or 50.
-        width: channels of the stem and inside the first stage's blocks; doubled by each stage.
-        stages: 3 or 4; the coarsest features are at 1/16 or 1/32.
+        width: the channels of the stem and inside the first stage's blocks. Each stage doubles
+            them.
+        stages: 3 or 4. The coarsest features are at 1/16 or 1/32.
         policy: how it computes.
 
     Raises:
-        UserError: a value out of range.
+        UserError: A value is out of range.
     """
 
     layers: int = 18
@@ -53,12 +54,12 @@ class ResNet(nn.Module):
     def __call__(
         self, images: Float[Array, "N H W C"], train: bool = False, groups: int = 1
     ) -> list[Float[Array, "N h w c"]]:
-        """Features at 1/2 (stem), 1/4, 1/8, 1/16 and, with four stages, 1/32; images in [0, 1]."""
+        """Features of images in [0, 1]: at 1/2 (stem), 1/4, 1/8, 1/16, and 1/32 if four stages."""
         layers = self.policy.layers(train=train, groups=groups)
         kind, blocks = LAYERS[self.layers]
         kind = nn.remat(kind) if self.policy.remat else kind
         stem = ConvNorm(self.width, layers, kernel=7, stride=2, name="stem")(normalise(images))
-        # jax2onnx does not know a pooling's own padding; XLA makes one operation of both.
+        # jax2onnx does not support a pooling's own padding. XLA makes one operation of both.
         around = ((0, 0), (1, 1), (1, 1), (0, 0))
         padded = jnp.pad(stem, around, constant_values=-jnp.inf)
         x = nn.max_pool(padded, window_shape=(3, 3), strides=(2, 2))
@@ -76,5 +77,5 @@ class ResNet(nn.Module):
 
 
 def normalise(images: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
-    """ImageNet's mean and standard deviation, one value for all channels."""
+    """Normalise by ImageNet's mean and standard deviation, with one value for all channels."""
     return (images - MEAN) / DEVIATION

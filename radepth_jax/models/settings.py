@@ -1,4 +1,4 @@
-"""From the settings of a network in a configuration to its module, through a table of modules."""
+"""Makes a network's module from its settings in a configuration, through a table of modules."""
 
 import contextlib
 import dataclasses
@@ -12,14 +12,14 @@ from radepth_jax.errors import UserError
 Config: TypeAlias = Mapping[str, Any] | ConfigDict
 
 FOR_DECODERS = {"for_decoders": True}
-"""Metadata of a field that a decoder turns on when it `needs` it, and no configuration sets."""
+"""Metadata of a field that a decoder turns on if it `needs` it. No configuration sets it."""
 
 
 def make(where: str, table: Mapping[str, type], config: Config, **given: Any) -> Any:
-    """The module of a table that `config` names and sets; `given` are fields besides.
+    """The module from a table that `config` names, with the fields of `config` and of `given`.
 
     Raises:
-        UserError: naming `where`, for an unknown name or field, or a value that does not fit.
+        UserError: A name or a field is unknown, or a value does not fit. The message names `where`.
     """
     cls = table[choice(f"{where}.name", config["name"], table)]
     lacking = [field for field in given if field not in fields(cls)]
@@ -42,7 +42,7 @@ def defaults(cls: type) -> dict[str, Any]:
     """The fields of a module that a configuration sets, and their defaults.
 
     Raises:
-        UserError: a field has no default, or one that a configuration cannot hold.
+        UserError: A field has no default, or one that a configuration cannot hold.
     """
     return {
         name: _default(cls, field)
@@ -72,12 +72,12 @@ def _is_plain(value: Any) -> bool:
 
 
 def fields(cls: type) -> dict[str, Any]:
-    """All fields of a module by name, as `dataclasses.fields` has them."""
+    """All fields of a module, from `dataclasses.fields`, by name."""
     return {field.name: field for field in dataclasses.fields(cls)}
 
 
 def choice(field: str, value: str, choices: Iterable[str]) -> str:
-    """The value of a field that has a few choices; a `UserError` for any other."""
+    """The value of a field that has a few choices. Any other value is a `UserError`."""
     if value not in choices:
         raise UserError(f"{field} is {value!r}: expected one of {', '.join(choices)}")
     return value
@@ -94,7 +94,7 @@ def check_fields(where: str, config: Config, expected: list[str]) -> None:
 
 @contextlib.contextmanager
 def within(where: str) -> Iterator[None]:
-    """A field that a `UserError` starts with is a field of `where`."""
+    """Puts `where` before the name of a field with which a `UserError` starts."""
     try:
         yield
     except UserError as error:

@@ -1,4 +1,4 @@
-"""The decoder of Monodepth2: up by twos, with the encoder's features as skips, four disparities.
+"""The decoder of Monodepth2: upsampling by two, skips from the encoder, and four disparities.
 
 Godard et al., Digging Into Self-Supervised Monocular Depth Estimation, ICCV 2019, appendix.
 """
@@ -15,7 +15,7 @@ class SkipDecoder(Decoder):
     """Disparities at 1, 1/2, 1/4 and 1/8 from features of any encoder.
 
     Attributes, besides `Decoder`'s:
-        channels: at full size, 1/2, 1/4, ...; one for each of the features.
+        channels: the channels at full size, 1/2, 1/4, ..., one for each of the features.
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)

@@ -1,9 +1,9 @@
 """Initial variables of networks, without compiling them.
 
 Linen's `init` of HRNet compiles a random generator for each of its hundreds of kernels, which
-takes a minute. `draw_variables` only traces the network, to learn its leaves, and draws those of
-the package's own initialisers in NumPy from the same distributions. All other leaves, of a network
-of one's own, are what Linen's `init` makes them.
+takes a minute. `draw_variables` only traces the network, to learn its leaves, and draws the leaves
+of the package's own initialisers in NumPy from the same distributions. Linen's `init` makes all
+other leaves, such as those of a network from outside the package.
 """
 
 import zlib
@@ -34,11 +34,11 @@ def init_variables(networks: Networks, key: jax.Array, resolution: tuple[int, in
     Args:
         networks: from `build`.
         key: typed PRNG key.
-        resolution: (width, height) of the images the networks are meant for; checked against
-            the depth network's stride. The variables do not depend on it.
+        resolution: (width, height) of the images that the networks are meant for. It is checked
+            against the depth network's stride. The variables do not depend on it.
 
     Raises:
-        UserError: the resolution does not fit the depth network, or a network has variables that
+        UserError: The resolution does not fit the depth network, or a network has variables that
             a run cannot hold (see `draw_variables`).
     """
     return {name: init_network(networks, name, key, resolution) for name in Networks._fields}
@@ -55,7 +55,7 @@ def init_network(
 
 
 def variable_shapes(networks: Networks, resolution: tuple[int, int]) -> Variables:
-    """As `init_variables`, but only shapes and types (`jax.ShapeDtypeStruct`)."""
+    """The shapes and types of `init_variables` (`jax.ShapeDtypeStruct`)."""
     return {name: network_shapes(networks, name, resolution) for name in Networks._fields}
 
 
@@ -84,18 +84,18 @@ def draw_variables(
     """Initial variables of any network.
 
     Args:
-        network: called with images.
+        network: a network that is called with images.
         key: typed PRNG key. Each leaf's draw depends on it, the leaf's path and its shape only.
-        images: shape and type of an input.
+        images: the shape and type of an input.
 
     Returns:
-        `{"params", "batch_stats"}` (the latter where the network has statistics), float32.
+        `{"params"}`, and `"batch_stats"` if the network has statistics, float32.
 
     Raises:
-        UserError: the network has no parameters, or variables of another type or collection.
+        UserError: The network has no parameters, or variables of another type or collection.
     """
-    # By the path of a leaf: an initialiser of `models.init`, and how many axes it is made for. A
-    # lifted module (`nn.scan`) has one more, and its leaf is left to Linen.
+    # Maps a leaf's path to its initialiser of `models.init` and the number of axes that this is
+    # made for. The leaves of a lifted module (`nn.scan`) have one more, and are left to Linen.
     ours: dict[str, tuple[Any, int]] = {}
 
     def record(call, args, kwargs, context):
@@ -123,7 +123,7 @@ def draw_variables(
         (name := _name(path)) in ours and leaf.ndim == ours[name][1] for path, leaf in leaves
     ]
 
-    @jax.jit  # It leaves out, before it compiles, what the chosen leaves do not depend on.
+    @jax.jit  # Before it compiles, it drops what the chosen leaves do not depend on.
     def others(key: jax.Array) -> list[jax.Array]:
         variables = _init(network, key, jnp.zeros(images.shape, images.dtype))
         values = jax.tree.leaves(variables)
@@ -146,12 +146,12 @@ def draw_variables(
 
 
 def _init(network: nn.Module, key: jax.Array, images: jax.Array) -> dict[str, Any]:
-    """Linen's `init`, without the boxes that some modules put round their variables."""
+    """Linen's `init`, without the boxes that some modules put around their variables."""
     return nn.meta.unbox(network.init(key, images))
 
 
 def _trace(network: nn.Module, key: jax.Array, images: jax.ShapeDtypeStruct) -> dict[str, Any]:
-    """The shapes of a network's variables; a UserError where a run cannot hold them."""
+    """The shapes of a network's variables. A UserError if a run cannot hold them."""
     shapes = jax.eval_shape(partial(_init, network), key, images)
     name = type(network).__name__
     if "params" not in shapes:

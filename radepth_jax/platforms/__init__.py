@@ -1,7 +1,7 @@
-"""What depends on the backend that computes, chosen in Python.
+"""What depends on the backend that computes. The choice is made in Python.
 
-Elsewhere, `devices.loader_workers` asks for the backend too, and `losses.ssim` and `losses.scene`
-have forms that are right on every backend but were written for XLA's CPU one.
+Besides this package, `devices.loader_workers` asks for the backend. `losses.ssim` and
+`losses.scene` have forms that are right on every backend but were written for XLA's CPU backend.
 """
 
 import importlib.metadata
@@ -18,8 +18,8 @@ from radepth_jax.platforms.cpu import malloc
 from radepth_jax.platforms.cpu.malloc import page_faults
 from radepth_jax.platforms.operations import PLAIN, Operations
 
-# cuDNN's order of a kernel [h, w, in, out]: all of an output channel together, and in it the input
-# channels of each pixel.
+# cuDNN's order of a kernel [h, w, in, out]: output channels first, and the input channels of each
+# pixel last.
 CUDNN_KERNEL = Layout(major_to_minor=(3, 0, 1, 2))
 REPEATABLE = "--xla_gpu_deterministic_ops=true"
 
@@ -38,7 +38,7 @@ __all__ = [
 
 
 def for_backend(backend: str) -> Operations:
-    """The operations that are fast on a backend of `jax.default_backend()`."""
+    """The operations that are fast on a backend, which is named as by `jax.default_backend()`."""
     return cpu.OPERATIONS if backend == "cpu" else PLAIN
 
 
@@ -48,9 +48,9 @@ def place_weights(tree: Any, device: jax.Device, backend: str | None = None) -> 
     In JAX's own order a GPU's program copies each convolution's kernel at each call.
 
     Args:
-        tree: of arrays; those with four axes are kernels [h, w, in, out].
-        device: where to.
-        backend: of `jax.default_backend()`, which is the default.
+        tree: a tree of arrays. Arrays with four axes are kernels [h, w, in, out].
+        device: the device to put them on.
+        backend: the backend's name. The default is that of `jax.default_backend()`.
     """
     sharding = SingleDeviceSharding(device)
     ordered = Format(CUDNN_KERNEL, sharding)
@@ -63,7 +63,7 @@ def place_weights(tree: Any, device: jax.Device, backend: str | None = None) -> 
 def ask_for_repeatable_kernels() -> None:
     """Let XLA choose only kernels that give the same bits each time. CPUs and TPUs always do.
 
-    XLA reads this once, when the first device is asked for.
+    XLA reads this setting once, when the first device is asked for.
     """
     given = os.environ.get("XLA_FLAGS", "")
     if REPEATABLE not in given:
@@ -76,10 +76,10 @@ def has_repeatable_kernels() -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Where this process computes on a CPU, `malloc.keep_freed_memory`; elsewhere nothing.
+    """Call `malloc.keep_freed_memory` if this process computes on a CPU. Otherwise do nothing.
 
-    The single arena of that setting would slow down the threads of a host that feeds a GPU. It has
-    its full effect before JAX starts its threads, and a part of it or none afterwards.
+    The single arena of that setting would slow down the threads of a host that feeds a GPU. Call
+    this before JAX starts its threads. Afterwards the setting has less effect, or none.
     """
     if _has_a_cpu_alone() or jax.default_backend() == "cpu":
         malloc.keep_freed_memory()
@@ -91,7 +91,7 @@ def reserve_heap_fragments(few: int = malloc.FEW_PIECES) -> int:
 
 
 def _has_a_cpu_alone() -> bool:
-    """Whether JAX has or is to use no other backend, which shows before it starts any."""
+    """Whether JAX uses a CPU alone. This can be told before JAX starts a backend."""
     return jax.config.values.get("jax_platforms") == "cpu" or not (
         importlib.metadata.entry_points(group="jax_plugins")
         or importlib.util.find_spec("jax_plugins")

@@ -41,7 +41,7 @@ def normalise(
         scale: the standard deviation of the result.
         bias: the mean of the result.
         near: a number near the mean, the same on all devices. The statistics do not depend on it,
-            but their rounding does where `axis_name` is given.
+            but their rounding does if `axis_name` is given.
         epsilon: added to the variance.
         axis_name: the mapped axis over whose devices the statistics are taken.
 
@@ -59,17 +59,17 @@ def _standardise(x, near, epsilon, axis_name):
     axes = tuple(range(1, x.ndim - 1))
     wide = x.astype(jnp.float32)
     mean = wide.mean(axes, keepdims=True)
-    # In two passes: the mean of the squares less the square of the mean would cancel.
+    # This takes two passes, because the mean of the squares less the square of the mean cancels.
     var = jnp.square(wide - mean).mean(axes, keepdims=True)
     if axis_name is not None:
         mean, var = over_devices(mean, var, near, axis_name)
     return (wide - mean) * jax.lax.rsqrt(var + epsilon), mean, var
 
 
-# Left to itself, JAX transposes the statistics to five sums over the batch, and the training step
-# has a fifth more kernels on a GPU. In this order its transpose has two (Ioffe and Szegedy, ICML
+# By default JAX transposes the statistics to five sums over the batch, and the training step has a
+# fifth more kernels on a GPU. In this order the transpose has two sums (Ioffe and Szegedy, ICML
 # 2015, section 3). It is linear in the tangents and made of plain operations, so every kind of
-# derivative can be had.
+# derivative works.
 @normalise.defjvp
 def _normalise_jvp(epsilon, axis_name, primals, tangents):
     x, scale, _, near = primals
@@ -77,7 +77,7 @@ def _normalise_jvp(epsilon, axis_name, primals, tangents):
     axes = tuple(range(1, x.ndim - 1))
 
     def spread(v):
-        # Not by broadcasting: XLA would take the sum over the groups from the whole batch again.
+        # This is not left to broadcasting, because XLA would sum over the whole batch again.
         return jnp.stack([v] * len(x)).reshape(len(x), *(1,) * (x.ndim - 2), -1)
 
     def mean_of(v):
@@ -103,10 +103,10 @@ def over_devices(
     near: Float[Array, "C"],
     axis_name: str,
 ) -> tuple[Float[Array, "*shape C"], Float[Array, "*shape C"]]:
-    """Mean and biased variance of all devices' batches, from every device's own.
+    """Mean and biased variance of all devices' batches, from each device's mean and variance.
 
-    The variance between devices is E[m^2] - E[m]^2. Measuring m from `near`, which all devices
-    share, keeps that difference from cancelling, in one collective.
+    The variance between devices is E[m^2] - E[m]^2. If m is measured from `near`, which all devices
+    share, that difference does not cancel, and one collective is enough.
     """
     near = near.reshape(*(1,) * (mean.ndim - 1), -1)
     local = mean - near
@@ -115,4 +115,4 @@ def over_devices(
 
 
 PLAIN = Operations(conv=jax.lax.conv_general_dilated, relu=nn.relu, normalise=normalise)
-"""Differentiable in every way, and the form of all exports."""
+"""The plain operations. They can be differentiated in every way, and all exports use them."""

@@ -1,4 +1,4 @@
-"""What the app shows, as functions from pictures to pictures and files; no browser is needed."""
+"""What the app shows, as functions from pictures to pictures and files. They need no browser."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from radepth_jax.predict.request import Request
 from radepth_jax.predict.run import FILM_SUFFIX, predict_files
 
 NARROWEST, WIDEST = 128, 1024
-"""Pixels of width that the slider reaches."""
+"""The least and the largest width on the slider, in pixels."""
 HIGHEST = 2 * WIDEST
-"""Pixels of height: a picture that is higher for its width is seen squeezed."""
+"""The largest height in pixels. A picture that would need more is squeezed for the network."""
 STEP = 32
-"""What sides of a resolution are multiples of, for every network."""
+"""The sides of every resolution are multiples of this, which suits every network."""
 FOV = 70.0
-"""Degrees: what the 3D view takes a picture's horizontal field of view for, unless told."""
+"""The horizontal field of view in degrees that the 3D view assumes unless another one is given."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Answer:
 
 
 @dataclass
-class Networks:
+class OfferedNetworks:
     """The networks that the app offers, loaded when they are first asked for.
 
     Attributes:
-        checkpoints: by the name that is shown, what `load` takes.
-        folder: where answers are written; a new folder for each.
+        checkpoints: maps the name that is shown to what `load` takes.
+        folder: the folder in which each answer gets a new folder.
     """
 
     checkpoints: Mapping[str, str]
@@ -66,9 +66,9 @@ class Networks:
         """Depth of a picture.
 
         Args:
-            name: of the network.
-            image: uint8, or float32 in [0, 1], [H, W, 3].
-            width: of the resolution that the network sees.
+            name: the network's name.
+            image: [H, W, 3], uint8 or float32 in [0, 1].
+            width: the width of the resolution that the network sees.
         """
         predictor = self.predictor(name, width, image.shape[:2])
         depth = predictor(image)
@@ -84,7 +84,7 @@ class Networks:
         """A picture file as every command reads it: uint8, or float32 in [0, 1], [H, W, 3].
 
         Raises:
-            UserError: it is no picture.
+            UserError: The file is not a picture.
         """
         try:
             return read_image(path)
@@ -112,11 +112,11 @@ class Networks:
         """A video beside its depth.
 
         Raises:
-            UserError: it is no video, or none of its frames can be read.
+            UserError: The file is not a video, or none of its frames can be read.
         """
         folder = self.new_folder()
         found = find_inputs([video], folder)
-        # The height is any film's: the resolution is fixed once for all frames.
+        # The resolution is fixed once for all films, so the height is that of a usual one, 16:9.
         predictor = self.predictor(name, width, (9, 16))
         summary = predict_files(predictor, found.inputs, Request(folder, save=("npy",)))
         if summary.failures or not summary.videos:
@@ -124,14 +124,14 @@ class Networks:
         return next(folder.glob(f"*{FILM_SUFFIX}"))
 
     def new_folder(self) -> Path:
-        """A folder of one answer's own."""
+        """A new folder for one answer."""
         return Path(tempfile.mkdtemp(dir=self.folder))
 
 
 def resolution_of(width: int, size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) of about that width and the shape of (h, w) `size`, multiples of `STEP`.
+    """A resolution (width, height) of about that width, in the shape of (h, w) `size`.
 
-    The height is 2 `STEP` to `HIGHEST`, whatever the shape is.
+    Both sides are multiples of `STEP`. The height is 2 `STEP` to `HIGHEST`, whatever the shape is.
     """
     h, w = size
     wide = min(max(round(width / STEP) * STEP, NARROWEST), WIDEST)

@@ -9,7 +9,7 @@ import numpy as np
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown
 from radepth_jax.pictures import to_uint8
-from radepth_jax.predict.app_answers import FOV, NARROWEST, STEP, WIDEST, Networks, depth_at
+from radepth_jax.predict.app_answers import FOV, NARROWEST, STEP, WIDEST, OfferedNetworks, depth_at
 
 INSTALL = "pip install 'radepth-jax[app]'"
 NONE = "none"
@@ -17,7 +17,7 @@ SWEEP = (128, 256, 384, 512, 768)  # widths
 
 
 def require_gradio() -> Any:
-    """Gradio, or UserError saying how to install it."""
+    """The module Gradio. If it is missing, a UserError says how to install it."""
     try:
         import gradio
     except ImportError:
@@ -25,17 +25,17 @@ def require_gradio() -> Any:
     return gradio
 
 
-def build(networks: Networks) -> Any:
+def build(networks: OfferedNetworks) -> Any:
     """The page as `gradio.Blocks`, not yet served.
 
     Args:
-        networks: that it offers, the first one chosen at the start.
+        networks: the networks that the page offers. The first one is chosen at the start.
     """
     gr = require_gradio()
     names = list(networks.checkpoints)
 
     def told(function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, with a user's errors as a message on the page."""
+        """The function, whose UserErrors become messages on the page."""
 
         def answer(*arguments: Any) -> Any:
             try:
@@ -74,13 +74,13 @@ def build(networks: Networks) -> Any:
         column, row = event.index
         return depth_at(np.asarray(depth), int(column), int(row))
 
-    point.__annotations__["event"] = gr.SelectData  # by which Gradio gives it the click
+    point.__annotations__["event"] = gr.SelectData  # Gradio passes the click for it
 
     def film(video: Any, width: int, first: str) -> str | None:
         return None if video is None else str(networks.film(first, Path(video), int(width)))
 
     def path_of(upload: Any) -> str | None:
-        """The file itself: Gradio would open it by a reader of its own, which clips 16 bits."""
+        """The file itself, because Gradio's own reader clips pictures of 16 bits."""
         if upload is not None and upload.path is None:
             raise gr.Error("the picture came without a file; upload one")
         return None if upload is None else upload.path

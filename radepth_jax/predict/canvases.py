@@ -1,4 +1,4 @@
-"""Which pictures are padded to one canvas, and so share a compiled program."""
+"""Which pictures are padded to one canvas, so that they share a compiled program."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,16 @@ Size = tuple[int, int]  # (h, w)
 STEP = 64
 # Pixels of padding that take about as long as compiling one more program for a small network.
 COMPILING = 2**26
-# What a canvas may be larger than the largest picture on it needs: it bounds the memory.
+# How much larger a canvas may be than its largest picture needs. This bounds the memory.
 LARGER = 2
 
 
 def share_canvases(sizes: Sequence[Size]) -> dict[Size, list[int]]:
-    """Canvas (H0, W0) -> the indices of the pictures on it.
+    """Maps each canvas (H0, W0) to the indices of the pictures on it.
 
-    Two canvases become one where the padding costs less than a program, and where the one is not
-    much larger than the larger of the two: a panorama and a tower never share, and pictures beside
-    a huge one keep a canvas, and so a speed, of their own.
+    Two canvases become one if the padding costs less than a program, and if the result is not much
+    larger than the larger of the two. So a wide panorama and a high tower never share a canvas, and
+    small pictures are not slowed down by the canvas of a huge one.
 
     Args:
         sizes: the (h, w) of each picture.
@@ -26,7 +26,7 @@ def share_canvases(sizes: Sequence[Size]) -> dict[Size, list[int]]:
     for index, size in enumerate(sizes):
         own.setdefault(rounded_up(size, STEP), []).append(index)
     shared: dict[Size, list[int]] = {}
-    for canvas in sorted(own, key=_area):  # the small ones get together before a large one comes
+    for canvas in sorted(own, key=_area):  # small canvases are joined before a large one comes
         members = own[canvas]
         best = min(shared, key=lambda other: _padding(shared, other, canvas, members), default=None)
         if best is not None and _may_share(shared, best, canvas, members):
@@ -37,7 +37,7 @@ def share_canvases(sizes: Sequence[Size]) -> dict[Size, list[int]]:
 
 
 def rounded_up(size: Size, step: int, least: int = 0) -> Size:
-    """The sides as multiples of a step, `least` or more."""
+    """The sides, rounded up to multiples of a step, and to `least` at least."""
     height, width = (max(least, -(-side // step) * step) for side in size)
     return height, width
 
@@ -51,7 +51,7 @@ def _may_share(shared: dict[Size, list[int]], one: Size, other: Size, members: l
 
 
 def _padding(shared: dict[Size, list[int]], one: Size, other: Size, members: list[int]) -> int:
-    """Pixels computed in vain when `members`, which `other` is for, join those on `one`."""
+    """How many pixels are computed in vain if `one` and `other`, with `members`, are joined."""
     union = _area(_union(one, other))
     return len(shared[one]) * (union - _area(one)) + len(members) * (union - _area(other))
 

@@ -16,9 +16,9 @@ from radepth_jax.names import counted, examples, shortened, shown, visible
 
 ARRAY_SUFFIX = ".npy"
 PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, ARRAY_SUFFIX)
-_PICTURES_IN_A_ROW = (".mjpeg", ".mjpg")  # films that begin as a picture does
+_PICTURES_IN_A_ROW = (".mjpeg", ".mjpg")  # films whose bytes begin like a picture's
 _NPY = b"\x93NUMPY"
-_ENDING = 20  # bytes that outputs' names have room for after the input's
+_ENDING = 20  # bytes that are kept free for what outputs' names add to the input's
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Input:
     """A file to predict.
 
     Attributes:
-        path: of the file.
+        path: the file's path.
         name: what its outputs are called, relative to the output folder.
-        is_video: an image otherwise.
+        is_video: whether it is a video. Otherwise it is an image.
     """
 
     path: Path
@@ -38,18 +38,19 @@ class Input:
 
 @dataclass(frozen=True)
 class Found:
-    """What the arguments name.
+    """The files that the arguments name.
 
     Attributes:
         inputs: the files to predict.
-        passed_over: files of the folders that are nothing to predict; hidden ones are not counted.
+        passed_over: files in the folders that are neither images nor videos. Hidden files are not
+            counted.
     """
 
     inputs: list[Input]
     passed_over: list[Path]
 
     def note(self) -> str:
-        """A line about what is passed over; empty if nothing is."""
+        """A line about the files that are passed over. Empty if there are none."""
         if not self.passed_over:
             return ""
         names = examples(path.name for path in self.passed_over)
@@ -60,26 +61,26 @@ class Found:
 
 
 def find_inputs(given: Sequence[str | Path], output: str | Path) -> Found:
-    """The files that the arguments name, folders' contents in natural order.
+    """The files that the arguments name. The contents of folders are in natural order.
 
-    A folder stands for the images (arrays in NPY files, too) and videos in it and in its folders,
-    but for hidden files and for the output folder. A file's bytes tell what it is, and its ending
-    does where they do not.
+    A folder stands for all images and videos in it and in its folders, without hidden files and
+    without the output folder. Arrays in NPY files are images too. Whether a file is an image or a
+    video is found in its bytes. Only if the bytes do not show it, the ending of its name decides.
 
-    Outputs are named after the file, with the folders between it and the folder that was given;
-    where two files share a name (`a/1.png` and `b/1.png`), all are named by their path below the
-    folder that holds everything, and where that is not enough (`1.png`, `1.jpg`), by the path with
-    the file's ending. Names that leave no room for an ending are cut, and have a digest.
+    Outputs are named after the file, with the folders between it and the folder that was given. If
+    two files share a name (`a/1.png` and `b/1.png`), all are named by their path below the folder
+    that holds everything. If that is not enough (`1.png` and `1.jpg`), the path includes the file's
+    ending. A name that is too long to append an ending is cut, and gets a digest.
 
     Args:
-        given: files and folders; a file given twice is predicted once.
+        given: files and folders. A file that is given twice is predicted once.
         output: the folder to write to, which cannot be one of them.
 
     Raises:
-        UserError: for a name that does not exist, or a folder without anything to predict.
+        UserError: A name does not exist, or a folder has nothing to predict.
     """
     target = Path(os.path.abspath(Path(output).expanduser()))
-    kinds: dict[Path, bool] = {}  # is it a video
+    kinds: dict[Path, bool] = {}  # whether each file is a video
     names: dict[Path, str] = {}
     passed_over: dict[Path, None] = {}
     for argument in given:
@@ -100,7 +101,7 @@ def find_inputs(given: Sequence[str | Path], output: str | Path) -> Found:
             for file in found:
                 names.setdefault(file, file.relative_to(path).with_suffix("").as_posix())
         elif path.exists():
-            # A list of films is named as such by the reader of films.
+            # The reader of films reports a list of films as such.
             kinds[path] = bool(kind_of(path) or list_of_others(path))
             names.setdefault(path, path.stem)
         else:
@@ -111,19 +112,19 @@ def find_inputs(given: Sequence[str | Path], output: str | Path) -> Found:
 
 
 def kind_of(path: Path) -> bool | None:
-    """Whether a file is a video: False for a picture, None for neither."""
+    """True for a video, False for a picture, and None for a file that is neither."""
     if path.suffix.lower() not in _PICTURES_IN_A_ROW and (is_picture(path) or _is_array(path)):
         return False
     if is_film(path):
         return True
-    # Damaged, then: it is to fail by name, not to be passed over.
+    # The file is damaged: its failure is to be reported, so it is not passed over.
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return False
     return True if path.suffix.lower() in VIDEO_SUFFIXES else None
 
 
 def _files(folder: Path, output: Path, seen: set[Path]) -> Iterator[Path]:
-    """Those in a folder, then those of its folders, each folder once."""
+    """The files in a folder, then those in its folders. Each folder is visited once."""
     if folder == output or folder.resolve() in seen:
         return
     seen.add(folder.resolve())
@@ -131,7 +132,7 @@ def _files(folder: Path, output: Path, seen: set[Path]) -> Iterator[Path]:
         inside = visible(folder)
     except OSError as error:
         raise UserError(f"{shown(folder)}: {error.strerror}") from None
-    # A link to what is gone fails by name; devices and pipes are not opened.
+    # A broken link is kept, so that its failure is reported. Devices and pipes are not opened.
     yield from (path for path in inside if path.is_file() or not path.exists())
     for path in inside:
         if path.is_dir():
@@ -161,7 +162,7 @@ def input_size(path: Path) -> tuple[int, int]:
     """The (h, w) of an image, upright, from its header alone.
 
     Raises:
-        ValueError: if it is not an image, or an array that is none.
+        ValueError: The file is not an image, or its array is not a picture.
     """
     if path.suffix.lower() == ARRAY_SUFFIX or _is_array(path):
         array = open_npy(path)
@@ -177,11 +178,12 @@ def input_size(path: Path) -> tuple[int, int]:
 def read_image(path: Path) -> np.ndarray:
     """An image file as [h, w, 3] RGB: uint8, or float32 in [0, 1].
 
-    An NPY file holds the picture itself: see `as_picture`; others are read by
+    An NPY file holds the picture's array (see `as_picture`). Other files are read by
     `pictures.read_picture`.
 
     Raises:
-        ValueError: if it does not decode to the end, or has no known white (floating point).
+        ValueError: The file does not decode to the end, or it is an encoded picture with
+            floating-point pixels, for which no value is known to be white.
     """
     if path.suffix.lower() == ARRAY_SUFFIX or _is_array(path):
         return as_picture(np.array(open_npy(path)))
@@ -199,7 +201,7 @@ def as_picture(array: np.ndarray) -> np.ndarray:
         The same, floats as float32.
 
     Raises:
-        ValueError: if it is of another type or shape, empty, or holds other values.
+        ValueError: The array has another type or shape, is empty, or holds other values.
     """
     _check_layout(array)
     if array.dtype == np.uint8:

@@ -1,4 +1,4 @@
-"""Depth as files: colours, 16-bit PNG, NPY and point clouds, each written whole or not at all."""
+"""Depth as files: colours, 16-bit PNG, NPY, point clouds. Each is written whole or not at all."""
 
 import io
 from pathlib import Path
@@ -21,10 +21,10 @@ SUFFIXES = {
 IN_SPACE = ("ply", "glb", "rrd")
 """The kinds that need a camera."""
 INSTALL = "pip install 'radepth-jax[viewers]'"
-PNG_LEVELS = 256  # a metre (or unit) in the 16-bit PNG, as in KITTI's depth maps
+PNG_LEVELS = 256  # per metre (or unit) in the 16-bit PNG, as in KITTI's depth maps
 PNG_LARGEST = 65535 / PNG_LEVELS
 _SURFACE_POINTS = 60_000
-_JUMP = 1.15  # a triangle's farthest corner over its nearest: beyond it is another object
+_JUMP = 1.15  # if a triangle's farthest corner is this much farther than its nearest, it is cut
 
 
 def write_color(
@@ -36,25 +36,25 @@ def write_color(
     """Inverse depth in colours, near bright in magma.
 
     Args:
-        path: of the PNG.
+        path: the PNG's path.
         depth: [H, W].
-        limits: the inverse depths that are darkest and brightest; by default the least and the
-            95th percentile of this map.
-        colors: of `pictures.color_names`.
+        limits: the inverse depths that become the darkest and the brightest colour. By default they
+            are the least and the 95th percentile of this map.
+        colors: one of `pictures.color_names`.
     """
     with atomic_write(path) as part:
         PIL.Image.fromarray(colorize(1 / depth, limits=limits, colors=colors)).save(part, "PNG")
 
 
 def write_png(path: Path, depth: np.ndarray) -> float:
-    """Depth times 256 as a 16-bit PNG, where 0 is left to mean "no value".
+    """Depth times 256 as a 16-bit PNG, in which 0 is reserved for "no value".
 
     Args:
-        path: of the PNG.
-        depth: [H, W] > 0; 1/256 is the least that can be said, 255.996 the most.
+        path: the PNG's path.
+        depth: [H, W] > 0. The PNG can hold 1/256 to 255.996.
 
     Returns:
-        The share of pixels beyond the most, which got it.
+        The share of pixels that were farther, and were cut to 255.996.
     """
     levels = np.clip(np.round(depth.astype(np.float64) * PNG_LEVELS), 1, 65535).astype(np.uint16)
     with atomic_write(path) as part:
@@ -64,18 +64,18 @@ def write_png(path: Path, depth: np.ndarray) -> float:
 
 def write_npy(path: Path, depth: np.ndarray) -> None:
     """Depth [H, W] as float32."""
-    content = io.BytesIO()  # NumPy's own writing to a file does not say that the disk is full
+    content = io.BytesIO()  # if NumPy wrote the file itself, it would not report a full disk
     np.save(content, depth.astype(np.float32))
     with atomic_write(path) as part:
         part.write_bytes(content.getbuffer())
 
 
 def write_ply(path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.ndarray) -> None:
-    """A coloured point cloud, one point a pixel (binary, little endian).
+    """A coloured point cloud, with one point for each pixel (binary, little endian).
 
     Args:
-        path: of the PLY.
-        depth: [H, W]; the points have its unit: x right, y down, z forward.
+        path: the PLY's path.
+        depth: [H, W]. The points have its unit, with x right, y down, z forward.
         image: [H, W, 3], uint8 or floats in [0, 1].
         intrinsics: [3, 3] in the image's pixels.
     """
@@ -100,8 +100,8 @@ def write_glb(path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.n
     """A coloured surface as glTF binary, which browsers and most 3D programs show.
 
     Args:
-        path: of the GLB.
-        depth: [H, W]. Larger maps are thinned to about `_SURFACE_POINTS`; there is no surface
+        path: the GLB's path.
+        depth: [H, W]. Larger maps are thinned to about `_SURFACE_POINTS`. There is no surface
             across a jump of depth.
         image: [H, W, 3], uint8 or floats in [0, 1].
         intrinsics: [3, 3] in the image's pixels.
@@ -135,11 +135,11 @@ def write_glb(path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.n
 
 
 def points_of(depth: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-    """`geometry.camera.back_project` in NumPy: a file's size would be one more program to compile.
+    """`geometry.camera.back_project` in NumPy, because JAX would compile it for each image size.
 
     Args:
         depth: [H, W].
-        intrinsics: [3, 3], integer coordinates are pixel centres, no skew.
+        intrinsics: [3, 3], without skew. Integer coordinates are pixel centres.
 
     Returns:
         [H, W, 3] points in camera coordinates.

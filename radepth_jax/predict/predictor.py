@@ -25,10 +25,10 @@ from radepth_jax.runs.saved_model import Model, load_model
 Tag = TypeVar("Tag")
 
 NATIVE = "native"
-# Pixels of a batch's canvases, which bound its memory: a few float images each where they are
-# resized to the network's resolution, and all of its features where it runs on them.
+# Pixels of a batch's canvases, which bound its memory. Each canvas takes a few float images if it
+# is resized to the network's resolution, and all of the network's features if it is not.
 RESIZED_PIXELS, NATIVE_PIXELS = 2**25, 2**22
-# What a network's input may have. A pixel takes a hundred bytes of features in a small network, and
+# The largest input of a network. A pixel takes a hundred bytes of features in a small network, and
 # thousands in a large one. Resizing features takes a matrix of a side's length squared.
 MOST_PIXELS, LONGEST_SIDE = 2**25, 2**15
 _AT_MOST = f"{MOST_PIXELS:,} pixels, and {LONGEST_SIDE:,} a side, at most"
@@ -52,14 +52,14 @@ def predict_depth(
         variables: {"depth": {"params", ...}}.
         images: uint8, or float32 in [0, 1], [B, H0, W0, 3], edge-padded to one canvas.
         sizes: int32 [B, 2], the true (h, w) of each.
-        unit: float32 [], what one unit of the network's depth is.
-        networks: of `models.build`.
-        resolution: (width, height) of the network's input; None runs it on the canvas.
-        flip: average with the mirrored picture's.
-        depth_range: (min, max) that disparities stand for.
+        unit: float32 [], the length of one unit of the network's depth.
+        networks: from `models.build`.
+        resolution: (width, height) of the network's input. None runs the network on the canvas.
+        flip: whether to average with the depth of the mirrored picture.
+        depth_range: the (min, max) depth that disparities stand for.
 
     Returns:
-        float32 [B, H0, W0]; meaningless beyond each picture's size.
+        float32 [B, H0, W0]. The values beyond each picture's size mean nothing.
     """
     disparity = predict_disparity(
         variables, images, sizes, networks=networks, resolution=resolution, flip=flip
@@ -73,12 +73,13 @@ class Predictor:
     """`depth = predictor(picture)`: see `__call__`.
 
     Attributes:
-        model: what predicts; its depth network has its norms folded.
-        resolution: (width, height) of the network's input; None: each picture's own size,
-            edge-padded to multiples of the network's stride and cropped back.
-        flip: average with the mirrored picture's depth (twice the time).
-        metres_per_unit: what depth is multiplied by; None leaves it up to an unknown scale.
-        batch_size: pictures that are predicted at once, at most.
+        model: the model that predicts. Its depth network has its norms folded.
+        resolution: (width, height) of the network's input. None means each picture's own size,
+            which is edge-padded to multiples of the network's stride. The depth is cropped back.
+        flip: whether to average with the mirrored picture's depth. It takes twice the time.
+        metres_per_unit: the factor from the network's depth to metres. With None, depth is up to an
+            unknown scale.
+        batch_size: the largest number of pictures that are predicted at once.
     """
 
     model: Model
@@ -90,22 +91,23 @@ class Predictor:
     def __call__(self, pictures: Any) -> Any:
         """Depth of one picture, or of many.
 
-        The first call at a resolution compiles (half a minute for the full network on a CPU);
-        later ones reuse that while pictures are about as large. Many pictures of different sizes
-        are best given in one call, which compiles once, or a few times where a canvas for all would
-        be much too large for most (at native resolution: once for each padded size).
+        The first call at a resolution compiles, which takes half a minute for the full network on a
+        CPU. Later calls reuse the program for pictures of about the same size. Give many pictures
+        of different sizes in one call: it compiles once, or a few times if one canvas for all would
+        be much too large for most. At native resolution it compiles once for each padded size.
 
         Args:
-            pictures: uint8 [H, W, 3], or floats [H, W, 3] in [0, 1], RGB; or [B, H, W, 3] of
-                these; or the path of an image file or of such an array (`.npy`); or a list of any.
+            pictures: one picture, which is uint8 [H, W, 3] or floats [H, W, 3] in [0, 1], RGB; an
+                array [B, H, W, 3] of pictures; the path of an image file or of such an array
+                (`.npy`); or a list of any of these.
 
         Returns:
-            float32 [H, W] for one picture, [B, H, W] for an array of them, a list of [H, W] for a
-            list: distance along the optical axis at every pixel, in metres if `metres_per_unit` is
-            known and up to one unknown scale otherwise.
+            float32 [H, W] for one picture, [B, H, W] for an array of them, and a list of [H, W] for
+            a list. Depth is the distance along the optical axis at every pixel. It is in metres if
+            `metres_per_unit` is known, and up to one unknown scale otherwise.
 
         Raises:
-            UserError: for anything else, and for a file that cannot be read.
+            UserError: `pictures` is something else, or a file cannot be read.
         """
         if isinstance(pictures, str | os.PathLike):
             return self._predict([_as_picture(pictures)])[0]
@@ -118,7 +120,7 @@ class Predictor:
 
     def _predict(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
         if not pictures:
-            raise UserError("no pictures given; expected one at least")
+            raise UserError("no pictures given; expected at least one")
         for picture in pictures:
             try:
                 self.check_size(picture.shape[:2])
@@ -133,7 +135,7 @@ class Predictor:
         return results
 
     def check_size(self, size: Size) -> None:
-        """ValueError if the network would see too much of a picture of (h, w) at its own size."""
+        """Raises a ValueError if a picture (h, w) is too large for the network at its own size."""
         stride = self.model.networks.depth.stride
         height, width = rounded_up(size, stride, least=2 * stride)
         if self.resolution is None and _too_large(width, height):
@@ -143,10 +145,10 @@ class Predictor:
             )
 
     def group(self, sizes: Sequence[Size]) -> dict[Size, list[int]]:
-        """Which pictures share a program: canvas (H0, W0) -> their indices.
+        """Which pictures share a program: maps each canvas (H0, W0) to their indices.
 
-        At a fixed resolution they share as `share_canvases` says. At native resolution the canvas
-        is what the network sees, so there is one for each padded size.
+        At a fixed resolution `share_canvases` decides. At native resolution the network sees the
+        canvas itself, so there is one canvas for each padded size.
 
         Args:
             sizes: the (h, w) of each picture.
@@ -164,7 +166,7 @@ class Predictor:
 
         Args:
             canvas: (H0, W0).
-            number: of pictures in all, if that is known.
+            number: how many pictures there are in all, if that is known.
         """
         limit = NATIVE_PIXELS if self.resolution is None else RESIZED_PIXELS
         fitting = max(1, limit // (canvas[0] * canvas[1]))
@@ -173,16 +175,17 @@ class Predictor:
     def stream(
         self, items: Iterable[tuple[Tag, np.ndarray]], canvas: Size, batch_size: int
     ) -> Iterator[list[tuple[Tag, np.ndarray, np.ndarray]]]:
-        """Predict pictures as they come, the next batch while the caller works on the last one.
+        """Predict pictures as they come. The next batch runs while the caller uses the last one.
 
         Args:
-            items: of (anything, uint8 [h, w, 3] or float32 [h, w, 3] in [0, 1]), no larger than
-                the canvas. A batch with floats is all floats, which is one more program.
-            canvas: (H0, W0), of `group`.
-            batch_size: of `batch_for`; a smaller last batch is filled up, not compiled anew.
+            items: pairs of anything and a picture, which is uint8 [h, w, 3] or float32 [h, w, 3]
+                in [0, 1], and no larger than the canvas. If a batch has a float picture, all of it
+                becomes floats, which takes one more program.
+            canvas: (H0, W0), from `group`.
+            batch_size: from `batch_for`. A smaller last batch is filled up instead of compiled.
 
         Yields:
-            Batches of (the same thing, the picture, its float32 [h, w] depth).
+            Batches of triples: the item's first part, the picture, and its depth, float32 [h, w].
         """
         waiting = None
         for batch in _in_batches(items, batch_size):
@@ -224,16 +227,16 @@ def load(
         depth = model(image)  # uint8 [H, W, 3], or floats in [0, 1] -> float32 [H, W]
 
     Args:
-        workdir: the `--workdir` of a training run, or a converted model's folder; by default the
-            network in the box, a small one for road scenes.
-        resolution: of the network's input, (width, height) or "WIDTHxHEIGHT"; "native" for each
-            picture's own; by default the training resolution.
-        flip: average with the mirrored picture's depth.
-        scale: metres per unit of depth; by default what the checkpoint stores, if anything.
-        batch_size: pictures that are predicted at once, at most.
+        workdir: the `--workdir` of a training run, or a converted model's folder. By default it is
+            the bundled model, a small one for road scenes.
+        resolution: the network's input as (width, height) or "WIDTHxHEIGHT", or "native" for each
+            picture's own size. By default it is the training resolution.
+        flip: whether to average with the mirrored picture's depth.
+        scale: metres per unit of depth. By default it is the checkpoint's, if it has one.
+        batch_size: the largest number of pictures that are predicted at once.
 
     Raises:
-        UserError: if there is no checkpoint, or an option cannot be used.
+        UserError: There is no checkpoint, or an option cannot be used.
     """
     if batch_size < 1:
         raise UserError(f"batch_size {batch_size}: expected a whole number from 1")
@@ -279,7 +282,7 @@ def _too_large(width: int, height: int) -> bool:
 def _padded(picture: np.ndarray, canvas: Size, dtype: np.dtype) -> np.ndarray:
     """The picture with its last row and column repeated: [H0, W0, 3], uint8 or float32."""
     h, w = picture.shape[:2]
-    if picture.dtype != dtype:  # levels among floats
+    if picture.dtype != dtype:  # uint8 levels in a batch of floats
         picture = picture / np.float32(255)
     filled = np.empty((*canvas, 3), dtype)
     filled[:h, :w] = picture

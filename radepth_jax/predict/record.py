@@ -1,4 +1,4 @@
-"""`predict.json`: what `radepth predict` did, with what, and what the same command may skip."""
+"""`predict.json`: what `radepth predict` did, and what the same command may skip next time."""
 
 import json
 import os
@@ -26,13 +26,13 @@ class Record:
     """The record of one output folder.
 
     Args:
-        checkpoint: as it was given.
-        predictor: of that checkpoint.
-        request: what to write and where.
+        checkpoint: the checkpoint, as it was given.
+        predictor: the predictor of that checkpoint.
+        request: what to write, and where.
         found: what to predict.
 
     Attributes:
-        before: names of inputs that an interrupted run of the same command has finished.
+        before: the names of inputs that an interrupted run of the same command has finished.
         rest: the other inputs, which are to be predicted.
     """
 
@@ -71,7 +71,7 @@ class Record:
         self.rest: list[Input] = [file for file in found.inputs if file.name not in skipped]
 
     def _earlier(self) -> dict[str, Any]:
-        """Name -> path and stamp of what is finished, if a run with these settings broke off."""
+        """What an interrupted run with these settings finished: maps names to paths and stamps."""
         if not self._path.is_file():
             return {}
         try:
@@ -89,13 +89,13 @@ class Record:
 
         Args:
             summary: what was done.
-            complete: whether everything was gone through; otherwise the same command goes on.
+            complete: whether all inputs were tried. If not, the same command goes on with the rest.
 
         Returns:
-            How many inputs are finished, those of before included.
+            How many inputs are finished, including those of the interrupted run.
 
         Raises:
-            UserError: it cannot be written.
+            UserError: The file cannot be written.
         """
         paths = {file.name: str(file.path) for file in self._found.inputs}
         finished = [*self.before, *summary.finished]
@@ -112,7 +112,7 @@ class Record:
 
 
 def _stamp(path: Path) -> list[int]:
-    """What changes when a file does: its size and its time; nothing for one that cannot be read."""
+    """A file's size and time, which change when the file does. Empty if it cannot be read."""
     try:
         status = os.stat(path)
     except OSError:

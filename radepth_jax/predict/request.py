@@ -1,4 +1,4 @@
-"""What `predict_files` is asked for, and what it says it did."""
+"""What `predict_files` is asked to do, and its summary of what it did."""
 
 import difflib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from radepth_jax.pictures import color_names
 from radepth_jax.predict import outputs
 
 SAVE = ("color", "png", "npy")
-COLORS = ("magma", "inferno", "viridis", "turbo", "Spectral_r", "grey")  # that people ask for
+COLORS = ("magma", "inferno", "viridis", "turbo", "Spectral_r", "grey")  # the best known
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,13 @@ class Request:
     """What to write.
 
     Attributes:
-        output: the folder.
-        save: of `outputs.SUFFIXES`.
-        intrinsics: "fx,fy,cx,cy" in pixels of every picture, or a camera's file: for `IN_SPACE`.
-        fov: or the horizontal field of view in degrees.
-        frames: write the files of every video frame, too.
-        colors: of `pictures.color_names`: what depth is shown in.
+        output: the folder to write to.
+        save: some of `outputs.SUFFIXES`.
+        intrinsics: "fx,fy,cx,cy" in pixels of every picture, or a camera's file. The kinds in
+            `IN_SPACE` need it, or `fov`.
+        fov: the horizontal field of view in degrees.
+        frames: whether the files of every video frame are written, too.
+        colors: the colour map that depth is shown in, one of `pictures.color_names`.
     """
 
     output: Path
@@ -58,15 +59,16 @@ class Summary:
     """What was done.
 
     Attributes:
-        images: image files predicted.
-        videos: video files written.
-        frames: frames in them.
-        notes: what else is to be known about them.
+        images: how many image files were predicted.
+        videos: how many video files were written.
+        frames: how many frames these videos have.
+        notes: lines on what a user should know about the inputs.
         failures: "file: reason" for each file or frame that was not predicted.
-        pixels: in 16-bit PNGs; `clipped` of them were too far to say.
+        pixels: how many pixels the 16-bit PNGs have.
+        clipped: how many of these were too far for the format.
         seconds: from the end of the first batch, which compiles, to the end of the last.
-        timed: pictures predicted and written in that time.
-        finished: names of the inputs all of whose outputs are written.
+        timed: how many pictures were predicted and written in that time.
+        finished: the names of the inputs whose outputs are all written.
     """
 
     images: int = 0

@@ -1,4 +1,4 @@
-"""Predict files: what `radepth predict` does, one broken file stopping none of the others."""
+"""Predict files, as `radepth predict` does. One broken file does not stop the others."""
 
 import contextlib
 import errno
@@ -20,12 +20,12 @@ from radepth_jax.files import remove_stale_parts
 from radepth_jax.names import counted, shown
 from radepth_jax.pictures import colorize
 from radepth_jax.predict import outputs, viewer
-from radepth_jax.predict.film import Film, RunningLimits, filming, side_by_side
 from radepth_jax.predict.inputs import Input, input_size, read_image
 from radepth_jax.predict.predictor import Predictor
 from radepth_jax.predict.request import Request, Summary
+from radepth_jax.predict.video_writer import RunningLimits, VideoWriter, side_by_side, writing_video
+from radepth_jax.progress import Progress, no_progress
 
-Progress = Callable[[str, int, int | None], None]  # what, how many are done, of how many
 FILM_SUFFIX = "_depth.mp4"
 FRAMES_SUFFIX = "_frames"  # the folder of a video's frames
 _NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
@@ -36,23 +36,24 @@ def predict_files(
     inputs: Sequence[Input],
     request: Request,
     *,
-    progress: Progress = lambda what, done, total: None,
+    progress: Progress = no_progress,
     summary: Summary | None = None,
 ) -> Summary:
     """Predict images and videos, and write what is asked for.
 
     Args:
-        predictor: of `load`.
-        inputs: of `find_inputs`.
-        request: what to write and where.
+        predictor: from `load`.
+        inputs: from `find_inputs`.
+        request: what to write, and where.
         progress: called after every batch.
-        summary: is filled, for who wants to know what was done where this ends early.
+        summary: is filled while files are predicted. A caller that passes one can tell what was
+            done even if this function raises.
 
     Returns:
         What was done and what failed.
 
     Raises:
-        UserError: if an output would replace an input, or cannot be written.
+        UserError: An output would replace an input, or cannot be written.
     """
     _check_nothing_is_replaced(inputs, request)
     with (
@@ -70,7 +71,7 @@ def predict_files(
 
 
 def outputs_of(file: Input, request: Request) -> list[Path]:
-    """The files that an input is written to, without those of a video's frames."""
+    """The output files of an input, without those of a video's frames."""
     kinds = [kind for kind in request.save if kind == "rrd" or not file.is_video]
     suffixes = [outputs.SUFFIXES[kind] for kind in kinds] + [FILM_SUFFIX] * file.is_video
     return [request.output / f"{file.name}{suffix}" for suffix in suffixes]
@@ -103,7 +104,7 @@ class _Run:
         self.summary = summary
 
     def images(self, files: list[Input]) -> None:
-        """One program for each canvas of `Predictor.group`."""
+        """Predict images, with one program for each canvas of `Predictor.group`."""
         sized: list[tuple[Input, tuple[int, int]]] = []
         for file in files:
             try:
@@ -129,7 +130,7 @@ class _Run:
                         self.summary.finished.append(file.name)
                     except UserError as error:  # intrinsics that do not fit this image
                         self._failed(str(file.path), error)
-                    except OSError as error:  # a name that this file system does not take
+                    except OSError as error:  # this file system does not allow the name
                         if error.errno not in _NAMES:
                             raise
                         self._failed(str(file.path), error.strerror or "no such name")
@@ -138,7 +139,7 @@ class _Run:
                 self.progress("images", done, len(files))
 
     def _read(self, files: list[Input], ahead: int) -> Iterator[tuple[Input, np.ndarray]]:
-        """Decode in threads, leaving out and noting what cannot be read."""
+        """Decode pictures in threads. Those that cannot be read are noted and left out."""
         for start in range(0, len(files), ahead):
             part = files[start : start + ahead]
             jobs = [self.pool.submit(read_image, file.path) for file in part]
@@ -154,7 +155,7 @@ class _Run:
         failed_before = len(self.summary.failures)
         try:
             footage = footage_of(file.path)
-            with filming(target, footage) as film:
+            with writing_video(target, footage) as film:
                 self._film(film, file, footage.rate, footage.frames)
                 if not film.frames:
                     raise UserError("no frame of it can be read")
@@ -172,13 +173,14 @@ class _Run:
             return
         self.summary.videos += 1
         self.summary.frames += film.frames
-        if len(self.summary.failures) == failed_before:  # or their lines would be lost
+        # The same command would skip a finished file, and its failures would not be reported again.
+        if len(self.summary.failures) == failed_before:
             self.summary.finished.append(file.name)
 
     def _viewer(
         self, file: Input, size: tuple[int, int], aspect: float
     ) -> contextlib.AbstractContextManager[Callable[[np.ndarray, np.ndarray, float], None]]:
-        """What takes each frame's picture, depth and time, for the viewer's recording if any."""
+        """A function that takes a frame's picture, depth and time, for the viewer's recording."""
         request, predictor = self.request, self.predictor
         if "rrd" not in request.save:
             return contextlib.nullcontext(lambda image, depth, seconds: None)
@@ -190,7 +192,7 @@ class _Run:
             note=partial(self._note, file),
         )
 
-    def _film(self, film: Film, file: Input, rate: Fraction, total: int) -> None:
+    def _film(self, film: VideoWriter, file: Input, rate: Fraction, total: int) -> None:
         pictures = self._decode(file)
         first = next(pictures, None)
         if first is None:
@@ -265,7 +267,10 @@ class _Run:
         limits: tuple[float, float] | None,
         aspect: float = 1.0,
     ) -> tuple[int, float]:
-        """The files of one picture -> its pixels in a 16-bit PNG, and how many were clipped."""
+        """Write the files of one picture.
+
+        Returns how many pixels its 16-bit PNG has, and how many of them were clipped.
+        """
         request = self.request
         path = {kind: request.output / f"{name}{outputs.SUFFIXES[kind]}" for kind in request.save}
         intrinsics = None
@@ -282,7 +287,7 @@ class _Run:
             outputs.write_ply(path["ply"], depth, image, intrinsics)
         if intrinsics is not None and "glb" in path:
             outputs.write_glb(path["glb"], depth, image, intrinsics)
-        if intrinsics is not None and "rrd" in path and limits is None:  # a film has one of its own
+        if intrinsics is not None and "rrd" in path and limits is None:  # not of a film
             in_metres = self.predictor.metres_per_unit is not None
             viewer.write_rrd(path["rrd"], depth, image, intrinsics, in_metres=in_metres)
         return pixels, clipped
@@ -298,7 +303,7 @@ class _Run:
         self.summary.failures.append(f"{shown(what)}: {error}")
 
     def _tick(self, clock: float | None, pictures: int) -> float:
-        """Count a batch's time and pictures, unless it is a program's first."""
+        """Count a batch's time and pictures, unless it is a program's first batch."""
         now = time.perf_counter()
         if clock is not None:
             self.summary.seconds += now - clock

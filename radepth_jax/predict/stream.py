@@ -4,8 +4,8 @@
     radepth predict rtsp://camera/stream
     radepth predict /dev/video0
 
-A thread decodes, and the main one predicts. Of a camera only the newest frame is waiting, so the
-picture never falls behind; a pipe is made to wait instead, so no frame of it is lost.
+One thread decodes, and the main thread predicts. Only the newest frame of a camera waits, so the
+depth never falls behind. A pipe is made to wait instead, so none of its frames is lost.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ from radepth_jax.data.shown_frames import progressive, upright
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.names import shown
 from radepth_jax.pictures import colorize
-from radepth_jax.predict.film import RunningLimits, filming, side_by_side
 from radepth_jax.predict.predictor import Predictor
 from radepth_jax.predict.request import Request
+from radepth_jax.predict.video_writer import RunningLimits, side_by_side, writing_video
 
 PIPE = "-"
 _DEVICE = "/dev/video"
-_TIME_BASE = Fraction(1, 90_000)  # of MPEG
+_TIME_BASE = Fraction(1, 90_000)  # seconds, MPEG's unit of time
 # Seconds without a frame after which a stream is taken to be over, and before the first one.
 PATIENCE = 20.0
 
@@ -44,11 +44,11 @@ class StreamSummary:
     """What was done.
 
     Attributes:
-        frames: predicted and filmed.
-        dropped: came while an earlier one was predicted.
-        latencies: seconds from a decoded frame to its depth in the film, one a frame after the
+        frames: how many frames were predicted and written.
+        dropped: how many frames were skipped because an earlier one was being predicted.
+        latencies: seconds from a decoded frame to its depth in the film, for each frame but the
             first, which waits for the compiler.
-        failure: why it ended, if not by its end.
+        failure: why the stream broke off. Empty if it came to its end.
     """
 
     frames: int = 0
@@ -57,15 +57,15 @@ class StreamSummary:
     failure: str = ""
 
     def line(self) -> str:
-        """A line about how fast it was."""
+        """A line about the latencies."""
         if not self.latencies:
             return ""
         middle, slow = (1000 * np.percentile(self.latencies, q) for q in (50, 95))
-        return f"latency {middle:.0f} ms in the middle, {slow:.0f} ms at the 95th percentile"
+        return f"median latency {middle:.0f} ms, {slow:.0f} ms at the 95th percentile"
 
 
 def is_stream(given: str) -> bool:
-    """Whether an argument is a stream's address, a webcam or `-`, and no file."""
+    """Whether an argument is a stream's address, a webcam or `-` instead of a file."""
     return (
         given == PIPE or given.startswith(_DEVICE) or bool(re.match(r"[a-z][a-z0-9+]+://", given))
     )
@@ -79,17 +79,17 @@ def predict_stream(
     progress: Callable[[StreamSummary], None] = lambda summary: None,
     most: int | None = None,
 ) -> StreamSummary:
-    """Predict a stream until it ends or is interrupted, and film the picture beside its depth.
+    """Predict a stream until it ends or is interrupted. A film shows the picture and its depth.
 
     Args:
-        predictor: of `load`.
+        predictor: from `load`.
         source: an address that FFmpeg opens, a device such as /dev/video0, or "-".
         request: where to write, and in which colours.
         progress: called after every frame.
-        most: frames after which it ends; None for no such end.
+        most: the number of frames after which it ends. None sets no limit.
 
     Raises:
-        UserError: it cannot be opened, or no frame came.
+        UserError: The stream cannot be opened, or no frame came.
     """
     stopped = threading.Event()
     frames: queue.Queue[Any] = queue.Queue(maxsize=1)
@@ -106,8 +106,8 @@ def predict_stream(
             if isinstance(first, str) or first is None:
                 raise UserError(f"{shown(source)}: {first or 'no frame came'}")
             footage = Footage(Fraction(25), _TIME_BASE, 0)
-            # Within the film, so that the user's Ctrl-C leaves a whole one.
-            with filming(target, footage) as film, contextlib.suppress(KeyboardInterrupt):
+            # Ctrl-C is caught inside the film's block, so that it leaves a whole film.
+            with writing_video(target, footage) as film, contextlib.suppress(KeyboardInterrupt):
                 limits_of = RunningLimits()
                 clock = Clock(Fraction(1, 25))
                 for image, stamp, arrival in _all(first, frames, summary):
@@ -127,7 +127,7 @@ def predict_stream(
 
 
 def stream_name(source: str) -> str:
-    """What its film is called, without `_depth.mp4`."""
+    """The name of the stream's film, without `_depth.mp4`."""
     if source == PIPE:
         return "pipe"
     words = re.split(r"[^\w.-]+", re.sub(r"^[a-z][a-z0-9+]+://([^/@]*@)?", "", source))
@@ -135,7 +135,7 @@ def stream_name(source: str) -> str:
 
 
 def _all(first: Any, frames: queue.Queue, summary: StreamSummary) -> Iterator[Any]:
-    """The frames of one size, until the stream ends."""
+    """The stream's frames, until it ends or their size changes."""
     size, item = first[0].shape[:2], first
     while item is not None:
         if isinstance(item, str):
@@ -158,7 +158,7 @@ def _next(frames: queue.Queue) -> Any:
 def _read(
     source: str, frames: queue.Queue, stopped: threading.Event, summary: StreamSummary
 ) -> None:
-    """Put (picture, time stamp, arrival), and at the end None, or why it ended."""
+    """Put (picture, time stamp, arrival), and at the end None or the reason for the end."""
     wait = source == PIPE
 
     def put(item: Any, last: bool = False) -> None:
@@ -198,8 +198,8 @@ def _opened(source: str) -> Any:
 
 
 class _Pipe:
-    """Standard input, as FFmpeg reads what cannot be rewound."""
+    """Standard input as a file for FFmpeg, which cannot be rewound."""
 
     def read(self, size: int) -> bytes:
-        """What is there by now, up to `size` bytes."""
+        """Up to `size` of the bytes that have arrived."""
         return cast(io.BufferedReader, sys.stdin.buffer).read1(size)

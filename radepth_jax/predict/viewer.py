@@ -25,16 +25,20 @@ from radepth_jax.pictures import to_uint8
 from radepth_jax.predict.outputs import INSTALL, points_of
 from radepth_jax.runs.saved_model import Model
 
-CLOUD_POINTS = 20_000  # of a frame
-CLOUD_EVERY = 10  # frames between those whose clouds stay
-_FARTHEST = 0.9  # of a cloud's points, the nearest share is kept: the sky is no surface
+CLOUD_POINTS = 20_000  # in a frame's cloud
+CLOUD_EVERY = 10  # the cloud of every tenth frame stays
+_FARTHEST = 0.9  # share of a cloud's points that is kept, the nearest: the sky is no surface
 
 
 class CameraPath:
-    """Where the camera is, frame after frame: `world_T_camera`, the first one's camera the world.
+    """Where the camera is at each frame: `world_T_camera`, where the world is the first camera.
 
-    The pose network, and the alignment that it was trained with, in the network's own unit of
-    depth. Attributes: `model`, of `load_model`; `intrinsics`, [3, 3] in the frames' pixels.
+    The pose network predicts it, with the alignment that it was trained with. Translations are in
+    the network's own unit of depth.
+
+    Args:
+        model: from `load_model`.
+        intrinsics: [3, 3] in the frames' pixels.
     """
 
     def __init__(self, model: Model, intrinsics: np.ndarray) -> None:
@@ -44,7 +48,7 @@ class CameraPath:
         self._world_T_camera = np.eye(4)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """The next frame's [4, 4], given uint8 [h, w, 3], all of one size."""
+        """`world_T_camera` [4, 4] of the next frame, uint8 [h, w, 3]. All frames have one size."""
         if self._last is not None:
             later_T_earlier = self._motion(np.stack([self._last, image]))
             self._world_T_camera = self._world_T_camera @ np.linalg.inv(later_T_earlier)
@@ -72,17 +76,17 @@ class CameraPath:
 
 
 @contextlib.contextmanager
-def recording(
+def rerun_recording(
     path: Path, intrinsics: np.ndarray, *, in_metres: bool, joined: bool = False
-) -> Iterator["Recording"]:
-    """Yields what writes an .rrd file, whole or not at all.
+) -> Iterator["RerunRecording"]:
+    """Yields a writer of an .rrd file. The file is written whole or not at all.
 
     Args:
-        path: of the file.
+        path: the file's path.
         intrinsics: [3, 3] in the frames' pixels.
-        in_metres: what the depth is in; otherwise its unit is not known.
-        joined: whether clouds of every tenth frame stay, so that they make a map. That is right
-            where the camera's path and the depth have one scale.
+        in_metres: whether depth is in metres. Otherwise its unit is not known.
+        joined: whether the clouds of every tenth frame stay, so that they make a map. That is right
+            if the camera's path and the depth have one scale.
 
     Raises:
         UserError: Rerun is not installed.
@@ -96,7 +100,7 @@ def recording(
         stream.save(pipe)
         stream.log("world", rerun.ViewCoordinates.RDF, static=True)  # x right, y down
         try:
-            yield Recording(rerun, stream, intrinsics, in_metres, joined)
+            yield RerunRecording(rerun, stream, intrinsics, in_metres, joined)
         finally:
             stream.flush()
             stream.disconnect()
@@ -106,11 +110,11 @@ def recording(
 def _piped_to(path: Path) -> Iterator[str]:
     """Yields the name of a pipe whose contents go to a file.
 
-    Rerun's own thread dies where the disk is full, and flushing then waits for it for ever. A pipe
-    takes everything, and what went wrong is raised here.
+    Rerun's own thread dies when the disk is full, and flushing then waits for it for ever. The pipe
+    accepts everything, and an error of writing the file is raised here.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: The file cannot be written.
     """
     read, write = os.pipe()
 
@@ -141,14 +145,15 @@ def showing(
     metres_per_unit: float | None,
     note: Callable[[str], None],
 ) -> Iterator[Callable[[np.ndarray, np.ndarray, float], None]]:
-    """Yields what takes a film's frames: their picture, depth and time in seconds.
+    """Yields a function that takes each frame of a film: its picture, depth and time in seconds.
 
     Args:
-        path: of the .rrd file.
-        model: whose pose network says where the camera is.
+        path: the .rrd file's path.
+        model: its pose network says where the camera is.
         intrinsics: [3, 3] in the frames' pixels.
-        metres_per_unit: of the network's depth; None if unknown.
-        note: is told if the pose network was never trained: the camera then stands still.
+        metres_per_unit: metres in a unit of the network's depth. None means unknown.
+        note: called with a line if the pose network was never trained. The camera then stands
+            still.
     """
     where: Callable[[np.ndarray], np.ndarray] = CameraPath(model, intrinsics)
     moves = True
@@ -158,7 +163,7 @@ def showing(
         note(str(error))
         where, moves = lambda image: np.eye(4), False
     in_metres = metres_per_unit is not None
-    with recording(path, intrinsics, in_metres=in_metres, joined=moves) as written:
+    with rerun_recording(path, intrinsics, in_metres=in_metres, joined=moves) as written:
 
         def show(image: np.ndarray, depth: np.ndarray, seconds: float) -> None:
             world_T_camera = where(image).copy()
@@ -171,13 +176,13 @@ def showing(
 def write_rrd(
     path: Path, depth: np.ndarray, image: np.ndarray, intrinsics: np.ndarray, *, in_metres: bool
 ) -> None:
-    """A recording of one picture; arguments as of `recording` and `Recording.add`."""
-    with recording(path, intrinsics, in_metres=in_metres) as written:
+    """Writes a recording of one picture; see `rerun_recording` and `RerunRecording.add`."""
+    with rerun_recording(path, intrinsics, in_metres=in_metres) as written:
         written.add(image, depth, np.eye(4), 0.0)
 
 
-class Recording:
-    """A file that is being written; see `recording`."""
+class RerunRecording:
+    """A recording that is being written; see `rerun_recording`."""
 
     def __init__(
         self, rerun: Any, stream: Any, intrinsics: np.ndarray, in_metres: bool, joined: bool
@@ -190,7 +195,7 @@ class Recording:
     def add(
         self, image: np.ndarray, depth: np.ndarray, world_T_camera: np.ndarray, seconds: float
     ) -> None:
-        """The next frame.
+        """Append the next frame.
 
         Args:
             image: [H, W, 3], uint8 or floats in [0, 1].

@@ -1,4 +1,4 @@
-"""Checkpoints: the state, the config and the step, written by Orbax; whole or absent."""
+"""Checkpoints of the state, the config and the step. Orbax writes them whole or not at all."""
 
 import logging
 import shutil
@@ -28,14 +28,14 @@ _log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The checkpoints of one working directory; use as a context manager.
+    """The checkpoints of one working directory, as a context manager.
 
-    What a killed process left half-written is never taken for a checkpoint; the next writer clears
-    it away. A checkpoint that the disk does not take leaves nothing.
+    Files that a killed process left half-written are never taken for a checkpoint. The next writer
+    clears them away. If the disk is full, a checkpoint leaves nothing behind.
 
     Args:
-        workdir: the run's folder; checkpoints live in `workdir/checkpoints`.
-        keep: how many of the latest to keep; None only reads, and changes nothing.
+        workdir: the run's folder. Checkpoints are in `workdir/checkpoints`.
+        keep: how many of the latest checkpoints to keep. With None they are only read.
     """
 
     def __init__(self, workdir: str | Path, *, keep: int | None = 3):
@@ -78,7 +78,7 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(self, state: TrainState, config: ConfigDict, total_steps: int) -> None:
-        """Write in the background; returns once the arrays are copied."""
+        """Write in the background. Returns as soon as the arrays are copied."""
         step = int(state.step)
         if step == self.latest_step:
             return
@@ -102,12 +102,12 @@ class Checkpoints:
     def restore(self) -> tuple[TrainState, ConfigDict, int]:
         """Read (state, config, total_steps) of the newest checkpoint that can be read.
 
-        The networks are rebuilt from the checkpoint's own config. Newer ones that cannot be read
-        are warned of, and moved to `workdir/unreadable_checkpoints` so that the run can write
-        those steps again.
+        The networks are rebuilt from the checkpoint's own config. Newer checkpoints that cannot be
+        read cause a warning. They are moved to `workdir/unreadable_checkpoints`, so that the run
+        can write those steps again.
 
         Raises:
-            UserError: where there is no checkpoint, or none can be read (and none is moved).
+            UserError: There is no checkpoint, or none can be read. In that case none is moved.
         """
         folder = Path(self._manager.directory)
         steps = sorted(self._manager.all_steps(), reverse=True)
@@ -117,7 +117,7 @@ class Checkpoints:
         for step in steps:
             try:
                 found = self._read(step)
-            # Of a damaged file, Orbax may raise anything, a bare Exception too.
+            # A damaged file may make Orbax raise anything, even a bare Exception.
             except Exception as error:
                 reasons.append(next(iter(str(error).strip().splitlines()), repr(error)))
                 continue
@@ -147,7 +147,7 @@ class Checkpoints:
             step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
         )
         state = to_local(restored["state"])
-        # Orbax reads a flipped bit as another number; checkpoints before this check have no sum.
+        # Orbax reads a flipped bit as another number. Older checkpoints have no checksum.
         if "checksum" in record and record["checksum"] != _checksum(state):
             raise ValueError("its values are not those that were saved")
         return state, config, total_steps
@@ -158,17 +158,17 @@ class Checkpoints:
             for step in steps:
                 aside = folder.parent / UNREADABLE / str(step)
                 aside.parent.mkdir(exist_ok=True)
-                shutil.rmtree(aside, ignore_errors=True)  # of an earlier time
+                shutil.rmtree(aside, ignore_errors=True)  # from an earlier time
                 (folder / str(step)).rename(aside)
         multihost_utils.sync_global_devices("unreadable checkpoints set aside")
         self._manager.reload()
 
 
 def _join_saving_threads() -> None:
-    """After a failed save, let Orbax's other threads end: not while Python ends, with its noise."""
+    """After a failed save, let Orbax's other threads end now. Later they would print noise."""
     for thread in threading.enumerate():
         if type(thread).__module__.startswith("orbax."):
-            threading.Thread.join(thread, timeout=10)  # their own `join` raises what they met
+            threading.Thread.join(thread, timeout=10)  # their own `join` would raise their errors
 
 
 def _checksum(state: TrainState) -> int:
@@ -180,7 +180,7 @@ def _checksum(state: TrainState) -> int:
 
 
 def load_checkpoint(workdir: str | Path) -> tuple[TrainState, ConfigDict]:
-    """State and config of the newest readable checkpoint of a run (UserError if there is none)."""
+    """State and config of a run's newest readable checkpoint. A UserError if there is none."""
     if not (Path(workdir) / FOLDER).is_dir():
         raise UserError(
             f"{workdir}: no checkpoint here; give the --workdir of a training run (it holds "

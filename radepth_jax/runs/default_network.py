@@ -1,4 +1,4 @@
-"""The network in the box: shipped in the package, for whoever names no checkpoint.
+"""The bundled model, which comes with the package and is used if no checkpoint is named.
 
 `experiments/box.py` trains it, on rendered streets alone. Its parameters are stored as float16.
 """

@@ -1,9 +1,9 @@
 """A network's parameters, statistics or moments as one vector.
 
-RA-Depth has two thousand of them, most with a few numbers. A GPU starts a kernel for each, several
-times a step, and starting one takes longer than running it; on a CPU, XLA compiles code for each.
-So a training step holds vectors, and only the networks see trees. Convolution kernels lie in them
-with the output channels first, as cuDNN takes them.
+RA-Depth has two thousand arrays of each kind, and most have only a few numbers. A GPU starts a
+kernel for each array, several times a step, and starting one takes longer than running it. On a
+CPU, XLA compiles code for each array. So a training step holds vectors, and only the networks see
+trees. Convolution kernels are stored with the output channels first, as cuDNN takes them.
 """
 
 import itertools
@@ -19,7 +19,7 @@ import numpy as np
 from radepth_jax.models.norm import average
 from radepth_jax.runs.state import TrainState
 
-# Optimisers that treat every number alone: to those a vector is as good as a tree.
+# Optimisers that treat every number by itself. For them a vector is as good as a tree.
 ELEMENTWISE = ("adam", "adamw", "amsgrad", "lion", "nadam", "nadamw", "rmsprop", "sgd")
 
 
@@ -28,8 +28,8 @@ class Layout:
     """Where the leaves of a tree lie in its vector.
 
     Attributes:
-        structure: of the tree.
-        shapes: of the leaves as they lie there, in order.
+        structure: the tree's structure.
+        shapes: the leaves' shapes in the vector, in order.
         kernels: which leaves are kernels of convolutions.
     """
 
@@ -51,7 +51,7 @@ class Flat:
     layout: Layout = flax.struct.field(pytree_node=False)
 
     def tree(self) -> Any:
-        """The tree; of a NumPy vector NumPy's arrays, views of it."""
+        """The tree. If the vector is NumPy's, its arrays are NumPy's, too, and views of it."""
         leaves, start = [], 0
         for shape, kernel in zip(self.layout.shapes, self.layout.kernels, strict=True):
             end = start + math.prod(shape)
@@ -62,7 +62,7 @@ class Flat:
 
 
 def flatten(tree: Any) -> Flat:
-    """The inverse of `Flat.tree`; of NumPy's arrays a NumPy vector, without compiling anything."""
+    """The inverse of `Flat.tree`. NumPy's arrays give a NumPy vector, and nothing is compiled."""
     paths, structure = jax.tree_util.tree_flatten_with_path(tree)
     kernels = tuple(leaf.ndim == 4 and path[-1].key == "kernel" for path, leaf in paths)
     leaves = [
@@ -79,12 +79,12 @@ def _is_flat(value: Any) -> bool:
 
 
 def to_trees(values: Any) -> Any:
-    """The same with trees in place of all vectors in it."""
+    """The state with trees in place of all its vectors."""
     return jax.tree.map(lambda v: v.tree() if _is_flat(v) else v, values, is_leaf=_is_flat)
 
 
 def flatten_like(trees: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Each network's tree, as a vector where `other` has one."""
+    """Each network's tree, or a vector if `other` has one."""
     return {name: flatten(tree) if _is_flat(other[name]) else tree for name, tree in trees.items()}
 
 
@@ -93,10 +93,10 @@ def average_statistics(running: dict[str, Any], new: dict[str, Any]) -> dict[str
 
     Args:
         running: each network's statistics, as a tree or a vector.
-        new: each network's tree of new ones; None where it was not used. BatchNorm of `models.norm`
-            gives each group's, [groups, C] (see `Policy.averages`), which are averaged with the
-            running ones. Any other module, such as Linen's own BatchNorm, gives what takes their
-            place, of the same shape.
+        new: each network's tree of new statistics. None if the network was not used. BatchNorm of
+            `models.norm` gives those of each group, [groups, C] (see `Policy.averages`), which are
+            averaged with the running ones. Any other module, such as Linen's own BatchNorm, gives
+            statistics of the same shape that replace the running ones.
     """
 
     def leaf(old: Any, found: Any) -> Any:

@@ -16,11 +16,11 @@ PREFIX = "hf:"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _CARD = "README.md"
 _TABLE = "results.csv"
-# What the data's terms ask of a network that learnt from it, as far as we know them.
+# What the data's terms ask of a network that learnt from it, as far as they are known.
 _TERMS = {
     "kitti": "KITTI's data is under CC BY-NC-SA 3.0, which allows no commercial use",
-    "street": "rendered by radepth-jax itself; nobody else's terms apply",
-    "video": "video of whoever trained it",
+    "street": "rendered by radepth-jax itself; no other terms apply",
+    "video": "video of the person who trained it",
 }
 
 
@@ -31,7 +31,7 @@ def download(name: str) -> Path:
         name: `hf:OWNER/NAME` or `hf:OWNER/NAME@REVISION`, a branch, tag or commit.
 
     Raises:
-        UserError: there is no such model, or it cannot be fetched.
+        UserError: There is no such model, or it cannot be fetched.
     """
     repository, _, revision = name.removeprefix(PREFIX).partition("@")
     if not _NAME.fullmatch(repository):
@@ -62,16 +62,16 @@ def push(
 
     Args:
         model: what to write.
-        to: `OWNER/NAME`; or a folder: `./NAME` or an absolute path.
+        to: `OWNER/NAME` on the hub, or a folder, which is `./NAME` or an absolute path.
         results: a folder with the `results.csv` of `radepth evaluate`, for the card's table.
-        license: the hub's identifier of one, such as apache-2.0.
-        private: a new repository is for its owner alone.
+        license: the hub's identifier of a licence, such as apache-2.0.
+        private: whether a new repository is for its owner alone.
 
     Returns:
-        Where it is: an address, or the folder.
+        The address of the model, or its folder.
 
     Raises:
-        UserError: it cannot be written there.
+        UserError: The model cannot be written there.
     """
     if to.startswith((".", "/", "~")):
         folder = Path(to).expanduser()
@@ -106,13 +106,13 @@ def _write(
 
 
 def make_card(model: PackedModel, name: str, results: Path | None, license: str | None) -> str:
-    """The model's page: what it is, what it learnt from, how good it is, how to use it.
+    """The model's page: what it is, what it learnt from, how good it is, and how to use it.
 
     Args:
         model: what the page is about.
-        name: on the hub.
+        name: the model's name on the hub.
         results: a folder with the `results.csv` of `radepth evaluate`.
-        license: the hub's identifier of one.
+        license: the hub's identifier of a licence.
     """
     data = model.config.data.name
     facts = huggingface_hub.ModelCardData(
@@ -152,7 +152,7 @@ def make_card(model: PackedModel, name: str, results: Path | None, license: str 
 
 
 def _results_table(folder: Path) -> str:
-    """The rows of `results.csv` in Markdown; nothing if there is no such file."""
+    """The rows of `results.csv` in Markdown. Empty if there is no such file."""
     path = folder / _TABLE
     if not path.is_file():
         return ""

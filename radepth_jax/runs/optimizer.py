@@ -1,4 +1,4 @@
-"""The optimiser of a run: any of optax's by its name, with a schedule and the pose's own factor."""
+"""A run's optimiser: any of optax's by its name, with a schedule and a factor for the pose."""
 
 import inspect
 from functools import partial
@@ -17,23 +17,24 @@ def make_optimizer(config: ConfigDict, total_steps: int) -> optax.GradientTransf
 
     Args:
         config: `config.optimizer`. `name` is a function of optax with a `learning_rate`, such as
-            "adam", "adamw", "lion" or "sgd"; `options` has its other keyword arguments.
-        total_steps: length of the run, for the schedule.
+            "adam", "adamw", "lion" or "sgd". `options` has its other keyword arguments.
+        total_steps: the length of the run, for the schedule.
 
     Raises:
-        UserError: an unknown name, or options that the optimiser does not take.
+        UserError: The name is unknown, or the optimiser does not take the options.
     """
     clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
     transforms = [clip, *_rule(config, make_schedule(config, total_steps))]
-    if config.pose_factor != 1.0:  # Only then, so that states saved before there was this fit.
+    # Only if it is needed, because states that were saved before this existed lack it.
+    if config.pose_factor != 1.0:
         transforms.append(_scale_pose(config.pose_factor))
     return optax.chain(*transforms)
 
 
 def _rule(config: ConfigDict, schedule: optax.Schedule) -> list[optax.GradientTransformation]:
-    """The named optimiser, learning rate included; two members of the chain for Adam and SGD.
+    """The named optimiser with its learning rate. Adam and SGD are two members of the chain.
 
-    Checkpoints hold the state of these two in one flat tuple with the clipping's.
+    Checkpoints hold the states of these two in one flat tuple, together with the clipping's.
     """
     options = dict(config.options)
     make = getattr(optax, config.name, None)
@@ -58,7 +59,7 @@ def _rule(config: ConfigDict, schedule: optax.Schedule) -> list[optax.GradientTr
 
 
 def _step_once(rule: optax.GradientTransformation, params: jax.Array) -> Any:
-    """A step as training makes it: from gradients and parameters, without the loss's value."""
+    """A step as in training: from gradients and parameters, without the loss's value."""
     return rule.update(params, rule.init(params), params)
 
 
@@ -77,7 +78,7 @@ def make_schedule(config: ConfigDict, total_steps: int) -> optax.Schedule:
 
     Args:
         config: `config.optimizer`.
-        total_steps: length of the run.
+        total_steps: the length of the run.
     """
     peak, warmup = config.learning_rate, config.warmup_steps
     if config.schedule == "cosine":

@@ -1,6 +1,6 @@
 """A model as two files: `model.safetensors` and `config.json`.
 
-The network in the box is stored like this, and so is what `radepth push` gives away.
+The bundled model is stored like this. `radepth push` writes models in this form, too.
 """
 
 import contextlib
@@ -30,12 +30,12 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 class PackedModel(NamedTuple):
-    """What the two files say.
+    """The contents of the two files.
 
     Attributes:
         variables: {"depth": {"params", "batch_stats"}, "pose": {...}}, float32.
-        config: of the run.
-        step: training steps taken.
+        config: the run's config.
+        step: how many training steps were taken.
         metric_scale: metres per unit of predicted depth, if one was measured.
     """
 
@@ -51,16 +51,16 @@ def is_packed(folder: Path) -> bool:
 
 
 def read_packed(folder: Path) -> PackedModel:
-    """Read what `write_packed` wrote. Whether the weights fit the config, `check_weights` says.
+    """Read what `write_packed` wrote. `check_weights` tells whether the weights fit the config.
 
     Raises:
-        UserError: the files cannot be read, or hold something else.
+        UserError: The files cannot be read, or hold something else.
     """
     about = read_json(folder / CONFIG, "the config of a model")
     with _naming(folder):
         flat = load_file(folder / WEIGHTS)
         if not all(jnp.issubdtype(value.dtype, jnp.floating) for value in flat.values()):
-            raise ValueError("weights that are no floating-point numbers")
+            raise ValueError("weights that are not floating-point numbers")
         config = from_json(about["config"])
         _check_types(config)
         check_config(config)
@@ -68,7 +68,7 @@ def read_packed(folder: Path) -> PackedModel:
         if not isinstance(step, int) or step < 0:
             raise ValueError(f"step is {step!r}, expected a whole number")
         unit = about.get("metres_per_unit")
-        with np.errstate(over="ignore"):  # infinite then, which `check_weights` finds
+        with np.errstate(over="ignore"):  # such values become infinite, which `check_weights` finds
             weights = {name: value.astype(np.float32) for name, value in flat.items()}
         return PackedModel(
             unflatten_dict(weights, sep="/"),
@@ -82,9 +82,9 @@ def check_weights(model: PackedModel, networks: Networks, folder: Path) -> None:
     """Raise a UserError unless a model's variables are those of its networks, and finite.
 
     Args:
-        model: of `read_packed`.
-        networks: of the model's config.
-        folder: of the model, for messages.
+        model: from `read_packed`.
+        networks: the networks of the model's config.
+        folder: the model's folder, for messages.
     """
     with _naming(folder):
         shapes = variable_shapes(networks, tuple(model.config.views.resolution))
@@ -107,7 +107,7 @@ def check_weights(model: PackedModel, networks: Networks, folder: Path) -> None:
 
 
 def check_unit(value: Any) -> float:
-    """Metres per unit of predicted depth as a file says them; ValueError unless positive."""
+    """The metres per unit of predicted depth in a file. A ValueError unless they are positive."""
     known = isinstance(value, int | float) and not isinstance(value, bool)
     if not known or not 0 < value <= sys.float_info.max:
         raise ValueError(f"metres_per_unit is {value!r}, expected a positive number")
@@ -115,7 +115,7 @@ def check_unit(value: Any) -> float:
 
 
 def _check_types(config: ConfigDict) -> None:
-    """TypeError unless settings have the types of the defaults; the networks check their own."""
+    """Raises a TypeError unless settings have the defaults' types. Networks check their own."""
     values = config.to_dict()
     del values["model"]
     typed = default_config()
@@ -127,10 +127,10 @@ def _check_types(config: ConfigDict) -> None:
 
 @contextlib.contextmanager
 def _naming(folder: Path) -> Iterator[None]:
-    """Whatever is wrong inside, it is the files in this folder."""
+    """Turns whatever is raised inside into a UserError about the files in this folder."""
     try:
         yield
-    except Exception as error:  # networks built from anybody's config raise almost anything
+    except Exception as error:  # an arbitrary config may raise almost anything
         said = f"no {reason(error)}" if isinstance(error, LookupError) else reason(error)
         raise UserError(
             f"{shown(folder)}: {WEIGHTS} and {CONFIG} are not a model of radepth ({said}); "
@@ -142,9 +142,9 @@ def write_packed(model: PackedModel, folder: Path, dtype: Any = np.float32) -> N
     """Write the two files.
 
     Args:
-        model: what they are to say.
-        folder: made if need be.
-        dtype: of the parameters; BatchNorm's statistics are float32 always.
+        model: the model to write.
+        folder: the folder to write to. It is made if it is not there.
+        dtype: the parameters' type. BatchNorm's statistics are always float32.
     """
     about = {
         "step": model.step,

@@ -1,4 +1,4 @@
-"""A trained model as evaluation, prediction and export take it: networks, variables, settings."""
+"""A trained model for evaluation, prediction and export: networks, variables and settings."""
 
 import json
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ class Model:
 
     Attributes:
         name: the run's folder name, for tables.
-        networks: of `models.build`, from the checkpoint's own config.
-        variables: {"depth": {"params", "batch_stats"}, "pose": {...}}, float32; and "camera" where
+        networks: from `models.build`, with the checkpoint's own config.
+        variables: {"depth": {"params", "batch_stats"}, "pose": {...}}, float32, and "camera" if
             training learned it.
-        config: of the run.
-        step: training steps taken.
+        config: the run's config.
+        step: how many training steps were taken.
         metric_scale: metres per unit of predicted depth, if one was measured and stored.
     """
 
@@ -44,7 +44,7 @@ class Model:
 
     @property
     def learned_fov(self) -> float | None:
-        """The horizontal field of view in degrees, where training learned it."""
+        """The horizontal field of view in degrees, if training learned it."""
         return learned_fov({name: value["params"] for name, value in self.variables.items()})
 
     @property
@@ -57,12 +57,12 @@ def load_model(workdir: str | Path) -> Model:
     """The newest checkpoint of a run's (or a converted model's) folder.
 
     Args:
-        workdir: the folder, or one that `radepth push` wrote; "hf:OWNER/NAME" or
-            "hf:OWNER/NAME@REVISION" on the Hugging Face hub; or "default" for the network in the
-            box ("./default" is a folder).
+        workdir: the folder, or one that `radepth push` wrote. "hf:OWNER/NAME" and
+            "hf:OWNER/NAME@REVISION" are on the Hugging Face hub. "default" is the bundled model
+            ("./default" is a folder).
 
     Raises:
-        UserError: if there is none, or it cannot be read.
+        UserError: There is no checkpoint, or it cannot be read.
     """
     given = str(workdir)
     if given == default_network.NAME:
@@ -94,7 +94,8 @@ def load_model(workdir: str | Path) -> Model:
 def _unpack(name: str, folder: Path) -> Model:
     packed = read_packed(folder)
     networks = models.build(packed.config.model, models.Policy.native())
-    if folder != default_network.FOLDER:  # which a test checks; to trace a network takes a second
+    # The bundled model is checked by a test, because tracing takes a second.
+    if folder != default_network.FOLDER:
         check_weights(packed, networks, folder)
     return Model(name, networks, *packed)
 
@@ -103,12 +104,12 @@ def save_model(variables: dict[str, Any], config: ConfigDict, workdir: str | Pat
     """Write variables from elsewhere as a checkpoint at step 0, which every command accepts.
 
     Args:
-        variables: {"depth": {"params", "batch_stats"}, "pose": {...}}, fitting `config.model`.
-        config: as `default_config`.
-        workdir: a folder without checkpoints, made if need be.
+        variables: {"depth": {"params", "batch_stats"}, "pose": {...}} that fit `config.model`.
+        config: a config such as `default_config()`.
+        workdir: a folder without checkpoints. It is made if it is not there.
 
     Raises:
-        UserError: if the folder already holds a checkpoint, or cannot be written.
+        UserError: The folder already holds a checkpoint, or cannot be written.
     """
     with writing_to(Path(workdir)), Checkpoints(workdir) as checkpoints:
         if checkpoints.latest_step is not None:
@@ -119,7 +120,7 @@ def save_model(variables: dict[str, Any], config: ConfigDict, workdir: str | Pat
 
 
 def store_metric_scale(workdir: str | Path, step: int, metres_per_unit: float) -> Path:
-    """Keep a measured scale factor inside the checkpoint of `step`; returns its file."""
+    """Keep a measured scale factor inside the checkpoint of `step`. Returns its file."""
     path = Path(workdir) / FOLDER / str(step) / SCALE_FILE
     with writing_to(path), atomic_write(path) as part:
         part.write_text(json.dumps({"metres_per_unit": metres_per_unit}) + "\n")

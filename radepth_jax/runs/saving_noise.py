@@ -1,4 +1,4 @@
-"""What Orbax prints when a checkpoint cannot be written: a thousand lines beside our one."""
+"""Silences the thousand lines that Orbax prints if a checkpoint cannot be written."""
 
 import logging
 import sys
@@ -9,15 +9,15 @@ from typing import Any
 
 from radepth_jax.errors import cannot_write
 
-_LOGGERS = ("absl", "asyncio")  # Orbax logs to the first; of what it forgot, Python to the second
+_LOGGERS = ("absl", "asyncio")  # Orbax logs to absl; Python logs forgotten errors to asyncio
 
 
 def leave_out_saving_noise() -> None:
-    """From now on, show no traceback of a write that a disk did not take; others are shown.
+    """From now on, show no traceback of a write that failed because of the disk.
 
     Orbax logs such an error in each of its threads and raises it again when it is waited for, so
-    the caller still gets it. What it never waits for is told of when Python ends: there is no time
-    to undo this.
+    the caller still gets it. Errors that it never waits for are reported when Python ends, so this
+    cannot be undone earlier. Other tracebacks are still shown.
     """
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_is_to_be_shown)
@@ -32,7 +32,7 @@ def _is_to_be_shown(record: logging.LogRecord) -> bool:
 
 @dataclass(frozen=True)
 class _ShowOthers:
-    """An unraisablehook, which TensorStore's threads call, too."""
+    """A `sys.unraisablehook`. TensorStore's threads call it, too."""
 
     show: Callable[[Any], None]
 
@@ -44,7 +44,7 @@ class _ShowOthers:
 def _is_of_a_write_that_was_given_up(
     error: BaseException | None, trace: TracebackType | None
 ) -> bool:
-    """Whether TensorStore wanted to tell of a write after one beside it had failed."""
+    """Whether TensorStore reports a write that ended after another one had failed."""
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return (

@@ -1,4 +1,4 @@
-"""What training carries from step to step."""
+"""The state that training carries from step to step."""
 
 import math
 from typing import Any
@@ -21,12 +21,13 @@ class TrainState:
     """Everything a checkpoint needs to continue exactly.
 
     Attributes:
-        step: int32 [], steps taken (skipped ones too): it names the next batch and its randomness.
-        params: {"depth", "pose"} parameters, float32; where the camera is learned also "camera".
-        batch_stats: BatchNorm's running averages of the same, float32.
-        opt_state: the optimiser's.
-        nonfinite: int32 [], steps skipped so far for a non-finite loss or gradient.
-        nonfinite_streak: int32 [], of these, how many in a row up to now.
+        step: int32 [], how many steps were taken, skipped ones included. It determines the next
+            batch and its randomness.
+        params: {"depth", "pose"} parameters, float32, and "camera" if the camera is learned.
+        batch_stats: BatchNorm's running averages of the networks, float32.
+        opt_state: the optimiser's state.
+        nonfinite: int32 [], how many steps were skipped for a loss or gradient that was not finite.
+        nonfinite_streak: int32 [], how many of these were the last steps in a row.
     """
 
     step: jax.Array
@@ -46,9 +47,9 @@ def variables_of(state: TrainState) -> dict:
 
 
 def camera_variables(config: ConfigDict) -> dict:
-    """What is learned of the camera, as variables of a third network; {} where it is known.
+    """The learned part of the camera, as variables of a third network. {} if it is known.
 
-    `log_focal` [] is what `focal_length` takes.
+    `log_focal` [] is the parameter of `focal_length`.
     """
     if not config.pose.learned_fov:
         return {}
@@ -60,14 +61,14 @@ def camera_variables(config: ConfigDict) -> dict:
 def focal_length(log_focal: jax.Array) -> jax.Array:
     """The focal length in widths of the image: the exponential of 5 times the parameter.
 
-    An optimiser such as Adam moves a parameter by the learning rate. Its gradient is mostly noise
-    here, so with a factor of 1 the focal length would be on its way for thousands of steps.
+    An optimiser such as Adam moves a parameter by the learning rate. This parameter's gradient is
+    mostly noise, so with a factor of 1 the focal length would need thousands of steps.
     """
     return jnp.exp(_PACE * log_focal)
 
 
 def learned_fov(params: dict) -> float | None:
-    """The horizontal field of view in degrees that a state's parameters hold, if they hold one."""
+    """The horizontal field of view in degrees in a state's parameters, if it is learned."""
     if "camera" not in params:
         return None
     return fov_from_focal(float(focal_length(params["camera"]["log_focal"])))
@@ -77,8 +78,8 @@ def create_state(variables: dict, optimizer: optax.GradientTransformation) -> Tr
     """A state at step 0 from the networks' variables.
 
     Args:
-        variables: {"depth": {"params", "batch_stats"}, "pose": {...}}, and of `camera_variables`.
-        optimizer: of `make_optimizer`.
+        variables: {"depth": {"params", "batch_stats"}, "pose": {...}} and `camera_variables`.
+        optimizer: from `make_optimizer`.
     """
     params = {name: v["params"] for name, v in variables.items()}
     return TrainState(
@@ -92,7 +93,7 @@ def create_state(variables: dict, optimizer: optax.GradientTransformation) -> Tr
 
 
 def state_shapes(config: ConfigDict, total_steps: int) -> TrainState:
-    """As `init_state`, but only shapes and types (`jax.ShapeDtypeStruct`)."""
+    """The shapes and types of `init_state` (`jax.ShapeDtypeStruct`)."""
     shapes = models.variable_shapes(models.build(config.model), tuple(config.views.resolution))
     optimizer = make_optimizer(config.optimizer, total_steps)
     return jax.eval_shape(
@@ -101,7 +102,7 @@ def state_shapes(config: ConfigDict, total_steps: int) -> TrainState:
 
 
 def init_state(config: ConfigDict, total_steps: int) -> TrainState:
-    """A fresh state: networks initialised from `config.seed`, nothing pretrained."""
+    """A fresh state, whose networks are initialised from `config.seed` and not pretrained."""
     networks = models.build(config.model)
     key = jax.random.key(config.seed)
     variables = models.init_variables(networks, key, tuple(config.views.resolution))

@@ -11,20 +11,22 @@ NUMBER = 16
 
 
 def calibration_images(source: TrainingSource, resolution: Resolution) -> dict[str, jax.Array]:
-    """What the networks see of samples spread evenly over the training split.
+    """The networks' inputs for samples that are spread evenly over the training split.
 
-    The same images for the same data, in every process; resized as in evaluation, not augmented.
+    The same data gives the same images in every process. They are resized as in evaluation, and not
+    augmented.
 
     Args:
-        source: of training samples; at most `NUMBER` of them are read.
+        source: training samples. At most `NUMBER` of them are read.
         resolution: (width, height) of the networks' inputs.
 
     Returns:
-        By network, float32 in [0, 1]: `depth` [N, H, W, 3] targets, `pose` [N, H, W, 6] targets and
-        their first source in temporal order (a source of the opposite camera comes second).
+        The inputs of each network, float32 in [0, 1]. `depth` [N, H, W, 3] are targets, and `pose`
+        [N, H, W, 6] are targets and their first source in temporal order. A source of the opposite
+        camera comes second.
 
     Raises:
-        UserError: a sample cannot be read.
+        UserError: A sample cannot be read.
     """
     number = min(NUMBER, len(source))
     samples = [source[i * len(source) // number] for i in range(number)]

@@ -4,11 +4,11 @@ import math
 import time
 from collections.abc import Callable
 
-SHARE = 0.01  # of the time that checkpoints may take before a run says so
+SHARE = 0.01  # the share of the time that checkpoints may take before a run reports it
 
 
 class SaveClock:
-    """Measures how long training waits for checkpoints, and says once if that is much.
+    """Measures how long training waits for checkpoints, and reports once if that is long.
 
     Args:
         say: prints a line.
@@ -16,7 +16,8 @@ class SaveClock:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._last: tuple[int, float] | None = None  # step, when its checkpoint was on its way
+        # The last step and the time at which its checkpoint was handed over.
+        self._last: tuple[int, float] | None = None
         self._said = False
 
     def time(self, step: int, save: Callable[[], None]) -> None:
@@ -24,7 +25,7 @@ class SaveClock:
         begun = time.perf_counter()
         save()
         ended = time.perf_counter()
-        # The first one compiles, and so do the steps before it.
+        # The first save compiles, and so do the steps before it.
         if self._last is not None and step > self._last[0] and not self._said:
             a_step = (begun - self._last[1]) / (step - self._last[0])
             share = (ended - begun) / (ended - self._last[1])
@@ -40,12 +41,12 @@ class SaveClock:
 
 
 def interval(seconds_a_save: float, seconds_a_step: float, share: float = SHARE) -> int:
-    """Steps between checkpoints that take this share of the time."""
+    """The number of steps between checkpoints at which they take this share of the time."""
     return max(1, math.ceil(seconds_a_save * (1 - share) / share / seconds_a_step))
 
 
 def best_interval(seconds_a_save: float, seconds_between_faults: float) -> float:
-    """Seconds between checkpoints that lose least time to saving and to repeating steps.
+    """The seconds between checkpoints that lose the least time to saving and repeated steps.
 
     Young, A First Order Approximation to the Optimum Checkpoint Interval, CACM 1974: half an
     interval is lost to a fault on average, and a save is lost to each interval.

@@ -2,29 +2,30 @@
 
 from radepth_jax.data.intrinsics import fov_from_focal
 
-# Variation is the disparity's standard deviation over its mean, inside an image. A street's true
-# disparity has about 0.8; an untrained network's 0.02 to 0.05, growing within a few hundred steps.
+# Variation is the disparity's standard deviation over its mean, inside an image. It is about 0.8
+# for a street's true disparity. For an untrained network it is 0.02 to 0.05, and it grows within a
+# few hundred steps.
 FLAT_VARIATION = 0.02
 FALLEN_VARIATION = 0.15
 FALLEN_SHARE = 0.3
 COLLAPSED_AUTOMASK = 0.97
-LEAST_FOV, MOST_FOV = 8.0, 140.0  # degrees, of a camera that is learned
-FRESH_PAGES = 5000  # mapped at every step: 20 MB. With kept memory there are some ten.
+LEAST_FOV, MOST_FOV = 8.0, 140.0  # degrees; a learned field of view should stay between them
+FRESH_PAGES = 5000  # pages (20 MB) mapped at every step; with kept memory there are some ten
 PAGE = 4096  # bytes
 
 
 class CollapseDetector:
     """Watch for a depth network that answers one depth everywhere.
 
-    The signs, averaged over about `memory` steps: the disparity's variation inside an image has
-    fallen to a small part of what it was (constant maps agree perfectly across scales, so the
-    consistency loss can pull a young network there); it has stayed near zero for `patience` steps;
-    or nearly every pixel has been auto-masked for as long (no warped source explains the target
-    better than the unwarped one).
+    There are three signs, each averaged over about `memory` steps. The disparity's variation inside
+    an image has fallen to a small part of what it was: constant maps agree perfectly across scales,
+    so the consistency loss can pull a young network there. Or it has stayed near zero for
+    `patience` steps. Or nearly every pixel has been auto-masked for as long, because no warped
+    source explains the target better than the unwarped one.
 
     Args:
-        memory: steps the running averages remember.
-        patience: steps a run may take to leave its flat start.
+        memory: how many steps the running averages remember.
+        patience: how many steps a run may take to leave its flat start.
     """
 
     def __init__(self, memory: int = 50, patience: int = 500):
@@ -37,11 +38,11 @@ class CollapseDetector:
         """Take one step's figures.
 
         Args:
-            variation: standard deviation over mean of the middle view's disparity.
-            automasked: share of its pixels that are auto-masked, 0..1.
+            variation: the standard deviation over the mean of the middle view's disparity.
+            automasked: the share of its pixels that are auto-masked, 0 to 1.
 
         Returns:
-            A message while the run looks collapsed, else None.
+            A message while the run looks collapsed, otherwise None.
         """
         self._steps += 1
         keep = self._keep if self._steps > 1 else 0.0
@@ -70,7 +71,7 @@ class CollapseDetector:
 
 
 def lost_camera(focal: float) -> str | None:
-    """A message where a learned focal length, in widths of the image, is no camera's; else None."""
+    """A message if no camera has the learned focal length (in image widths), otherwise None."""
     fov = fov_from_focal(focal)
     if LEAST_FOV < fov < MOST_FOV:
         return None
@@ -81,10 +82,10 @@ def lost_camera(focal: float) -> str | None:
 
 
 def fresh_memory(faults: float) -> str | None:
-    """A message where a step maps memory afresh that it could have kept; else None.
+    """A message if a step maps memory afresh that it could have kept, otherwise None.
 
     Args:
-        faults: page faults of a usual step.
+        faults: the number of page faults of a usual step.
     """
     if faults < FRESH_PAGES:
         return None

@@ -32,16 +32,16 @@ from radepth_jax.runs.recipe import Recipe, make_recipe
 from radepth_jax.runs.saved_model import load_model
 from radepth_jax.runs.state import TrainState, learned_fov
 from radepth_jax.train.goodput import SaveClock
-from radepth_jax.train.kept import keep_share
 from radepth_jax.train.metric_log import MetricLog
 from radepth_jax.train.monitor import Monitor
 from radepth_jax.train.preemption import Preemption
 from radepth_jax.train.preview import make_preview, training_picture
-from radepth_jax.train.progress import Progress
+from radepth_jax.train.progress_bar import ProgressBar
 from radepth_jax.train.start import first_state
 from radepth_jax.train.step import StepFn, make_train_step, pmap_step, shard_map_step
 from radepth_jax.train.validation import Validation
 from radepth_jax.train.wandb_log import WandbLog
+from radepth_jax.train.weight_interpolation import interpolate_weights
 
 
 def train(
@@ -199,7 +199,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
         wandb = WandbLog(every.wandb, run.workdir, to_json(config))
     with (
         MetricLog(run.workdir, int(state.step), write=main, wandb=wandb) as log,
-        Progress(total_steps, first_step - 1, show=main) as bar,
+        ProgressBar(total_steps, first_step - 1, show=main) as bar,
     ):
         monitor = Monitor(config.data.batch_size, bar.say)
         save_clock = SaveClock(bar.say)
@@ -227,7 +227,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
             state, metrics = step_fn(state, batch, config.seed)
             if step == total_steps and config.pretrained.keep:
                 start = load_model(config.pretrained.checkpoint).variables
-                state = placed(keep_share(_trees(state), start, config.pretrained.keep))
+                state = placed(interpolate_weights(_trees(state), start, config.pretrained.keep))
             # Read one step late, so that the device never waits for this process.
             if unread is not None:
                 bar.update(step - 1, monitor.read(step - 1, unread, checkpoints.latest_step))

@@ -1,4 +1,4 @@
-"""Where a run's figures go: JSON lines, TensorBoard, and Weights & Biases if asked for."""
+"""Writes a run's figures to JSON lines, TensorBoard, and Weights & Biases if asked for."""
 
 import json
 import time
@@ -17,13 +17,13 @@ from radepth_jax.train.wandb_log import WandbLog
 class MetricLog:
     """Write scalars to `metrics.jsonl` and TensorBoard, pictures to TensorBoard and PNG files.
 
-    A context manager. A resumed run drops what was logged after the step it resumes from, so a
-    step appears once.
+    It is a context manager. A resumed run drops what was logged after the step that it resumes
+    from, so each step appears once.
 
     Args:
         workdir: the run's folder.
-        start_step: the step the run (re)starts from.
-        write: False writes nothing: another process of the run does.
+        start_step: the step that the run starts or resumes from.
+        write: whether to write. Only one process of a run does.
         wandb: gets everything, too.
     """
 
@@ -47,7 +47,7 @@ class MetricLog:
         self._lines = path.open("a")
         board = self._workdir / "tensorboard"
         board.mkdir(exist_ok=True)
-        # Not tensorboardX's SummaryWriter: its thread dies of a full disk, and then the run hangs.
+        # tensorboardX's SummaryWriter is not used: a full disk kills its thread, and the run hangs.
         self._events = EventsWriter(str(board / "events"))
         if start_step:  # later steps in earlier files are hidden
             session = SessionLog(status=SessionLog.START)
@@ -103,5 +103,5 @@ def read_metrics(workdir: str | Path, name: str) -> tuple[np.ndarray, np.ndarray
 def _step_of(line: str) -> int:
     try:
         return int(json.loads(line)["step"])
-    except (ValueError, KeyError):  # a line cut off by a kill
+    except (ValueError, KeyError):  # a killed process left an incomplete line
         return 2**62

@@ -1,4 +1,4 @@
-"""Read the steps' figures as they come: averages for the log, and what must stop or warn."""
+"""Reads the steps' figures as they come: averages for the log, errors, and warnings."""
 
 import time
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from radepth_jax.errors import UserError
 from radepth_jax.train.health import CollapseDetector, fresh_memory, lost_camera
 
 MAX_NONFINITE_STREAK = 10
-USUAL_STEPS = 10  # of which page faults are judged
-# Averaging these over the steps of an interval would mean nothing.
+USUAL_STEPS = 10  # how many steps the count of page faults is averaged over
+# An average of these over the steps of an interval would mean nothing.
 LATEST = ("learning_rate", "nonfinite", "nonfinite_streak")
 
 
@@ -20,11 +20,11 @@ class Monitor:
     """Collects metrics between two log entries.
 
     Args:
-        batch_size: samples a step, over all devices.
+        batch_size: the number of samples of a step, over all devices.
         say: prints a line.
 
     Attributes:
-        skipped_samples: unreadable samples replaced so far, counted by the caller.
+        skipped_samples: how many unreadable samples were replaced so far. The caller counts them.
     """
 
     def __init__(self, batch_size: int, say: Callable[[str], None]):
@@ -43,15 +43,15 @@ class Monitor:
         """Take one step's metrics to the host, and look at them.
 
         Args:
-            step: its number.
-            metrics: of the training step, scalars.
-            kept: step of the newest checkpoint, for the message.
+            step: the step's number.
+            metrics: the training step's metrics, scalars.
+            kept: the step of the newest checkpoint, for the message.
 
         Returns:
             The metrics as floats.
 
         Raises:
-            UserError: the loss or its gradient was not finite ten times in a row.
+            UserError: The loss or its gradient was not finite ten times in a row.
         """
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         self._faults.append(platforms.page_faults())
@@ -81,7 +81,7 @@ class Monitor:
         """Averages since the last summary, with speed and the share of time spent waiting.
 
         Args:
-            seconds_waited: for the loader, since the run began.
+            seconds_waited: how long the run has waited for the loader since it began.
         """
         now = time.perf_counter()
         seconds, steps = now - self._since, max(len(self._values), 1)
@@ -92,9 +92,9 @@ class Monitor:
             else float(np.mean([v[name] for v in self._values if name in v]))
             for name in last
         }
-        # The median: compiling and validating fall between few steps.
+        # The median ignores the few steps between which the run compiles or validates.
         faults = float(np.median(np.diff(self._faults))) if len(self._faults) > 1 else 0.0
-        # Not of the first steps, in which the heap has still to grow.
+        # The first steps do not count, because the heap still grows in them.
         usual = self._logged and steps >= USUAL_STEPS and jax.default_backend() == "cpu"
         message = fresh_memory(faults) if usual else None
         if message and not self._fresh:

@@ -10,10 +10,10 @@ from jax.experimental import multihost_utils
 
 
 class Preemption:
-    """Notes SIGTERM instead of dying of it; a context manager.
+    """A context manager that notes SIGTERM, so that it does not end the process at once.
 
-    With several processes JAX's preemption service does the noting (`jax.distributed.initialize`
-    starts it), so that a signal to any one of them stops all.
+    With several processes JAX's preemption service notes it (`jax.distributed.initialize` starts
+    it), so that a signal to any one of them stops all.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Preemption:
         self._previous: Any = None
 
     def __enter__(self) -> "Preemption":
-        # Python lets only the main thread install handlers.
+        # Only the main thread of Python may install handlers.
         if jax.process_count() == 1 and threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGTERM, self._note)
         return self
@@ -35,10 +35,10 @@ class Preemption:
         self._noted = True
 
     def reached(self, step: int) -> bool:
-        """Whether to save and end after `step`; every process asks after each step.
+        """Whether to save and end after `step`. Every process asks after each step.
 
         Args:
-            step: the last one done.
+            step: the last step that is done.
         """
         if jax.process_count() > 1:
             return multihost_utils.reached_preemption_sync_point(step)

@@ -1,4 +1,4 @@
-"""What training looks like: views, disparities and the auto-mask of one sample."""
+"""A picture of training: views, disparities and the auto-mask of one sample."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,13 +21,14 @@ def training_picture(
     """A contact sheet of a batch's first sample, as the next step would see it.
 
     Args:
-        preview: of `make_preview`, made once a run so that it compiles once.
-        state: current state.
+        preview: from `make_preview`. A run makes it once, so that it compiles once.
+        state: the current state.
         batch: one device's batch.
-        seed: of the run.
+        seed: the run's seed.
 
     Returns:
-        uint8 [H, W, 3]: a row per view (image, disparity), then auto-mask and warped target.
+        uint8 [H, W, 3]. There is a row for each view (image and disparity), and then one with the
+        auto-mask and the warped target.
     """
     one = {k: v[:1] for k, v in batch.items()}
     pictures = preview(state.params, state.batch_stats, one, state.step, seed)
@@ -49,7 +50,7 @@ def training_picture(
 
 
 def make_preview(recipe: Recipe) -> PreviewFn:
-    """A jitted (params, batch_stats, batch, step, seed) -> what `compute_loss` shows."""
+    """A jitted function of (params, batch_stats, batch, step, seed): what `compute_loss` shows."""
 
     def pictures(params: Any, batch_stats: Any, batch: dict, step: jax.Array, seed: int) -> Any:
         index = jnp.arange(batch["frames"].shape[0])

@@ -21,7 +21,7 @@ from radepth_jax.runs.state import (
 )
 from radepth_jax.train.calibration import calibration_images
 
-# Of settings that changed since, these are not worth a word.
+# Changes of these settings are not reported.
 _OF_THE_HOST = ("data.data_dir", "data.workers")
 
 
@@ -35,14 +35,14 @@ def first_state(
     """The state that a run goes on from, or begins with.
 
     Args:
-        config: of the run.
+        config: the run's config.
         total_steps: the last step's number.
-        checkpoints: of the run. The newest one is gone on from, if there is one.
-        source: the training samples, by whose images loaded weights may be calibrated.
-        say: what to tell the user with.
+        checkpoints: the run's checkpoints. If there are any, the run goes on from the newest one.
+        source: the training samples, whose images may calibrate loaded weights.
+        say: prints a line for the user.
 
     Raises:
-        UserError: for a checkpoint of another model, and for weights that cannot be used.
+        UserError: A checkpoint is of another model, or weights cannot be used.
     """
     if checkpoints.latest_step is not None:
         state, saved, _ = checkpoints.restore()
@@ -75,7 +75,7 @@ def first_state(
 
 
 def _imagenet_sources(config: ConfigDict, say: Callable[[str], None]) -> dict[str, str]:
-    """The sources that `load_imagenet` takes, by its arguments' names."""
+    """The sources for `load_imagenet`, by the names of its arguments."""
     names = {"depth": config.model.depth.encoder.name, "pose": config.model.pose.name}
     sources = {}
     for network, name in names.items():
@@ -93,13 +93,13 @@ def _imagenet_sources(config: ConfigDict, say: Callable[[str], None]) -> dict[st
 
 
 def _with_camera(variables: dict, config: ConfigDict) -> dict:
-    """A model's variables with those of the camera where this run learns it, and without if not."""
+    """A model's variables, with those of the camera if this run learns it, and without if not."""
     camera = camera_variables(config)
     return {k: v for k, v in (camera | variables).items() if k != "camera" or camera}
 
 
 def _changes(saved: ConfigDict, given: ConfigDict) -> str:
-    """What a run goes on with that it was not begun with, to end a line with."""
+    """The settings that differ from those that the run began with, to end a line with."""
     before, now = (flatten_dict(to_json(c), sep=".") for c in (saved, given))
     changed = [
         f"{field} {now[field]} (was {before[field]})"
@@ -110,7 +110,7 @@ def _changes(saved: ConfigDict, given: ConfigDict) -> str:
 
 
 def _check_same_model(saved: ConfigDict, given: ConfigDict, where: str, remedy: str) -> None:
-    """UserError that names the first field in which two configs' models differ."""
+    """Raises a UserError that names the first field in which two configs' models differ."""
     theirs, ours = (flatten_dict(to_json(c)["model"], sep=".") for c in (saved, given))
     for field in sorted(set(theirs) | set(ours)):
         if theirs.get(field) != ours.get(field):

@@ -122,7 +122,7 @@ def _sum_parts(
     split: dict[str, jax.Array],
     index: jax.Array,
 ) -> tuple[Any, Any, Any]:
-    """(batch_stats after the last part, gradients and terms summed over the parts [parts, ...])."""
+    """The batch_stats after the last part, and the gradients and terms summed over all parts."""
     first = {k: v[0] for k, v in split.items()}
     if len(index) == 1:
         return compute_part(batch_stats, first, index[0])
@@ -156,7 +156,9 @@ def pmap_step(train_step: Callable[..., Any], devices: list | None = None) -> St
 
 
 def shard_map_step(train_step: Callable[..., Any], devices: list | None = None) -> StepFn:
-    """The same step under `jit(shard_map)`, which JAX recommends for new code; of one process.
+    """The same step under `jit(shard_map)`, which JAX recommends for new code.
+
+    It serves runs of one process.
 
     It takes the same batch as `pmap_step`, [devices, B, ...]. `check_vma=False`, because with the
     default the gradient of replicated parameters is summed over the devices before `pmean` sees it.

@@ -1,4 +1,7 @@
-"""What a run measures of its validation split: depth metrics, or without depth the rebuilding."""
+"""What a run measures on its validation split: depth metrics, or the photometric error.
+
+The photometric error is for data sets without depth.
+"""
 
 from collections.abc import Callable
 
@@ -13,17 +16,17 @@ from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.saved_model import Model
 from radepth_jax.runs.state import TrainState, variables_of
-from radepth_jax.train.held_out import HeldOut
 from radepth_jax.train.metric_log import MetricLog
+from radepth_jax.train.photometric_validation import PhotometricValidation
 
 
 class Validation:
     """The measurement of a run's states.
 
     Args:
-        recipe: of the run.
-        config: likewise.
-        dataset: what it trains on; without the config's validation split nothing is measured.
+        recipe: the run's recipe.
+        config: the run's config.
+        dataset: what it trains on. If it lacks the config's validation split, nothing is measured.
         say: prints a line.
     """
 
@@ -33,25 +36,25 @@ class Validation:
         self._recipe, self._config, self._say = recipe, config, say
         split = config.data.validation_split
         self._truth: EvaluationSource | None = None
-        self._held_out: HeldOut | None = None
+        self._photometric: PhotometricValidation | None = None
         if not config.train.validate_every:
             return
         if dataset.has_depth(split):
             self._truth = EvaluationSource(dataset, split)
         elif split in dataset.splits and jax.process_index() == 0:
-            self._held_out = _held_out(recipe, dataset, split)
+            self._photometric = _photometric(recipe, dataset, split)
 
     @property
     def before_training(self) -> bool:
-        """Whether there is something worth measuring before the first step."""
-        return self._held_out is not None
+        """Whether the measurement before the first step is worth its time."""
+        return self._photometric is not None
 
     def __call__(self, step: int, state: TrainState, log: MetricLog) -> None:
-        """Measure, log and say it; all processes of a run call this together.
+        """Measure, log and print. All processes of a run call this together.
 
         Args:
-            step: of the state.
-            state: on the host, with trees of parameters.
+            step: the state's step.
+            state: a state on the host, with trees of parameters.
             log: gets the figures.
         """
         if self._truth is not None:
@@ -61,17 +64,19 @@ class Validation:
                     f"step {step}: validation AbsRel {row.metrics['abs_rel']:.4f} "
                     f"at {row.resolution}"
                 )
-        if self._held_out is not None:
-            error, picture = self._held_out(state)
+        if self._photometric is not None:
+            error, picture = self._photometric(state)
             log.scalars(step, {"photometric": error}, "validation")
             log.picture(step, "held_out", picture)
             when = f"step {step}" if step else "before training"
-            self._say(
-                f"{when}: photometric error {error:.4f} on {len(self._held_out)} held-out samples"
-            )
+            count = len(self._photometric)
+            self._say(f"{when}: photometric error {error:.4f} on {count} held-out samples")
 
     def _evaluate(self, step: int, state: TrainState, source: EvaluationSource) -> list[Row]:
-        """The rows; none, with a line, of a network that cannot be judged, which may yet learn."""
+        """The rows of the table.
+
+        A network whose predictions cannot be judged may yet learn: it gets no rows and one line.
+        """
         config = self._config
         try:
             rows = evaluate(
@@ -88,9 +93,9 @@ class Validation:
         return [row for row in rows if row.scaling == config.evaluate.scaling]
 
 
-def _held_out(recipe: Recipe, dataset: Dataset, split: str) -> HeldOut | None:
-    """None where the split has no frame with all the neighbours."""
+def _photometric(recipe: Recipe, dataset: Dataset, split: str) -> PhotometricValidation | None:
+    """The measurement, or None if no frame of the split has all its neighbours."""
     try:
-        return HeldOut(recipe, dataset, split)
+        return PhotometricValidation(recipe, dataset, split)
     except UserError:
         return None

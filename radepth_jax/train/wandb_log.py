@@ -13,15 +13,17 @@ ID_FILE = "wandb_id.txt"
 
 
 class WandbLog:
-    """A run there, which goes on when training goes on. WANDB_MODE=offline keeps it on disk.
+    """A run at Weights & Biases, which goes on when training resumes.
+
+    WANDB_MODE=offline keeps it on disk.
 
     Args:
-        project: at Weights & Biases.
-        workdir: the run's folder, which keeps its id.
-        settings: what it was trained with, for the page.
+        project: the project at Weights & Biases.
+        workdir: the run's folder, in which its id is kept.
+        settings: the run's settings, for its page.
 
     Raises:
-        UserError: wandb is not installed, or the run cannot be opened there.
+        UserError: wandb is not installed, or the run cannot be opened at Weights & Biases.
     """
 
     def __init__(self, project: str, workdir: Path, settings: dict[str, Any]) -> None:
@@ -50,18 +52,18 @@ class WandbLog:
                 f"config.train.wandb: cannot open a run of {project!r} ({reason(error)}); "
                 "`wandb login` first, or set WANDB_MODE=offline in the environment"
             ) from None
-        # By the run's own steps: a resumed one takes some again.
+        # Figures are plotted over the run's own steps, because a resumed run repeats some.
         self._run.define_metric("*", step_metric="step")
         self._picture = wandb.Image
 
     def scalars(self, step: int, record: dict[str, float]) -> None:
-        """Figures by their whole name."""
+        """Log figures, given by their whole names."""
         self._run.log({"step": step} | record)
 
     def picture(self, step: int, name: str, image: np.ndarray) -> None:
-        """An RGB uint8 [H, W, 3] picture."""
+        """Log an RGB picture, uint8 [H, W, 3]."""
         self._run.log({"step": step, name: self._picture(image)})
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send what has not been sent yet."""
         self._run.finish()

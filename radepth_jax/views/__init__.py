@@ -1,4 +1,4 @@
-"""Arbitrary-scale augmentation on the device: native frames to low, middle and high views."""
+"""Arbitrary-scale augmentation (AS-Aug) on the device: native frames to low, middle, high views."""
 
 from radepth_jax.views.augment import network_images
 from radepth_jax.views.make import make_views

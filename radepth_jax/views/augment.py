@@ -1,4 +1,4 @@
-"""Colour jitter; each operation is defined as torchvision defines it for float images."""
+"""Colour jitter. Each operation is defined as torchvision defines it for float images."""
 
 import jax
 import jax.numpy as jnp

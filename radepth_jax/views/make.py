@@ -1,4 +1,7 @@
-"""Native frames to views, in one resampling per view (RA-Depth, section 3.2)."""
+"""Arbitrary-scale augmentation (AS-Aug; RA-Depth, section 3.2): native frames to views.
+
+Each view takes one resampling.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +25,7 @@ def make_views(
     *,
     options: ViewOptions,
 ) -> Views:
-    """The views of one sample, resampled from native frames with Pillow's LANCZOS.
+    """AS-Aug: the views of one sample, resampled from native frames with Pillow's LANCZOS.
 
     Scale, crop and flip are drawn once for all frames, and do not depend on `options.names`.
 

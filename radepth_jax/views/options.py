@@ -1,4 +1,4 @@
-"""Settings of the views and of the colour jitter."""
+"""Settings of the views (arbitrary-scale augmentation, AS-Aug) and of the colour jitter."""
 
 import dataclasses
 
@@ -8,12 +8,14 @@ from radepth_jax.views.view import NAMES
 
 @dataclasses.dataclass(frozen=True)
 class ViewOptions:
-    """What the views of a sample look like; defaults are RA-Depth's.
+    """What the views of a sample look like. The defaults are RA-Depth's.
+
+    With all three names the views are AS-Aug; with the middle one alone there is no AS-Aug.
 
     Attributes:
       resolution: (width, height) of every view.
-      names: which views, a subset of high, middle and low that has the middle one; in that order,
-        the published one of BatchNorm's running averages, whatever the order they are given in.
+      names: which views, a subset of high, middle and low that has the middle one. They are put
+        in that order, in which the published code updates BatchNorm's running averages.
       high_scale: range of the high view's scale, at least 1.
       low_scale: range of the low view's scale, within [0.5, 1].
       flip: probability of a horizontal flip of everything.

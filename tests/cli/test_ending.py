@@ -127,5 +127,5 @@ def test_a_user_without_a_home_has_no_cache_and_all_else():
     command = [sys.executable, "-c", NO_HOME, "doctor"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "compiled programs        not kept; this user has no home" in done.stdout
+    assert "compiled programs        not kept, because this user has no home" in done.stdout
     assert "first depth              right" in done.stdout

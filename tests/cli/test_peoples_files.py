@@ -16,7 +16,7 @@ from PIL import Image
 
 from radepth_jax.data.dataset import open_dataset
 from radepth_jax.data.films import Footage
-from radepth_jax.predict.film import filming
+from radepth_jax.predict.video_writer import writing_video
 from radepth_jax.runs.saved_model import save_model
 from radepth_jax.runs.state import init_state, variables_of
 
@@ -61,7 +61,7 @@ def texture(number=0, size=(36, 64)) -> Image.Image:
 
 
 def film(path: Path, frames=6, size=(36, 64), aspect=Fraction(1)) -> Path:
-    with filming(path, Footage(Fraction(10), Fraction(1, 10), frames)) as out:
+    with writing_video(path, Footage(Fraction(10), Fraction(1, 10), frames)) as out:
         out.aspect = aspect
         for i in range(frames):
             out.add(np.asarray(texture(i, size)), Fraction(i, 10))

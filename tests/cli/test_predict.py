@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from radepth_jax.predict import load
-from radepth_jax.predict.film import Footage, filming
 from radepth_jax.predict.predictor import predict_depth
+from radepth_jax.predict.video_writer import Footage, writing_video
 from radepth_jax.runs.saved_model import save_model, store_metric_scale
 from radepth_jax.runs.state import init_state, variables_of
 
@@ -44,7 +44,7 @@ def write_video(path, frames, size=(36, 66)):
     """Noise that drifts, at 10 frames/s."""
     rng = np.random.default_rng(0)
     texture = rng.integers(0, 256, (size[0], size[1] + 4 * frames, 3), np.uint8)
-    with filming(path, Footage(Fraction(10), Fraction(1, 90000), 0)) as film:
+    with writing_video(path, Footage(Fraction(10), Fraction(1, 90000), 0)) as film:
         for i in range(frames):
             film.add(texture[:, 4 * i : 4 * i + size[1]], Fraction(i, 10))
 

@@ -425,7 +425,7 @@ class Hostile:
         return os.mkdir, (self.trace,)
 
 
-@case(r"encoder\.pth: refused, for it holds more than weights \(posix\.mkdir\)")
+@case(r"encoder\.pth: refused, because it holds more than weights \(posix\.mkdir\)")
 def a_hostile_pth(place):
     torch = pytest.importorskip("torch", reason="needs the torch extra")
     (place.inputs / "torch").mkdir()

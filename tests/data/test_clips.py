@@ -52,7 +52,7 @@ def test_a_folder_of_folders_is_its_clips(clips, tmp_path):
     problems = []
     assert find_clips([tmp_path / "in"], problems) == clips
     assert find_clips(clips, problems) == clips
-    assert problems == [f"{tmp_path}/in: 1 file passed over, no films: notes.txt"]
+    assert problems == [f"{tmp_path}/in: passed over 1 file without a film: notes.txt"]
     prepare("video", source=tmp_path / "in", data_dir=tmp_path, fov=60.0)
     dataset = open_dataset("video", tmp_path)
     assert dataset.metadata.prepared_from["source"] == str((tmp_path / "in").resolve())

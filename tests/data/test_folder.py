@@ -62,7 +62,9 @@ def test_a_mixture_that_would_leave_out_most_is_refused(tmp_path):
     folder = fill(tmp_path / "frames", [f"{i}.png" for i in range(9)])
     fill(folder, ["0.png", "1.png", "2.png"], (48, 64))
     fill(folder, ["3.png", "4.png"], (12, 16))
-    with pytest.raises(UserError, match=r"3 sizes, none of them most: 32x24 \(4\), 64x48 \(3\)"):
+    with pytest.raises(
+        UserError, match=r"3 sizes, and no size has most of them: 32x24 \(4\), 64x48 \(3\)"
+    ):
         make(folder, tmp_path)
 
 
@@ -84,7 +86,7 @@ def test_pictures_are_known_by_their_content_and_the_rest_is_named(tmp_path):
     listing = list_folder(folder)
     assert [path.name for path in listing.paths] == [f"{i}.jfif" for i in range(4)]
     (note,) = listing.notes
-    assert note.endswith("1 file passed over, no pictures: notes.txt")
+    assert note.endswith("passed over 1 file without a picture: notes.txt")
 
 
 def test_pictures_are_stored_as_they_are_and_read_upright(tmp_path):

@@ -93,7 +93,7 @@ def test_a_clip_is_stored_straight(tmp_path):
         expected = scene(*directions(intrinsics), 0.3 * i)
         assert np.abs(image.astype(float) - expected)[2:-2, 2:-2].mean() < 6
     notes = (dataset.directory / "problems.txt").read_text()
-    assert "clip.mp4: straightened, its lens bends the image" in notes
+    assert "clip.mp4: straightened, because its lens bends the image" in notes
 
 
 def test_which_lenses_bend():

@@ -61,13 +61,11 @@ def test_another_source_or_option_needs_another_name(shots, tmp_path):
     ],
 )
 def test_unknown_names_are_refused(tmp_path, name, message):
-    pytest.importorskip("radepth_jax.data.street.builder")
     with pytest.raises(UserError, match=message):
         prepare(name, data_dir=tmp_path)
 
 
 def test_street_takes_no_source(tmp_path):
-    pytest.importorskip("radepth_jax.data.street.builder")
     with pytest.raises(UserError, match="street takes no source, fov"):
         prepare("street/tiny", source=tmp_path, data_dir=tmp_path, fov=3.0)
 

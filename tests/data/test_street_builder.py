@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from radepth_jax.data import TrainingSource, open_dataset, schema
-from radepth_jax.data.street import film, make_world
-from radepth_jax.data.street.builder import BASELINE, LEFT, RIGHT, Street, StreetConfig, world_seed
+from radepth_jax.data.street import BASELINE, LEFT, RIGHT, Street, StreetConfig, world_seed
 from radepth_jax.errors import UserError
+from radepth_jax.street import make_world, render_frames
 
 TINY = next(config for config in Street.BUILDER_CONFIGS if config.name == "tiny")
 
@@ -39,7 +39,7 @@ def test_splits_and_counts(data_dir):
 
 def test_what_is_stored_is_what_was_rendered(data_dir):
     dataset = open_dataset("street/tiny", data_dir)
-    shot = film(
+    shot = render_frames(
         make_world(world_seed(TINY, "test", 0), TINY.frames),
         range(TINY.frames),
         size=(TINY.height, TINY.width),
@@ -83,7 +83,7 @@ def test_every_target_has_its_neighbours_and_its_partner(data_dir):
 def test_worlds_that_were_published_stay_as_they_are(split, index, image, depth, poses, solids):
     # Means of the images and depths and the sum of the poses, from before there were varied worlds.
     world = make_world(world_seed(TINY, split, index), TINY.frames)
-    shot = film(world, range(TINY.frames), size=(TINY.height, TINY.width))
+    shot = render_frames(world, range(TINY.frames), size=(TINY.height, TINY.width))
     assert len(world.solids) == solids
     assert world.world_T_camera.sum() == pytest.approx(poses, rel=1e-12)
     assert shot.image.mean() == pytest.approx(image, rel=1e-4)

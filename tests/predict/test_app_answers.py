@@ -13,7 +13,7 @@ from radepth_jax.predict.app_answers import (
     HIGHEST,
     NARROWEST,
     WIDEST,
-    Networks,
+    OfferedNetworks,
     depth_at,
     resolution_of,
 )
@@ -21,7 +21,9 @@ from radepth_jax.predict.app_answers import (
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    return Networks({"box": "default", "again": "default"}, tmp_path_factory.mktemp("answers"))
+    return OfferedNetworks(
+        {"box": "default", "again": "default"}, tmp_path_factory.mktemp("answers")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,7 @@ def test_a_click_reads_the_depth():
 def test_networks_are_named_as_given(tmp_path):
     folder = tmp_path / "a=b"
     folder.mkdir()
-    assert named("default") == {"the network in the box": "default"}
+    assert named("default") == {"the bundled model": "default"}
     assert list(named(f"mine=runs/x, runs/y,{folder}").items())[1:] == [
         ("mine", "runs/x"),
         ("y", "runs/y"),

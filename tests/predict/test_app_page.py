@@ -86,7 +86,7 @@ def caption(page, text):
 
 def test_upload_slide_compare_click_3d_and_download(page, picture, tmp_path):
     upload(page, picture)
-    caption(page, "the network in the box at 320x128")
+    caption(page, "the bundled model at 320x128")
     page.wait_for_selector("#depth img")
 
     width = page.locator("#width input[type=number]")
@@ -135,7 +135,7 @@ ASK = """
 import sys
 from gradio_client import Client, handle_file
 client = Client(sys.argv[1], verbose=False)
-network = "the network in the box"
+network = "the bundled model"
 for path in sys.argv[2:]:
     try:
         print(client.predict(handle_file(path), 320, network, "none", fn_index=0)[2])
@@ -155,7 +155,7 @@ def test_a_picture_is_read_as_by_every_command(app, tmp_path):
     answers = subprocess.run(
         [sys.executable, "-c", ASK, app[0], *files], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert answers[0].startswith("the network in the box at 320x160: ")
+    assert answers[0].startswith("the bundled model at 320x160: ")
     assert answers[1] == answers[0]
     assert " at 320x2048: " in answers[2]
     assert answers[3:] == ["broken.png: not an image"]

@@ -1,4 +1,4 @@
-"""The network in the box: what is shipped, and what uses it without being asked."""
+"""The bundled model: what the package holds, and what uses it by default."""
 
 import json
 
@@ -25,7 +25,7 @@ def test_it_is_small_and_fits_its_config():
     assert step >= 0
     shapes = models.variable_shapes(models.build(config.model), tuple(config.views.resolution))
     assert jax.tree.map(np.shape, variables) == jax.tree.map(lambda leaf: leaf.shape, shapes)
-    assert config.model.to_dict() == presets.box()
+    assert config.model.to_dict() == presets.bundled()
 
 
 def test_what_is_stored_is_read_but_for_rounding(tmp_path):

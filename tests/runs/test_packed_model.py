@@ -65,7 +65,10 @@ def test_a_learned_camera_is_part_of_it(micro_config, tmp_path):
         (lambda flat, name: flat[name].__setitem__(..., np.nan), "is NaN or infinite in places"),
         (lambda flat, name: flat[name].flat.__setitem__(3, -np.inf), "is NaN or infinite in"),
         (lambda flat, name: flat.update({name: flat[name] * np.float64(1e300)}), "is NaN or inf"),
-        (lambda flat, name: flat.update({name: flat[name].astype(np.int8)}), "no floating-point"),
+        (
+            lambda flat, name: flat.update({name: flat[name].astype(np.int8)}),
+            "weights that are not floating-point",
+        ),
         (lambda flat, name: flat.update({f"{name}/more": flat[name]}), "("),
         (lambda flat, name: [flat.pop(n) for n in list(flat) if n[:5] == "depth"], "is missing"),
         (lambda flat, name: [flat.pop(n) for n in list(flat) if n[:4] == "pose"], "is missing"),

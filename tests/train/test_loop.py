@@ -20,9 +20,9 @@ from radepth_jax.runs.checkpoint import FOLDER, load_checkpoint
 from radepth_jax.runs.config import to_json
 from radepth_jax.runs.recipe import make_recipe
 from radepth_jax.train import loop, start
-from radepth_jax.train.held_out import HeldOut
 from radepth_jax.train.loop import train
 from radepth_jax.train.metric_log import read_metrics
+from radepth_jax.train.photometric_validation import PhotometricValidation
 
 
 def leaves(state):
@@ -185,7 +185,7 @@ def test_without_depth_held_out_frames_are_rebuilt(micro_config, tmp_path, monke
     assert "before training: photometric error 0." in capsys.readouterr().out
     # It is of the state alone: the same state has the same error.
     dataset = open_dataset("street/tiny", micro_config.data.data_dir)
-    held_out = HeldOut(make_recipe(micro_config, 4), dataset, "validation")
+    held_out = PhotometricValidation(make_recipe(micro_config, 4), dataset, "validation")
     state, _ = load_checkpoint(tmp_path / "run")
     error, picture = held_out(state)
     assert error == pytest.approx(errors[-1], rel=1e-3)

@@ -10,9 +10,9 @@ from jaxtyping import Array, Float
 
 Padding = Sequence[tuple[int, int]]
 
-# That backend differentiates by the kernel slowly from a batch that is no multiple of four, for
-# more than 16 channels, if they are no multiple of 64. For the 18, 32 and 72 channels of RA-Depth
-# and three views, a view of zeros makes it three times as fast.
+# That backend computes a kernel's derivative slowly if the batch is not a multiple of four and the
+# channels are more than 16 and not a multiple of 64. For the 18, 32 and 72 channels of
+# RA-Depth and three views, a fourth view of zeros makes it three times as fast.
 _BATCH, _FEW_CHANNELS, _CHANNELS = 4, 16, 64
 
 
@@ -30,11 +30,11 @@ def convolve(
     Args:
         x: images or features.
         kernel: the weights.
-        strides: of rows and columns.
-        padding: zeros before and after the rows and the columns, or a name.
-        precision: of `jax.lax`.
-        **others: those that `nn.Conv` passes besides. A convolution that is dilated, in groups or
-            padded by name is left to the library.
+        strides: the strides of rows and columns.
+        padding: how many zeros there are before and after the rows and the columns, or a name.
+        precision: as for `jax.lax`.
+        **others: the other arguments that `nn.Conv` passes. A convolution that is dilated, in
+            groups or padded by name is left to JAX.
     """
     plain = {"lhs_dilation": (1, 1), "rhs_dilation": (1, 1), "feature_group_count": 1}
     special = any(others.get(name, value) != value for name, value in plain.items())
@@ -43,7 +43,7 @@ def convolve(
             x, kernel, strides, padding, precision=precision, **others
         )
     if kernel.shape[:2] == (1, 1) and not _padded(padding):
-        # As a matrix product it compiles and differentiates faster.
+        # A matrix product compiles and differentiates faster.
         if strides != (1, 1):
             x = jax.lax.slice(x, (0, 0, 0, 0), x.shape, (1, *strides, 1))
         return _pointwise(x, kernel[0, 0], precision)
@@ -79,7 +79,7 @@ def _convolve(x, kernel, strides, padding, precision):
     )
     if _padded(padding):
         return convolution(x, kernel, padding=padding)
-    # Without any padding that backend takes two to four times as long. So one row more.
+    # Without any padding that backend takes two to four times as long, so one row is added.
     return convolution(x, kernel, padding=((0, strides[0]), (0, 0)))[:, :-1]
 
 

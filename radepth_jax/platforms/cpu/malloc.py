@@ -1,11 +1,11 @@
-"""Host memory for a program on a CPU: what is freed is kept, small pieces are put aside."""
+"""Host memory for a program on a CPU: freed memory is kept, and small pieces are put aside."""
 
 import ctypes
 import importlib
 import mmap
 import sys
 
-# Of glibc's <malloc.h>.
+# Constants of glibc's <malloc.h>.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 _NEVER = -1
 _DONTNEED = 4  # of <sys/mman.h>
@@ -13,27 +13,27 @@ FEW_PIECES = 50_000
 
 
 def keep_freed_memory() -> None:
-    """Let glibc's `malloc` reuse large blocks; elsewhere this does nothing.
+    """Let glibc's `malloc` reuse large blocks. Without glibc this does nothing.
 
     XLA's CPU backend allocates a program's whole workspace anew at every call. By default glibc
     maps such blocks afresh each time, and the kernel must clear every page again.
 
-    Call it before JAX computes. A thread that has allocated keeps its arena, and the arena of a
-    thread cannot hold a block of 64 MB: glibc maps it, whatever is set later.
+    Call it before JAX computes. A thread that has allocated memory keeps its arena, and a thread's
+    arena cannot hold a block of 64 MB: glibc maps such a block, whatever is set later.
     """
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return
-    # No block is mapped, however large: a threshold is a C int, 2 GiB at most, and a workspace may
-    # be larger. One arena, since those of threads cannot grow beyond 64 MB.
+    # No block is mapped, however large it is: a threshold would be a C int, at most 2 GiB, and a
+    # workspace may be larger. There is one arena, because threads' arenas end at 64 MB.
     for parameter, value in ((_TRIM_THRESHOLD, _NEVER), (_MMAP_MAX, 0), (_ARENA_MAX, 1)):
         mallopt(parameter, value)
 
 
 def page_faults() -> int:
-    """How many pages the kernel has mapped for this process so far; 0 where that is not known."""
+    """How many pages the kernel has mapped for this process so far. 0 if that is not known."""
     try:
         resource = importlib.import_module("resource")  # Windows has none
     except ImportError:
@@ -95,8 +95,10 @@ def reserve_heap_fragments(few: int = FEW_PIECES) -> int:
 
 def heap_info() -> HeapInfo | None:
     """What glibc says of this process's heap; None without glibc."""
-    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
-    if not hasattr(libc, "mallinfo2"):
+    if not sys.platform.startswith("linux"):
         return None
-    libc.mallinfo2.restype = HeapInfo
-    return libc.mallinfo2()
+    mallinfo2 = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if mallinfo2 is None:
+        return None
+    mallinfo2.restype = HeapInfo
+    return mallinfo2()

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 @jax.custom_vjp
 def uninlined_relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """max(x, 0) as a call of its own, and so is its derivative."""
+    """max(x, 0) as a separate call. Its derivative is a separate call, too."""
     with set_xla_metadata(inlineable="false"):
         return _relu(x)
 
