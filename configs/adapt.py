@@ -38,5 +38,4 @@ def get_config() -> ConfigDict:
     config.train.validate_every = 300
     config.train.picture_every = 300
     config.train.checkpoint_every = 300
-    config.evaluate.resolutions = (config.views.resolution,)
     return config

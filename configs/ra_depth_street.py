@@ -52,5 +52,5 @@ def get_config(variant: str = "full") -> ConfigDict:
         config.train.checkpoint_every = 400
         config.train.validate_every = 1000
         config.train.picture_every = 1900
-        config.evaluate.resolutions = ((192, 64),)
+        config.evaluate.resolutions = ()  # that of the views
     return config

@@ -37,5 +37,4 @@ def get_config(variant: str = "full") -> ConfigDict:
         config.pose.learn_fov_from = 200  # its depth is fair from the start
         config.optimizer.learning_rate = 3e-4
         config.train.steps = 1500
-    config.evaluate.resolutions = (config.views.resolution,)
     return config

@@ -13,6 +13,7 @@ and give the earlier result as `--against`. Compiling takes minutes.
 """
 
 import argparse
+import dataclasses
 import glob
 import json
 import os
@@ -176,7 +177,8 @@ def lower(options: argparse.Namespace, chip: Gpu | Tpu, batch: int) -> Any:
 
     steps = config.train.steps or 66_350  # the steps of 20 epochs of the published split
     recipe = make_recipe(config, steps, ops=ops)
-    step = make_train_step(recipe.with_fixed_statistics() if options.fixed_statistics else recipe)
+    recipe = dataclasses.replace(recipe, fixed_statistics=options.fixed_statistics)
+    step = make_train_step(recipe)
     data = {
         "frames": jax.ShapeDtypeStruct((images, 3, *FRAMES, 3), jnp.uint8),
         "size": jax.ShapeDtypeStruct((images, 2), jnp.int32),

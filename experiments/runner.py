@@ -23,6 +23,7 @@ from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.metrics import METRICS
 from radepth_jax.runs.checkpoint import FOLDER
+from radepth_jax.runs.options import validation_resolutions
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.saved_model import load_model
 from radepth_jax.startup import start_program
@@ -168,7 +169,7 @@ def test(config: ConfigDict, workdir: Path) -> Rows:
     rows = evaluate(
         model,
         source,
-        config.evaluate.resolutions,
+        validation_resolutions(config),
         protocol=protocol_of(config),
         batch_size=config.evaluate.batch_size,
     )

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from radepth_jax.cli.train import parse
 from radepth_jax.errors import UserError
 from radepth_jax.runs.config import check_config
+from radepth_jax.runs.options import validation_resolutions
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 VARIANTS = {
@@ -38,5 +40,18 @@ def test_every_variant_can_be_used(name):
 
 @pytest.mark.parametrize("name", ["compared_kitti", "ra_depth_street", "ra_depth_video"])
 def test_a_variant_that_nobody_knows_is_named(name):
-    with pytest.raises(UserError, match=r"nothing.*expected one of"):
+    with pytest.raises(UserError, match=r"expected one of .*, got 'nothing'"):
         load(name)("nothing")
+
+
+@pytest.mark.parametrize("name", ["adapt", "ra_depth_video", "ra_depth_street:demo"])
+def test_validation_follows_the_resolution_of_the_views(name):
+    stem, _, variant = name.partition(":")
+    file = f"{CONFIGS / stem}.py{variant and ':' + variant}"
+    arguments = [f"--config={file}", "--workdir=run"]
+    config, _ = parse(arguments)
+    assert validation_resolutions(config) == (config.views.resolution,)
+    config, _ = parse([*arguments, "--config.views.resolution=320,96"])
+    assert validation_resolutions(config) == ((320, 96),)
+    config, _ = parse([*arguments, "--config.evaluate.resolutions=((64,32),)"])
+    assert validation_resolutions(config) == ((64, 32),)

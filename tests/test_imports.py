@@ -13,6 +13,7 @@ PACKAGE = Path(radepth_jax.__file__).parent
 # Folders and single modules of the package; each may import those before it, and no other.
 ORDER = [
     "errors",
+    "settings",
     "names",
     "files",
     "devices",

@@ -3,6 +3,7 @@
 import argparse
 
 from radepth_jax.cli.parser import Parser
+from radepth_jax.runs.protocol import SCALINGS
 
 
 def make_parser(description: str = "") -> Parser:
@@ -58,7 +59,7 @@ def make_parser(description: str = "") -> Parser:
     add("--flip", action="store_true", help="average with the mirrored image's prediction")
     add(
         "--scaling",
-        choices=("median", "ground", "fixed", "none"),
+        choices=tuple(SCALINGS),
         help="how predictions become metres: median of each image's ground truth; ground: camera "
         "height over the estimated ground (reported beside median); fixed: the checkpoint's stored "
         "factor; none: times --scale_factor. By default as in the config",

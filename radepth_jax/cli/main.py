@@ -15,6 +15,7 @@ from radepth_jax.names import shown
 COMMANDS = {
     "prepare": "build a data set from KITTI, your video, or the rendered street",
     "train": "train from a config file; the same command resumes",
+    "config": "every setting of a config file: its value, its range and what it means",
     "evaluate": "depth metrics of a checkpoint at a list of resolutions",
     "predict": "depth of images, folders and videos, as pictures, numbers and point clouds",
     "app": "depth of your pictures and videos in a browser",
@@ -82,11 +83,9 @@ def complete() -> None:
     parser = Parser("radepth")
     if not whole:
         parser.add_argument("command", choices=list(COMMANDS))
-    elif whole[0] == "train":  # its other options are the config's fields
-        from radepth_jax.cli.train import make_parser
-
+    elif whole[0] in ("config", "train"):  # their other options are the config's fields
         os.environ[COMPLETING] = "2"
-        parser = make_parser()
+        parser = importlib.import_module(f"radepth_jax.cli.{whole[0]}").make_parser()
     elif whole == ["prepare"]:
         from radepth_jax.data.prepare import BUILDERS
 

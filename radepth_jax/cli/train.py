@@ -3,17 +3,21 @@
 import argparse
 import os
 import re
-import shlex
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
-from absl import flags
-from flax.traverse_util import flatten_dict
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
+from radepth_jax.cli.config import print_fields
+from radepth_jax.cli.config_file import (
+    CONFIG_HELP,
+    FIELD_HELP,
+    WORKDIR_HELP,
+    has_config,
+    read_config,
+)
 from radepth_jax.cli.parser import Parser
 from radepth_jax.cli.supervise import supervise
 from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
@@ -21,8 +25,6 @@ from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
 AGAIN = "the same command goes on from the newest checkpoint, if there is one"
 USAGE = "usage: radepth train --config FILE --workdir DIR [--config.FIELD=VALUE ...]"
 ABOUT = "Train from a config file. The same command goes on with a run that was stopped."
-CONFIG_HELP = "a config file, such as configs/ra_depth_kitti.py; FILE:NAME is a variant of it"
-WORKDIR_HELP = "the folder of the run, for checkpoints, figures and pictures"
 
 
 def main(argv: list[str]) -> None:
@@ -107,36 +109,24 @@ def make_parser() -> Parser:
     """A parser of all options but the config's fields, for the help and for completion."""
     parser = Parser("radepth train", usage=USAGE.removeprefix("usage: "), description=ABOUT)
     parser.add_argument("--config", metavar="FILE", help=CONFIG_HELP)
-    parser.add_argument(
-        "--config.FIELD",
-        metavar="VALUE",
-        help="another value for a field, as often as need be, such as --config.data.batch_size=8 "
-        "or --config.views.resolution=320,96",
-    )
+    parser.add_argument("--config.FIELD", metavar="VALUE", help=FIELD_HELP)
     parser.add_argument("--workdir", metavar="DIR", help=WORKDIR_HELP)
     _add_group(parser.add_argument_group("one run of several processes"))
     return parser
 
 
 def _print_help(argv: list[str]) -> None:
-    """Print the options and, if `argv` has a config, its fields with their values."""
+    """The options and, where `argv` has a config, its fields as `radepth config` prints them."""
     parser = make_parser()
-    if not any(re.match("--config(=|$)", argument) for argument in argv):
-        parser.epilog = "With --config FILE, --help lists the fields of that config too."
-        parser.print_help()
-        return
-    given = [argument for argument in argv if argument not in ("-h", "--help")]
-    config = _read(_split_group(given)[1])[0]
+    parser.epilog = (
+        "`radepth config FILE` lists the fields of a config with their values, what each takes and "
+        "what it means; so does this help with --config FILE."
+    )
     parser.print_help()
-    print("\nfields (radepth_jax/runs/config.py says what each means), with their values:")
-    for name, value in flatten_dict(config.to_dict(), sep=".").items():
-        print(f"  --config.{name}={_quoted(str(value))}")
-
-
-def _quoted(text: str) -> str:
-    """The text quoted for a shell. Double quotes are preferred, because tuples have single ones."""
-    quoted = shlex.quote(text)
-    return f'"{text}"' if quoted != text and not set(text) & set('"$`\\!') else quoted
+    if has_config(argv):
+        given = [argument for argument in argv if argument not in ("-h", "--help")]
+        print("\nfields:")
+        print_fields(_split_group(given)[1])
 
 
 def set_up(config: ConfigDict) -> None:
@@ -200,58 +190,7 @@ def parse(argv: list[str]) -> tuple[ConfigDict, str]:
     Raises:
         UserError: Something is not a config file, a field, or a value of the field's type.
     """
-    config, workdir = _read(argv)
+    config, workdir = read_config(argv, USAGE)
     if not workdir:
         raise UserError(f"--workdir: expected a folder for the run's files; {USAGE}")
     return config, workdir
-
-
-def _read(argv: list[str]) -> tuple[ConfigDict, str | None]:
-    """Does what `parse` does, with None if there is no working directory."""
-    values = flags.FlagValues()
-    config_flags.DEFINE_config_file("config", None, CONFIG_HELP, flag_values=values)
-    flags.DEFINE_string("workdir", None, WORKDIR_HELP, flag_values=values)
-    sys.argv = ["radepth", *argv]  # config_flags looks for overrides there
-    if not any(a.startswith("--config=") or a == "--config" for a in argv):
-        raise UserError(f"--config: expected a file such as configs/ra_depth_kitti.py; {USAGE}")
-    try:
-        rest = values(sys.argv)
-        config: ConfigDict = values["config"].value
-        config.lock()
-    except Exception as e:  # a config file may raise anything
-        # A KeyError's text is the repr of what it was given.
-        text = str(e.args[0]) if isinstance(e, KeyError) and e.args else str(e) or repr(e)
-        lines = [line.strip() for line in text.splitlines()]
-        raise UserError(
-            f"{_blamed(argv, text)}: {'; '.join(lines)}; see the config file and "
-            "radepth_jax/runs/config.py for the fields and their types"
-        ) from e
-    _check_given_once(argv, config)
-    if len(rest) > 1:
-        raise UserError(f"{rest[1]}: expected only flags, such as --config.FIELD=VALUE")
-    return config, values["workdir"].value
-
-
-def _check_given_once(argv: list[str], config: ConfigDict) -> None:
-    """Raises a UserError if a tuple is given twice, because absl would join the values."""
-    names = [match[1] for a in argv if (match := re.match(r"--?config\.([^=]+)", a))]
-    for name in names:
-        value: Any = config
-        for part in name.split("."):
-            value = value.get(part) if isinstance(value, ConfigDict) else None
-        if names.count(name) > 1 and isinstance(value, tuple):
-            raise UserError(
-                f"--config.{name}: given {names.count(name)} times; give all its values at once, "
-                f"as --config.{name}=A,B"
-            )
-
-
-def _blamed(argv: list[str], message: str) -> str:
-    """The argument that an error is about."""
-    for argument in argv:
-        name = argument.split("=")[0]
-        if name.startswith("--config.") and (
-            name[2:] in message or repr(name.rsplit(".", 1)[-1]) in message.replace("\\", "")
-        ):
-            return argument
-    return next((a for a in argv if a.startswith("--config")), "--config")

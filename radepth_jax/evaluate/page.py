@@ -30,6 +30,7 @@ from radepth_jax.evaluate.page_pictures import (
 from radepth_jax.evaluate.report import intervals
 from radepth_jax.evaluate.row import Row
 from radepth_jax.files import atomic_write
+from radepth_jax.runs.protocol import SCALINGS
 
 LABELS = {
     "abs_rel": "AbsRel (lower is better)",
@@ -40,11 +41,7 @@ LABELS = {
     "d2": "δ < 1.25² (higher is better)",
     "d3": "δ < 1.25³ (higher is better)",
 }
-SCALINGS = {
-    "median": "each prediction is multiplied by median(ground truth) / median(prediction)",
-    "ground": "each prediction is multiplied by the camera's height over its own ground plane",
-    "fixed": "predictions are multiplied by the factor stored in the checkpoint",
-    "none": "predictions are multiplied by one given factor",
+_HOW = SCALINGS | {
     "least squares": "the scale and shift of inverse depth that fit each image's ground truth best",
 }
 
@@ -157,7 +154,7 @@ def _facts(
     facts = [
         ("Data set", f"{about['dataset']}, split {about['split']}"),
         ("Images with ground truth", _span([row.images for row in rows])),
-        ("Scaling", "; ".join(f"{name}: {SCALINGS[name]}" for name in scalings)),
+        ("Scaling", "; ".join(f"{name}: {_HOW[name]}" for name in scalings)),
         ("Ground truth", f"over {about['min_depth']:g} m and under {about['max_depth']:g} m"),
         ("Crop", str(about["crop"])),
         ("Mirrored image", "averaged in" if about["flip"] else "not used"),

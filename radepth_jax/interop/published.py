@@ -68,7 +68,6 @@ def checkpoint_from_torch(
     if "height" in encoder and "width" in encoder:
         config.views.resolution = (_integer(folder, encoder, "width"),
                                    _integer(folder, encoder, "height"))  # fmt: skip
-        config.evaluate.resolutions = (config.views.resolution,)
     if encoder.get("use_stereo"):
         config.data.frame_offsets = (0, -1, 1, "s")
     check_config(config)

@@ -24,8 +24,9 @@ from radepth_jax.models.nested_decoder import NestedDecoder
 from radepth_jax.models.policy import Policy
 from radepth_jax.models.pose import ConvPose, ResNetPose
 from radepth_jax.models.resnet import ResNet
-from radepth_jax.models.settings import Config, check_fields, choice, fields, make, within
+from radepth_jax.models.settings import Config, check_fields, fields, make, within
 from radepth_jax.models.skip_decoder import SkipDecoder
+from radepth_jax.settings import check_choice
 
 Table = dict[str, type[nn.Module]]
 
@@ -62,12 +63,13 @@ def build(config: Config, policy: Policy | None = None) -> Networks:
         UserError: A name or a field is unknown, or a value does not fit.
     """
     check_fields("model", config, ["dtype", "depth", "pose"])
-    dtype = DTYPES[choice("model.dtype", config["dtype"], DTYPES)]
-    policy = dataclasses.replace(policy or Policy(), dtype=dtype)
+    check_choice("model.dtype", config["dtype"], DTYPES)
+    policy = dataclasses.replace(policy or Policy(), dtype=DTYPES[config["dtype"]])
     depth = config["depth"]
     check_fields("model.depth", depth, ["encoder", "decoder"])
     decoder = make("model.depth.decoder", DECODERS, depth["decoder"], policy=policy)
-    name = choice("model.depth.encoder.name", depth["encoder"]["name"], ENCODERS)
+    name = depth["encoder"]["name"]
+    check_choice("model.depth.encoder.name", name, ENCODERS)
     fitting = [key for key, cls in ENCODERS.items() if decoder.needs in ("", *fields(cls))]
     if name not in fitting:
         raise UserError(

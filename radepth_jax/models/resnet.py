@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 from radepth_jax.errors import UserError
 from radepth_jax.models.blocks import BasicBlock, Bottleneck, ConvNorm
 from radepth_jax.models.policy import Policy
+from radepth_jax.settings import check_choice
 
 # Maps layers to (block, blocks of each stage).
 LAYERS = {18: (BasicBlock, (2, 2, 2, 2)), 50: (Bottleneck, (3, 4, 6, 3))}
@@ -36,9 +37,7 @@ class ResNet(nn.Module):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if self.layers not in LAYERS:
-            expected = ", ".join(map(str, LAYERS))
-            raise UserError(f"layers is {self.layers!r}: expected one of {expected}")
+        check_choice("layers", self.layers, LAYERS)
         if self.stages not in (3, 4):
             raise UserError(f"stages is {self.stages!r}: expected 3 or 4")
         if self.width < 1:

@@ -2,12 +2,13 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from ml_collections import ConfigDict
 
 from radepth_jax.errors import UserError
+from radepth_jax.settings import check_choice
 
 Config: TypeAlias = Mapping[str, Any] | ConfigDict
 
@@ -21,7 +22,8 @@ def make(where: str, table: Mapping[str, type], config: Config, **given: Any) ->
     Raises:
         UserError: A name or a field is unknown, or a value does not fit. The message names `where`.
     """
-    cls = table[choice(f"{where}.name", config["name"], table)]
+    check_choice(f"{where}.name", config["name"], table)
+    cls = table[config["name"]]
     lacking = [field for field in given if field not in fields(cls)]
     if lacking:
         raise UserError(
@@ -74,13 +76,6 @@ def _is_plain(value: Any) -> bool:
 def fields(cls: type) -> dict[str, Any]:
     """All fields of a module, from `dataclasses.fields`, by name."""
     return {field.name: field for field in dataclasses.fields(cls)}
-
-
-def choice(field: str, value: str, choices: Iterable[str]) -> str:
-    """The value of a field that has a few choices. Any other value is a `UserError`."""
-    if value not in choices:
-        raise UserError(f"{field} is {value!r}: expected one of {', '.join(choices)}")
-    return value
 
 
 def check_fields(where: str, config: Config, expected: list[str]) -> None:

@@ -1,6 +1,8 @@
 """A run's optimiser: any of optax's by its name, with a schedule and a factor for the pose."""
 
+import dataclasses
 import inspect
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -10,6 +12,39 @@ import optax
 from ml_collections import ConfigDict
 
 from radepth_jax.errors import UserError, reason
+from radepth_jax.settings import Settings, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerOptions(Settings):
+    """`config.optimizer`: how the parameters follow the gradients."""
+
+    group = "optimizer"
+
+    name: str = setting(
+        "adam",
+        '"adam", "sgd" or another function of optax that takes a learning rate: "adamw", "lion", '
+        "...",
+    )
+    options: Mapping[str, Any] = setting(
+        {}, 'Its other keyword arguments, which a config file may set: {"weight_decay": 1e-4}.'
+    )
+    learning_rate: float = setting(1e-4, "The learning rate at its highest.", least=0)
+    pose_factor: float = setting(
+        1.0, "The pose network's learning rate is the depth network's times this.", least=0
+    )
+    schedule: str = setting(
+        "step",
+        '"step": the learning rate falls to a tenth after 3/4 of the steps; "cosine": it falls to '
+        "zero.",
+        choices=("step", "cosine"),
+    )
+    warmup_steps: int = setting(
+        0, "Steps at the start over which the learning rate grows from zero.", least=0
+    )
+    clip_norm: float = setting(
+        0.0, "The largest norm of the whole gradient; 0 does not clip it.", least=0
+    )
 
 
 def make_optimizer(config: ConfigDict, total_steps: int) -> optax.GradientTransformation:

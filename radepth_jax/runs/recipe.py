@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import optax
@@ -13,6 +14,7 @@ from radepth_jax.losses import LossOptions
 from radepth_jax.models import Networks
 from radepth_jax.platforms import Operations, for_backend
 from radepth_jax.runs.optimizer import make_optimizer, make_schedule
+from radepth_jax.runs.options import Options, PoseOptions, options_of
 from radepth_jax.views import ViewOptions
 
 
@@ -25,64 +27,61 @@ class Recipe:
             those of every group; `average_statistics` puts them into the running averages.
         synchronised: the networks for a step over the device axis `devices.AXIS`; they average
             the statistics over it where the config asks for that.
+        options: the config's, of the run; of a step, with the views that it has.
+        seen: (width, height) at which the depth network sees the views; None is that of the views.
         fixed_statistics: whether BatchNorm normalises by its running statistics and keeps them.
-        batch_norm: "per_view" (the high, middle and low views apart) or "joint".
-        frame_offsets: of a sample's frames, the target's 0 first; "s" is the opposite camera.
-        views: how the views are made.
-        resolutions: that steps take in turns; empty where all have that of `views`.
-        seen: (width, height) at which the depth network sees the views; None is that of `views`.
-        loss: the objective's options.
-        true_scale: where positive, the data set's own poses replace the pose network's, their
-            metres times this.
-        align: of each step of direct image alignment after the pose network, by how much it shrinks
-            the images; none where empty.
-        turns_from: the step from which alignment finds rotations too.
-        learns_camera: whether the focal length is a parameter, in place of the data set's camera.
-        learn_fov_from: the step from which it moves.
-        accumulate: the number of consecutive parts in which a step's batch is computed.
         optimizer: of the parameters.
         schedule: the learning rate by step, for the log.
     """
 
     networks: Networks
     synchronised: Networks
-    fixed_statistics: bool
-    batch_norm: str
-    frame_offsets: tuple[int | str, ...]
-    views: ViewOptions
-    resolutions: tuple[tuple[int, int], ...]
+    options: Options
     seen: tuple[int, int] | None
-    loss: LossOptions
-    true_scale: float
-    align: tuple[int, ...]
-    turns_from: int
-    learns_camera: bool
-    learn_fov_from: int
-    accumulate: int
+    fixed_statistics: bool
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
+
+    @property
+    def views(self) -> ViewOptions:
+        """How the views are made."""
+        return self.options.views
+
+    @property
+    def loss(self) -> LossOptions:
+        """The objective's options."""
+        return self.options.loss
+
+    @property
+    def pose(self) -> PoseOptions:
+        """How the motion and the focal length are found."""
+        return self.options.pose
+
+    def with_options(self, **groups: Any) -> "Recipe":
+        """The recipe with other options, such as `views=` and `loss=`."""
+        return replace(self, options=replace(self.options, **groups))
 
     def over_devices(self) -> "Recipe":
         """The recipe with the networks for a step over the device axis."""
         return replace(self, networks=self.synchronised)
 
-    def with_views(self, *names: str) -> "Recipe":
-        """The recipe with these views alone."""
-        return replace(self, views=replace(self.views, names=names))
+    def at(self, step: int) -> "Recipe":
+        """The recipe of a step, from 1: which views it has, how they are seen, and BatchNorm's way.
 
-    def with_fixed_statistics(self) -> "Recipe":
-        """The recipe for steps that keep BatchNorm's statistics."""
-        return replace(self, fixed_statistics=True)
-
-    def in_turns(self) -> tuple["Recipe", ...]:
-        """A recipe for each of the resolutions."""
-        return tuple(map(self._at, self.resolutions)) or (self,)
-
-    def _at(self, resolution: tuple[int, int]) -> "Recipe":
-        # What is seen small is judged by the finer views: its own pixels show little motion.
-        if math.prod(resolution) < math.prod(self.views.resolution):
-            return replace(self, seen=resolution)
-        return replace(self, views=replace(self.views, resolution=resolution))
+        Steps that have these in common have equal recipes.
+        """
+        train, views, seen = self.options.train, self.views, None
+        if step <= train.middle_view_steps:
+            views = replace(views, names=("middle",))
+        elif train.resolutions:
+            resolution = train.resolutions[step % len(train.resolutions)]
+            # What is seen small is judged by the finer views: its own pixels show little motion.
+            if math.prod(resolution) < math.prod(views.resolution):
+                seen = resolution
+            else:
+                views = replace(views, resolution=resolution)
+        fixed = 0 <= train.batch_statistics_steps < step
+        return replace(self.with_options(views=views), seen=seen, fixed_statistics=fixed)
 
 
 def make_recipe(
@@ -114,19 +113,9 @@ def make_recipe(
     return Recipe(
         networks=build(None),
         synchronised=build(AXIS if config.batch_norm_sync else None),
-        fixed_statistics=False,
-        batch_norm=config.batch_norm,
-        frame_offsets=tuple(config.data.frame_offsets),
-        views=ViewOptions(**config.views),
-        resolutions=tuple(map(tuple, config.train.resolutions)),
+        options=options_of(config),
         seen=None,
-        loss=LossOptions(**config.loss),
-        true_scale=config.pose.true_scale,
-        align=tuple(config.pose.align),
-        turns_from=config.pose.turns_from,
-        learns_camera=config.pose.learned_fov > 0,
-        learn_fov_from=config.pose.learn_fov_from,
-        accumulate=config.train.accumulate,
+        fixed_statistics=False,
         optimizer=make_optimizer(config.optimizer, total_steps),
         schedule=make_schedule(config.optimizer, total_steps),
     )

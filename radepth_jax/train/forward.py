@@ -106,7 +106,7 @@ def compute_loss(
     # Of a network with dropout, which is drawn for all samples at once. 0, 1 and 2 are taken above.
     network_keys = {"depth": jax.random.fold_in(keys[0], 3), "pose": jax.random.fold_in(keys[0], 4)}
     intrinsics = batch["intrinsics"]
-    if recipe.learns_camera:
+    if recipe.pose.learns_camera:
         focal = focal_length(params["camera"]["log_focal"])
         known = jax.lax.stop_gradient(focal)
         intrinsics = jax.vmap(partial(centred_intrinsics, known))(batch["size"])
@@ -125,7 +125,7 @@ def compute_loss(
         {"params": params["depth"], "batch_stats": batch_stats["depth"]},
         network_input.reshape(-1, *network_input.shape[2:]),
         train=train,
-        groups=len(names) if recipe.batch_norm == "per_view" else 1,
+        groups=len(names) if recipe.options.batch_norm == "per_view" else 1,
         mutable=["batch_stats"],
         rngs={"params": network_keys["depth"]} if train else None,
     )
@@ -139,7 +139,7 @@ def compute_loss(
         params, batch_stats, batch, views, recipe, network_keys["pose"] if train else None
     )
     middle_disparity = disparities[0][names.index("middle")]
-    predicted, aligns = source_T_target, bool(recipe.align) and not recipe.true_scale
+    predicted, aligns = source_T_target, bool(recipe.pose.align) and not recipe.pose.true_scale
     if aligns:
         disparities = without_scale(disparities, names.index("middle"))
         source_T_target = align_poses(views, disparities[0], predicted, step, recipe)
@@ -157,9 +157,9 @@ def compute_loss(
         terms["height"] = jnp.mean(_height_errors(views, middle_disparity, recipe))
         total += WEIGHT * terms["height"]
     terms["total"] = total
-    if recipe.learns_camera:
+    if recipe.pose.learns_camera:
         slope = jax.lax.cond(
-            step >= recipe.learn_fov_from,
+            step >= recipe.pose.learn_fov_from,
             lambda: jnp.mean(_focal_slopes(views, middle_disparity, source_T_target, recipe)),
             lambda: jnp.zeros(()),
         )
@@ -187,11 +187,11 @@ def _motions(
 
     The pose network is called for training where it is given a key.
     """
-    networks, offsets = recipe.networks, recipe.frame_offsets
+    networks, offsets = recipe.networks, recipe.options.data.frame_offsets
     flipped = jnp.asarray(views["middle"].flipped)
-    if recipe.true_scale:
+    if recipe.pose.true_scale:
         metres = batch["source_T_target"]
-        scaled = metres.at[..., :3, 3].multiply(recipe.true_scale)
+        scaled = metres.at[..., :3, 3].multiply(recipe.pose.true_scale)
         return jax.vmap(jax.vmap(se3.mirror, (0, None)))(scaled, flipped), None
 
     def apply_pose(pairs: jax.Array, groups: int) -> tuple:
@@ -215,7 +215,7 @@ def _focal_slopes(
 ) -> jax.Array:
     """`focal_slope` [B] with the middle view's disparity [B, H, W, 1]."""
     middle, depth = views["middle"], _depth(disparity, recipe)
-    slope = partial(focal_slope, aligned=bool(recipe.align or recipe.true_scale))
+    slope = partial(focal_slope, aligned=bool(recipe.pose.align or recipe.pose.true_scale))
     return jax.vmap(slope)(middle.images, depth, middle.intrinsics, source_T_target)
 
 
@@ -271,17 +271,17 @@ def align_poses(
         disparities: [V, B, H, W, 1], the finest.
         source_T_target: [B, S, 4, 4].
         step: int32 [].
-        recipe: see `Recipe.align` and `Recipe.turns_from`.
+        recipe: its `pose.align` and `pose.turns_from` count.
 
     Returns:
         [B, S, 4, 4], constant.
     """
     middle = views["middle"]
     depth = _depth(disparities[views.names.index("middle")], recipe)
-    turns = step >= recipe.turns_from
+    turns = step >= recipe.pose.turns_from
     start = jnp.where(turns, source_T_target, jnp.eye(4))
     over_sources = jax.vmap(
-        partial(align, factors=recipe.align, turns=turns), (None, 0, None, None, 0)
+        partial(align, factors=recipe.pose.align, turns=turns), (None, 0, None, None, 0)
     )
     return jax.vmap(over_sources)(
         middle.images[:, 0], middle.images[:, 1:], depth, middle.intrinsics, start

@@ -223,7 +223,7 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
                 log.picture(
                     step, "training", training_picture(preview, _trees(state), first, config.seed)
                 )
-            step_fn = compiled(recipe_of_step(run.recipe, every, step))
+            step_fn = compiled(run.recipe.at(step))
             state, metrics = step_fn(state, batch, config.seed)
             if step == total_steps and config.pretrained.keep:
                 start = load_model(config.pretrained.checkpoint).variables
@@ -248,18 +248,6 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
         if (fov := learned_fov(last.params)) is not None:
             bar.say(f"field of view, as learned: {fov:.1f} degrees horizontally")
     return replicate(last)
-
-
-def recipe_of_step(recipe: Recipe, settings: ConfigDict, step: int) -> Recipe:
-    """What the recipe is at a step of a run with these settings, `config.train`."""
-    if step <= settings.middle_view_steps:
-        recipe = recipe.with_views("middle")
-    else:
-        turns = recipe.in_turns()
-        recipe = turns[step % len(turns)]
-    if 0 <= settings.batch_statistics_steps < step:
-        recipe = recipe.with_fixed_statistics()
-    return recipe
 
 
 def _trees(state: TrainState) -> TrainState:

@@ -37,13 +37,13 @@ class PhotometricValidation:
     """
 
     def __init__(self, recipe: Recipe, dataset: Dataset, split: str) -> None:
-        offsets: Any = recipe.frame_offsets
+        offsets: Any = recipe.options.data.frame_offsets
         source = TrainingSource(
             dataset,
             split,
             offsets,
-            true_poses=recipe.true_scale > 0,
-            known_camera=not recipe.learns_camera,
+            true_poses=recipe.pose.true_scale > 0,
+            known_camera=not recipe.pose.learns_camera,
         )
         chosen = np.unique(np.linspace(0, len(source) - 1, min(MOST, len(source))).astype(int))
         self._source, self._chosen = source, chosen
@@ -79,7 +79,7 @@ def make_error(recipe: Recipe) -> Callable[..., tuple[jax.Array, jax.Array, jax.
     """
     views = dataclasses.replace(recipe.views, names=("middle",), flip=0.0, jitter=0.0)
     loss = dataclasses.replace(recipe.loss, weights={"photometric": 1.0}, ramps={}, noise=0.0)
-    plain = dataclasses.replace(recipe, views=views, loss=loss)
+    plain = recipe.with_options(views=views, loss=loss)
 
     def error(params: Any, batch_stats: Any, batch: dict[str, jax.Array]) -> Any:
         index = jnp.arange(batch["frames"].shape[0])

@@ -9,8 +9,9 @@ from radepth_jax.data import TrainingSource
 from radepth_jax.errors import UserError
 from radepth_jax.interop.pretrained import load_imagenet, published_source
 from radepth_jax.runs.checkpoint import Checkpoints
-from radepth_jax.runs.config import IMAGENET, to_json
+from radepth_jax.runs.config import to_json
 from radepth_jax.runs.optimizer import make_optimizer
+from radepth_jax.runs.options import IMAGENET
 from radepth_jax.runs.saved_model import load_model
 from radepth_jax.runs.state import (
     TrainState,

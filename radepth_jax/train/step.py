@@ -24,7 +24,7 @@ def make_train_step(recipe: Recipe) -> Callable[..., tuple[TrainState, dict]]:
 
     The step is a pure function: `batch` is this device's part of the global batch, as `place_batch`
     lays it out; `axis_name` is None or the device axis `AXIS`, over which gradients, running
-    averages and metrics are averaged. With `recipe.accumulate` the batch is computed in that many
+    averages and metrics are averaged. With `train.accumulate` the batch is computed in that many
     parts, as consecutive in the global batch whatever the devices. A step whose loss or gradient is
     not finite changes nothing but the step number and the counters. `seed` is an argument, so that
     runs that differ in nothing else share one compilation. The state may be one of `flat_state`.
@@ -56,7 +56,7 @@ def make_train_step(recipe: Recipe) -> Callable[..., tuple[TrainState, dict]]:
             averages = average_statistics(batch_stats, found)
             return averages, flatten_like(grads, state.params), terms
 
-        parts = recipe.accumulate
+        parts = recipe.options.train.accumulate
         split = {k: v.reshape(parts, -1, *v.shape[1:]) for k, v in batch.items()}
         size = split["frames"].shape[1]
         devices = jax.lax.axis_size(axis_name) if axis_name else 1

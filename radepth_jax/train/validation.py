@@ -12,6 +12,7 @@ from radepth_jax.data import Dataset, EvaluationSource
 from radepth_jax.errors import UserError
 from radepth_jax.evaluate.evaluator import evaluate
 from radepth_jax.evaluate.row import Row, UnusablePredictionError
+from radepth_jax.runs.options import validation_resolutions
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.saved_model import Model
@@ -82,7 +83,7 @@ class Validation:
             rows = evaluate(
                 Model("validation", self._recipe.networks, variables_of(state), config),
                 source,
-                config.evaluate.resolutions,
+                validation_resolutions(config),
                 protocol=protocol_of(config),
                 factor=config.evaluate.scale_factor,
                 batch_size=config.evaluate.batch_size,

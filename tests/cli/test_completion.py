@@ -17,6 +17,8 @@ import pytest
         ("radepth prepare kitti_r", ["kitti_raw"]),
         ("radepth prepare video --fo", ["--fov"]),
         ("radepth train --wor", ["--workdir"]),
+        ("radepth con", ["config", "convert"]),
+        ("radepth config --conf", ["--config.FIELD"]),
         ("radepth nothing --", []),
     ],
 )

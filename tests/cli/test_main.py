@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -13,9 +12,7 @@ import pytest
 
 import radepth_jax
 from radepth_jax.cli import main as cli
-from radepth_jax.cli.train import parse
 from radepth_jax.errors import PreemptedError, UserError
-from radepth_jax.runs.config import to_json
 
 ROOT = Path(__file__).parents[2]
 STREET = f"--config={ROOT}/configs/ra_depth_street.py"
@@ -112,18 +109,17 @@ def test_every_command_has_help(radepth, command, flag):
 def test_the_help_of_train_says_how_to_give_a_config(radepth):
     _, out, _ = radepth("train", "--help")
     assert "usage: radepth train --config FILE --workdir DIR [--config.FIELD=VALUE ...]" in out
-    for expected in ("--config.data.batch_size=8", "--coordinator HOST:PORT", "lists the fields"):
-        assert expected in " ".join(out.split())
+    words = " ".join(out.split())
+    for expected in ("--config.data.batch_size=8", "--coordinator HOST:PORT"):
+        assert expected in words
+    assert "`radepth config FILE` lists the fields of a config" in words
 
 
-def test_the_help_of_train_lists_a_config_s_fields_as_overrides(radepth):
+def test_the_help_of_train_lists_a_config_s_fields_as_radepth_config_does(radepth):
+    _, fields, _ = radepth("config", STREET.removeprefix("--config="), "--config.data.batch_size=3")
     _, out, _ = radepth("train", STREET, "--config.data.batch_size=3", "--help", "--process=0")
-    overrides = shlex.split(out[out.index("  --config.batch_norm") :])
-    assert "--config.data.batch_size=3" in overrides
-    expected = to_json(parse([STREET, "--config.data.batch_size=3", "--workdir=run"])[0])
-    # Each of them is taken as it is printed.
-    assert to_json(parse([STREET, "--workdir=run", *overrides])[0]) == expected
-    assert "--config.views.resolution=(192, 64)" in overrides
+    assert "--config.data.batch_size=3  # differs: default 12" in fields
+    assert out.endswith(fields)
 
 
 def test_the_help_of_train_names_a_config_that_is_not_there(radepth):
@@ -155,7 +151,7 @@ def test_the_package_is_a_command_without_being_installed(module):
         ("--config.batch_norm=global", ["config.batch_norm: expected one of per_view, joint"]),
         ("--config.optimizer.name=newton", ["config.optimizer.name", "adam, sgd"]),
         ("--config.model.depth.encoder.branches=7", ["model.depth.encoder.branches", "3 or 4"]),
-        ("--config.loss.min_depth=200.0", ["loss.min_depth is 200.0"]),
+        ("--config.loss.min_depth=200.0", ["loss.min_depth: expected", "got 200.0"]),
         ("--config.data.frame_offsets=(0,)", ["config.data.frame_offsets"]),
         ("--config.train.steps=-1", ["config.train.steps"]),
         ("--config.data.name=kitti_raw", ["not prepared", "radepth prepare kitti_raw"]),

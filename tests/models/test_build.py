@@ -215,10 +215,10 @@ def test_pose_is_scaled_and_of_the_first_frame():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dtype": "float16"}, "model.dtype is 'float16': expected one of float32, bfloat16"),
+        ({"dtype": "float16"}, "model.dtype: expected one of float32, bfloat16, got 'float16'"),
         (
             {"depth.encoder": {"name": "vgg"}},
-            "model.depth.encoder.name is 'vgg': expected one of hrnet, resnet",
+            "model.depth.encoder.name: expected one of hrnet, resnet, got 'vgg'",
         ),
         (
             {"depth": {"decoder": presets.ATTENTION_DECODER, "encoder": presets.RESNET18}},
@@ -230,7 +230,7 @@ def test_pose_is_scaled_and_of_the_first_frame():
         ),
         (
             {"depth": {"encoder": presets.RESNET18 | {"layers": 34}}},
-            "encoder.layers is 34: expected one of 18, 50",
+            "encoder.layers: expected one of 18, 50, got 34",
         ),
         (
             {"depth": {"encoder": presets.RESNET18 | {"stages": 2}}},
@@ -238,9 +238,12 @@ def test_pose_is_scaled_and_of_the_first_frame():
         ),
         (
             {"depth.decoder": {"name": "unet"}},
-            "model.depth.decoder.name is 'unet': expected one of hr, skip, nested, attention",
+            "model.depth.decoder.name: expected one of hr, skip, nested, attention, got 'unet'",
         ),
-        ({"pose": {"name": "lstm"}}, "model.pose.name is 'lstm': expected one of resnet18, convs"),
+        (
+            {"pose": {"name": "lstm"}},
+            "model.pose.name: expected one of resnet18, convs, correlation, got 'lstm'",
+        ),
         ({"depth.encoder": {"branches": 5}}, "model.depth.encoder.branches is 5: expected 3 or 4"),
         ({"depth.encoder": {"modules": (1, 4, 3)}}, "encoder.modules is .*: expected 2 numbers"),
         ({"depth.encoder": {"width": 0}}, "model.depth.encoder.width is 0"),

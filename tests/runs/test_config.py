@@ -1,12 +1,15 @@
 import dataclasses
+import math
+import string
 
 import pytest
 
 from radepth_jax.errors import UserError
-from radepth_jax.losses import LossOptions
 from radepth_jax.models import presets
-from radepth_jax.runs.config import check_config, default_config
-from radepth_jax.views import ViewOptions
+from radepth_jax.runs.config import check_config, default_config, to_json
+from radepth_jax.runs.migrations import from_json
+from radepth_jax.runs.options import GROUPS, Options, options_of, validation_resolutions
+from radepth_jax.settings import rules
 
 
 def test_an_unknown_scaling_is_named():
@@ -16,12 +19,70 @@ def test_an_unknown_scaling_is_named():
         check_config(config)
 
 
-def test_every_option_of_views_and_losses_is_a_setting():
+def test_a_config_holds_the_options_and_nothing_else():
     config = default_config()
-    assert ViewOptions(**config.views) == ViewOptions()
-    assert LossOptions(**config.loss) == LossOptions()
-    for section, options in ((config.views, ViewOptions), (config.loss, LossOptions)):
-        assert set(section) == {field.name for field in dataclasses.fields(options)}
+    assert options_of(config) == Options()
+    assert set(config) == {field.name for field in dataclasses.fields(Options)} | {"model"}
+    for group, cls in GROUPS.items():
+        assert set(config[group]) == {field.name for field in dataclasses.fields(cls)}
+
+
+def test_every_setting_says_what_it_means():
+    classes = [Options, *GROUPS.values()]
+    for cls in classes:
+        settings = [field.name for field in dataclasses.fields(cls) if field.name not in GROUPS]
+        assert list(rules(cls)) == settings
+        for name, rule in rules(cls).items():
+            assert rule.meaning[0] in string.ascii_uppercase + '("', name
+            assert rule.meaning.endswith("."), name
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("seed", -1, "config.seed: expected a number from 0 to 4294967295, got -1"),
+        ("batch_norm", "all", "config.batch_norm: expected one of per_view, joint, got 'all'"),
+        ("data.cache", math.inf, "config.data.cache: expected a number from 0, got inf"),
+        ("views.flip", 2.0, "config.views.flip: expected a number from 0 to 1, got 2.0"),
+        ("views.names", ("middle", "far"), r"views.names\[1\]: expected one of high, middle, low"),
+        ("loss.weights.smoothness", -1.0, "config.loss.weights.smoothness: expected a number from"),
+        ("loss.ramps.consistency", (-1, 2), r"loss.ramps.consistency\[0\]: expected a number from"),
+        ("pose.align", (4, 0), r"config.pose.align\[1\]: expected a number from 1, got 0"),
+        ("train.resolutions", ((64, 4),), r"train.resolutions\[0\]\[1\]: expected a number from 8"),
+        ("optimizer.schedule", "line", "optimizer.schedule: expected one of step, cosine, got"),
+        ("evaluate.min_depth", 90.0, "config.evaluate.min_depth: expected less than .* 80.0, got"),
+        ("evaluate.crop", "eigen", "config.evaluate.crop: expected one of none, garg, nyu, got"),
+    ],
+)
+def test_a_value_that_a_field_does_not_take_is_named(field, value, message):
+    config = default_config()
+    config.update_from_flattened_dict({field: value})
+    with pytest.raises(UserError, match=message):
+        check_config(config)
+
+
+def test_a_setting_that_views_or_losses_do_not_have_is_named():
+    config = default_config()
+    config.views.flipp = 0.5
+    with pytest.raises(UserError, match=r"config\.views\.flipp: no such setting; expected one of"):
+        check_config(config)
+
+
+def test_fields_of_earlier_versions_are_left_alone():
+    config = default_config()
+    config.pose.align_automask = False
+    check_config(config)
+    assert options_of(config) == Options()
+
+
+def test_validation_is_at_the_views_resolution_wherever_that_goes():
+    config = default_config()
+    assert validation_resolutions(config) == ((640, 192),)
+    config.views.resolution = (320, 96)
+    assert validation_resolutions(config) == ((320, 96),)
+    assert validation_resolutions(from_json(to_json(config))) == ((320, 96),)
+    config.evaluate.resolutions = ((640, 192), (1024, 320))
+    assert validation_resolutions(config) == ((640, 192), (1024, 320))
 
 
 def test_nothing_can_be_kept_of_no_checkpoint():
@@ -65,7 +126,7 @@ def test_a_resolution_is_two_whole_numbers(resolution):
     ("resolutions", "message"),
     [
         (((640, 192), (100, 64)), r"100x64: .*multiples of 32.* nearest is 96x64"),
-        (((640,),), r"resolution is \(640,\); expected \(width, height\)"),
+        (((640,),), r"train\.resolutions: expected \(width, height\) each, got \(640,\)"),
         (((672, 224),), r"align: \(64,\): .*training resolution; \(672, 224\)"),
     ],
 )

@@ -115,8 +115,16 @@ DEEP = "[" * 100_000 + "]" * 100_000
         ("config.seed", None, "config.seed is null"),
         ("config.loss", None, ""),
         ("config.loss.max_depth", "far", ""),
-        ("config.loss.max_depth", -100, "expected 0 < min_depth < max_depth"),
-        ("config.loss.min_depth", np.nan, "expected 0 < min_depth < max_depth"),
+        (
+            "config.loss.max_depth",
+            -100,
+            "loss.min_depth: expected a number above 0 and below loss.max_depth",
+        ),
+        (
+            "config.loss.min_depth",
+            np.nan,
+            "loss.min_depth: expected a number above 0 and below loss.max_depth",
+        ),
         ("config.views.resolution", 640, ""),
         ("config.views.resolution", ["a", "b"], ""),
         ("config.views.resolution", [0, 0], "views.resolution"),

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,25 +14,30 @@ def test_a_recipe_is_of_its_config_whatever_becomes_of_the_config(micro_config):
     before = hash(recipe)
     micro_config.views.flip = 0.0
     micro_config.train.accumulate = 2
-    assert (recipe.views.flip, recipe.accumulate) == (0.5, 1)
+    assert (recipe.views.flip, recipe.options.train.accumulate) == (0.5, 1)
     assert hash(recipe) == before
-    assert recipe.with_views("middle").views.names == ("middle",)
-    assert recipe.with_views(*recipe.views.names) == recipe
+    assert recipe.with_options(views=recipe.views) == recipe
+    middle = dataclasses.replace(recipe.views, names=("middle",))
+    assert recipe.with_options(views=middle).views.names == ("middle",)
 
 
-def test_a_recipe_has_one_resolution_or_several_in_turns(micro_config):
+def test_a_step_has_the_views_resolution_or_one_of_several_in_turns(micro_config):
     recipe = make_recipe(micro_config, 10)
-    assert recipe.in_turns() == (recipe,)
+    assert recipe.at(1) == recipe
     micro_config.train.resolutions = [[96, 32], [128, 64]]  # lists, as a saved config has them
-    turns = make_recipe(micro_config, 10).in_turns()
-    assert [turn.views.resolution for turn in turns] == [(96, 32), (128, 64)]
+    recipe = make_recipe(micro_config, 10)
+    turns = [recipe.at(step) for step in (2, 3, 4)]
+    assert [turn.views.resolution for turn in turns] == [(96, 32), (128, 64), (96, 32)]
+    assert turns[0] == turns[2]  # so that it is compiled once
+    assert hash(turns[0]) == hash(turns[2])
     assert {turn.views.names for turn in turns} == {recipe.views.names}
     assert {turn.seen for turn in turns} == {None}
 
 
 def test_what_is_seen_small_is_judged_at_the_views_resolution(micro_config):
     micro_config.train.resolutions = ((48, 32), (64, 32))
-    small, same = make_recipe(micro_config, 10).in_turns()
+    recipe = make_recipe(micro_config, 10)
+    small, same = recipe.at(2), recipe.at(3)
     assert (small.seen, small.views.resolution) == ((48, 32), (64, 32))
     assert (same.seen, same.views.resolution) == (None, (64, 32))
 

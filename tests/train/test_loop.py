@@ -1,5 +1,6 @@
 """Whole runs: exact repetition, exact resume, what is written, and how runs end."""
 
+import dataclasses
 import errno
 import functools
 import json
@@ -48,7 +49,9 @@ def compile_once():
 
     def make_recipe(config, total_steps):
         groups = ("model", "views", "loss", "optimizer", "batch_norm_sync")
-        key = json.dumps([to_json(config)[group] for group in groups] + [total_steps])
+        names = ("middle_view_steps", "resolutions", "batch_statistics_steps", "accumulate")
+        of_steps = [config.train[name] for name in names]
+        key = json.dumps([to_json(config)[group] for group in groups] + [total_steps, of_steps])
         return RECIPES.setdefault(key, real(config, total_steps))
 
     with pytest.MonkeyPatch.context() as patch:
@@ -324,7 +327,7 @@ def test_a_step_has_its_views_its_resolution_and_its_statistics(micro_config):
     micro_config.train.resolutions = ((64, 32), (96, 64), (128, 32))
     micro_config.train.batch_statistics_steps = 4
     recipe = make_recipe(micro_config, 7)
-    steps = [loop.recipe_of_step(recipe, micro_config.train, step) for step in range(1, 8)]
+    steps = [recipe.at(step) for step in range(1, 8)]
     views = ("high", "middle", "low")
     assert [step.views.names for step in steps] == [("middle",)] * 2 + [views] * 5
     in_turns = [(64, 32), (96, 64), (128, 32), (64, 32), (96, 64)]
@@ -332,17 +335,18 @@ def test_a_step_has_its_views_its_resolution_and_its_statistics(micro_config):
     assert [step.fixed_statistics for step in steps] == [False] * 4 + [True] * 3
     for steps, fixed in ((0, True), (-1, False)):
         micro_config.train.batch_statistics_steps = steps
-        assert loop.recipe_of_step(recipe, micro_config.train, 1).fixed_statistics == fixed
+        assert make_recipe(micro_config, 7).at(1).fixed_statistics == fixed
 
 
 def test_a_run_takes_the_recipe_of_each_step(micro_config, tmp_path, monkeypatch):
     taken = []
 
-    def recipe_of_step(recipe, settings, step):
+    def at(recipe, step):
         taken.append(step)
-        return recipe.with_views("middle") if step == 2 else recipe
+        middle = dataclasses.replace(recipe.views, names=("middle",))
+        return recipe.with_options(views=middle) if step == 2 else recipe
 
-    monkeypatch.setattr(loop, "recipe_of_step", recipe_of_step)
+    monkeypatch.setattr(loop.Recipe, "at", at)
     train(micro_config, tmp_path / "run")
     assert taken == [1, 2, 3, 4]
     steps = [record for record in read_records(tmp_path / "run") if "train/total" in record]

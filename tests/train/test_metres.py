@@ -76,5 +76,5 @@ def test_it_is_a_part_of_the_total_beside_alignment(micro_config):
 
 
 def test_a_height_below_the_road_is_named():
-    with pytest.raises(UserError, match=r"loss\.camera_height is -1\.65; expected a number of at"):
+    with pytest.raises(UserError, match=r"loss\.camera_height: expected a number from 0, got -1"):
         LossOptions(camera_height=-1.65)

@@ -48,7 +48,7 @@ def test_the_network_sees_the_resolution_and_the_losses_no_smaller_one(
     micro_config, batch, resolution, seen, judged
 ):
     micro_config.train.resolutions = (resolution,) if resolution else ()
-    (recipe,) = make_recipe(micro_config, 10).in_turns()
+    recipe = make_recipe(micro_config, 10).at(1)
     sizes = []
 
     def record(call, args, kwargs, context):

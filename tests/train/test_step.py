@@ -1,5 +1,7 @@
 """The training step: exact, the same over any device layout, and safe against non-finite losses."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -109,7 +111,7 @@ def test_with_fixed_statistics_samples_do_not_depend_on_each_other(sgd_config, b
     ends = []
     for accumulate in (1, 2):
         sgd_config.train.accumulate = accumulate
-        recipe = make_recipe(sgd_config, 10).with_fixed_statistics()
+        recipe = dataclasses.replace(make_recipe(sgd_config, 10), fixed_statistics=True)
         step = pmap_step(make_train_step(recipe), jax.devices()[:1])
         placed = place_batch(batches[0], jax.devices()[:1], accumulate)
         state, _ = step(replicate(flat_state(start), jax.devices()[:1]), placed, sgd_config.seed)
