@@ -135,7 +135,7 @@ class PretrainedOptions(Settings):
     group = "pretrained"
 
     checkpoint: str = setting(
-        "", 'A run\'s --workdir whose weights to start from, or "default", the network in the box.'
+        "", 'A run\'s --workdir whose weights to start from, or "default", the bundled model.'
     )
     keep: float = setting(
         0.0,
