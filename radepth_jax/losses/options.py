@@ -8,6 +8,12 @@ import jax.numpy as jnp
 
 from radepth_jax.errors import UserError
 
+# The weights of the terms that other settings ask for: `config.pose.align`, `camera_height` and
+# `config.pose.learned_fov`. A config that replaces `weights` by its own, or that is older than
+# these terms, must not lose them.
+ON_REQUEST = {"alignment": 1.0, "height": 0.02, "focal": 1.0}
+AFTER_RAMPS = 2**30  # a step
+
 
 @dataclasses.dataclass(frozen=True)
 class LossOptions:
@@ -15,6 +21,8 @@ class LossOptions:
 
     Attributes:
       weights: of the terms of `terms.TERMS`, by name; a term of weight 0, or of none, is left out.
+        Other settings ask for `alignment`, `height` and `focal` (see `ON_REQUEST`). These have
+        their default weights where none is given, and only a weight of 0 leaves them out.
       ramps: (first, last) step between which a term's weight grows from 0, by name; (0, 0) is none.
       ssim: share of SSIM in every comparison, 0 to 1; the rest is L1.
       automask: whether unwarped sources compete in the minimum over sources.
@@ -23,15 +31,20 @@ class LossOptions:
         nothing under its intrinsics; the published training keeps them.
       min_depth: depth of disparity 1.
       max_depth: depth of disparity 0.
-      camera_height: metres over the road, where depth is to be learned in metres (train/metres.py);
-        0 leaves its common factor free.
+      camera_height: metres over the road, where depth is to be learned in metres (the term
+        `height`); 0 leaves its common factor free.
     """
 
     weights: Mapping[str, float] = dataclasses.field(
-        default_factory=lambda: {"photometric": 1.0, "smoothness": 1e-3, "consistency": 1.0}
+        default_factory=lambda: {
+            "photometric": 1.0,
+            "smoothness": 1e-3,
+            "consistency": 1.0,
+            **ON_REQUEST,
+        }
     )
     ramps: Mapping[str, tuple[int, int]] = dataclasses.field(
-        default_factory=lambda: {"consistency": (0, 0)}
+        default_factory=lambda: dict.fromkeys(("consistency", *ON_REQUEST), (0, 0))
     )
     ssim: float = 0.85
     automask: bool = True
@@ -47,7 +60,7 @@ class LossOptions:
         Raises:
           UserError: a field is out of its range.
         """
-        object.__setattr__(self, "weights", dict(self.weights))
+        object.__setattr__(self, "weights", ON_REQUEST | dict(self.weights))
         object.__setattr__(self, "ramps", {n: tuple(ramp) for n, ramp in self.ramps.items()})
         if not 0 < self.min_depth < self.max_depth:
             raise UserError(
@@ -71,7 +84,7 @@ class LossOptions:
     def __hash__(self) -> int:
         """Of equal options the same, so that they can be a static argument of `jax.jit`."""
         values = (getattr(self, field.name) for field in dataclasses.fields(self))
-        return hash(tuple(tuple(v.items()) if isinstance(v, dict) else v for v in values))
+        return hash(tuple(tuple(sorted(v.items())) if isinstance(v, dict) else v for v in values))
 
     def weights_at(self, step: Any) -> dict[str, Any]:
         """The weights, grown along their ramps until `step` (int32 [], may be traced)."""
