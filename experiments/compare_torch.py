@@ -172,7 +172,7 @@ def jax_side(way: str, resolution: str, batch: int) -> None:
     from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.runs.state import init_state, variables_of
     from radepth_jax.startup import start_program
-    from radepth_jax.train.forward import sample_keys
+    from radepth_jax.train.keys import step_keys
     from radepth_jax.train.step import make_train_step, pmap_step
     from radepth_jax.views import ViewOptions, make_views
 
@@ -212,9 +212,7 @@ def jax_side(way: str, resolution: str, batch: int) -> None:
 
     for request, argument in requests():
         if request == "export":
-            keys = jax.vmap(lambda key: jax.random.split(key, 3)[0])(
-                sample_keys(config.seed, 0, np.arange(batch))
-            )
+            keys = step_keys(config.seed, 0, np.arange(batch)).views
             make = partial(make_views, options=ViewOptions(**config.views))
             views = jax.vmap(make)(keys, *inputs.values())
             arrays = {"images/0": images}

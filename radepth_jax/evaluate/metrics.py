@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from radepth_jax.geometry.median import masked_median
 from radepth_jax.runs.protocol import Protocol
 
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "d1", "d2", "d3")
@@ -51,40 +52,6 @@ def _floor_table(fraction: float, longest: int) -> jax.Array:
     In float32, 0.99189189 * 370 would round up to 367.
     """
     return jnp.asarray(np.floor(fraction * np.arange(longest + 1)).astype(np.int32))
-
-
-def masked_median(values: jax.Array, mask: jax.Array) -> jax.Array:
-    """The median of values[mask], or NaN for an empty mask.
-
-    It is the mean of the middle two, as in `numpy.median`. It is found by bisection over the bits
-    of the floats, with 32 counts in all. That is several times faster than sorting on a CPU, and as
-    exact.
-
-    Args:
-        values: float32, of any shape, without NaN under the mask.
-        mask: bool, of the same shape.
-    """
-    values = jnp.where(mask, values, jnp.inf).ravel()
-    count = mask.sum()
-    # Read as integers, floats keep their order. Negative ones run backwards, so their bits are
-    # inverted.
-    bits = jax.lax.bitcast_convert_type(values, jnp.int32)
-    keys = bits ^ ((bits >> 31) & 0x7FFFFFFF)
-    rank = jnp.maximum(count - 1, 0) // 2
-
-    def halve(_: int, interval: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        first, last = interval
-        middle = (first & last) + ((first ^ last) >> 1)  # the mean, without overflow
-        enough = (keys <= middle).sum() > rank
-        return jnp.where(enough, first, middle + 1), jnp.where(enough, middle, last)
-
-    whole = jnp.iinfo(jnp.int32)
-    key, _ = jax.lax.fori_loop(0, 32, halve, (jnp.int32(whole.min), jnp.int32(whole.max)))
-    low = jax.lax.bitcast_convert_type(key ^ ((key >> 31) & 0x7FFFFFFF), jnp.float32)
-    # The upper one of the middle two is the same value again, or the next larger one.
-    above = jnp.min(jnp.where(keys > key, values, jnp.inf))
-    high = jnp.where((keys <= key).sum() > count // 2, low, above)
-    return jnp.where(count > 0, (low + high) / 2, jnp.nan)
 
 
 def depth_metrics(

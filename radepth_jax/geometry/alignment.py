@@ -16,6 +16,8 @@ from radepth_jax.geometry import camera, se3
 from radepth_jax.geometry.resize import shrink
 from radepth_jax.geometry.sampling import sample
 
+# Steps, as `factors` of `align`, that find a motion from nothing in images of about 192x64.
+COARSE_TO_FINE = (4, 4, 2, 2, 1, 1)
 # Grey differences of this size (of 1) count half: moving objects and occlusions have larger ones.
 _TOLERANCE = 0.05
 # Of the normal equations' diagonal: motions that the images hardly tell apart stay what they were.

@@ -5,12 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from radepth_jax.errors import UserError
-from radepth_jax.losses.options import LossOptions
-from radepth_jax.losses.scene import Scene, make_scene
-from radepth_jax.losses.terms import TERMS
+from radepth_jax.losses.focal import LearnedFocal
+from radepth_jax.losses.options import AFTER_RAMPS, LossOptions
+from radepth_jax.losses.scene import MotionsFrom, Scene, make_scene
+from radepth_jax.losses.terms import TERMS, Values
 from radepth_jax.views.view import Views
 
 
@@ -22,6 +23,10 @@ def objective(
     *,
     options: LossOptions,
     weights: Mapping[str, Any] | None = None,
+    step: Int[Array, ""] | int = AFTER_RAMPS,
+    predicted_motions: Float[Array, "S 4 4"] | None = None,
+    motions_from: MotionsFrom = "network",
+    focal: LearnedFocal | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Array], dict[str, Array]]:
     """The training loss of one sample (RA-Depth, section 3.4).
 
@@ -35,14 +40,20 @@ def objective(
       source_T_target: [S, 4, 4], in the order of the frames; the same for all views.
       key: PRNG key of the tie-breaking noise, and of the terms.
       options: see `LossOptions`.
-      weights: scalars by term, may be traced, in place of the numbers of `options.weights` (which
-        leaves out the terms whose number is 0).
+      weights: scalars by term, may be traced, in place of the numbers of `options.weights` and
+        their ramps (a term whose number there is 0 is left out).
+      step: [] the training step, for the ramps and the terms; by default all ramps are over.
+      predicted_motions: [S, 4, 4] as the pose network gave them, where alignment has corrected
+        them; by default `source_T_target`.
+      motions_from: who has found `source_T_target`.
+      focal: the camera's focal length where it is learned.
 
     Returns:
       total: scalar.
-      terms: scalars: `total`; of every term and view `TERM_VIEW`, unweighted; and of the middle
-        view `automasked`, the share of pixels where an unwarped source won, and its disparity's
-        `disparity_mean_middle` and `disparity_std_middle`.
+      terms: scalars: `total`; of every term and view `TERM_VIEW`, unweighted, or `TERM` if it is of
+        no view; and of the middle view `automasked`, the share of pixels where an unwarped source
+        won, and its disparity's `disparity_mean_middle` and `disparity_std_middle`. Where it is
+        learned, `focal` is the focal length: the term of this name is always 0.
       aux: pictures of the middle view: `automask` bool [H, W], set where a warped source won, and
         `warped` [H, W, 3], rebuilt from the best source of each pixel.
 
@@ -50,15 +61,26 @@ def objective(
       UserError: `options.weights` names an unknown term.
     """
     check_weights(options)
-    scene = make_scene(views, disparities, source_T_target, key, options=options)
-    weights = options.weights if weights is None else weights
+    scene = make_scene(
+        views,
+        disparities,
+        source_T_target,
+        key,
+        options=options,
+        step=step,
+        predicted_motions=predicted_motions,
+        motions_from=motions_from,
+        focal=focal,
+    )
+    weights = options.weights_at(step) | dict(weights or {})
     total = jnp.zeros(())
     terms: dict[str, Array] = {}
     for name, term in TERMS.items():
         if options.weights.get(name):
-            values = term(scene, options)
-            total += weights[name] * sum(values.values())
-            terms |= {f"{name}_{view}": value for view, value in values.items()}
+            values = _named(name, term(scene, options))
+            if values:
+                total += weights[name] * sum(values.values())
+            terms |= values
     return total, terms | {"total": total} | _diagnostics(scene), _pictures(scene)
 
 
@@ -73,11 +95,18 @@ def check_weights(options: LossOptions) -> None:
                 )
 
 
+def _named(term: str, values: Values) -> dict[str, Array]:
+    """A term's values by the names that they are logged under."""
+    if isinstance(values, dict):
+        return {f"{term}_{view}": value for view, value in values.items()}
+    return {term: values}
+
+
 def _diagnostics(scene: Scene) -> dict[str, Array]:
-    middle = scene.views.names.index("middle")
-    disparity = scene.disparities[0][middle]
-    warped_won = scene.reprojection.warped_won[0, middle]
-    return {
+    disparity = scene.disparities[0][scene.middle]
+    warped_won = scene.reprojection.warped_won[0, scene.middle]
+    focal = {} if scene.focal is None else {"focal": jax.lax.stop_gradient(scene.focal.length)}
+    return focal | {
         "automasked": 1 - jnp.mean(warped_won.astype(jnp.float32)),
         "disparity_mean_middle": jnp.mean(disparity),
         "disparity_std_middle": jnp.std(jax.lax.stop_gradient(disparity)),
@@ -85,7 +114,7 @@ def _diagnostics(scene: Scene) -> dict[str, Array]:
 
 
 def _pictures(scene: Scene) -> dict[str, Array]:
-    middle = scene.views.names.index("middle")
+    middle = scene.middle
     source = scene.reprojection.source[0, middle][None, ..., None]
     return {
         "automask": scene.reprojection.warped_won[0, middle],

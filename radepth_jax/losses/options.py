@@ -9,6 +9,12 @@ import jax.numpy as jnp
 from radepth_jax.errors import UserError
 from radepth_jax.settings import Settings, setting
 
+# The weights of the terms that other settings ask for: `config.pose.align`, `camera_height` and
+# `config.pose.learned_fov`. A config that replaces `weights` by its own, or that is older than
+# these terms, must not lose them.
+ON_REQUEST = {"alignment": 1.0, "height": 0.02, "focal": 1.0}
+AFTER_RAMPS = 2**30  # a step
+
 
 @dataclasses.dataclass(frozen=True)
 class LossOptions(Settings):
@@ -17,12 +23,15 @@ class LossOptions(Settings):
     group = "loss"
 
     weights: Mapping[str, float] = setting(
-        {"photometric": 1.0, "smoothness": 1e-3, "consistency": 1.0},
-        "Weights of the terms of `losses.TERMS`; a term of weight 0, or of none, is left out.",
+        {"photometric": 1.0, "smoothness": 1e-3, "consistency": 1.0, **ON_REQUEST},
+        "Weights of the terms of `losses.TERMS`; a term of weight 0, or of none, is left out. Some "
+        "terms count only where another setting asks for them: alignment (pose.align), height "
+        "(loss.camera_height) and focal (pose.learned_fov). Where no weight is given for one of "
+        "these, it has its default.",
         least=0,
     )
     ramps: Mapping[str, tuple[int, int]] = setting(
-        {"consistency": (0, 0)},
+        dict.fromkeys(("consistency", *ON_REQUEST), (0, 0)),
         "(first, last) step between which a term's weight grows from 0; (0, 0) is none.",
         least=0,
     )
@@ -44,8 +53,8 @@ class LossOptions(Settings):
     max_depth: float = setting(100.0, "Depth of disparity 0.")
     camera_height: float = setting(
         0.0,
-        "Metres over the road, where depth is to be learned in metres (train/metres.py); 0 leaves "
-        "its common factor free.",
+        "Metres over the road, where depth is to be learned in metres (the term `height`); 0 "
+        "leaves its common factor free.",
         least=0,
     )
 
@@ -55,6 +64,7 @@ class LossOptions(Settings):
         Raises:
           UserError: a field is out of its range.
         """
+        object.__setattr__(self, "weights", ON_REQUEST | dict(self.weights))
         super().__post_init__()
         if not 0 < self.min_depth < self.max_depth:
             raise UserError(

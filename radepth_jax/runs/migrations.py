@@ -5,6 +5,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from radepth_jax.losses import LossOptions
+from radepth_jax.losses.options import ON_REQUEST
 from radepth_jax.models import presets
 from radepth_jax.models.build import POSES
 from radepth_jax.runs.config import default_config
@@ -45,14 +46,17 @@ def from_json(values: dict) -> ConfigDict:
 
 
 def _loss_by_terms(values: dict) -> dict:
-    """`config.loss` as it is, from the time when every weight was a field of its own, too."""
-    if "weights" in values:
-        return values
+    """`config.loss` as it is, from the time when every weight was a field of its own, too.
+
+    From the time when the terms on request had no weights in the config, too.
+    """
     values, loss = dict(values), LossOptions()
-    given = {name: values.pop(name) for name in ("consistency", "smoothness") if name in values}
-    ramp = values.pop("consistency_ramp", loss.ramps["consistency"])
-    weights = dict(loss.weights) | given
-    return values | {"weights": weights, "ramps": dict(loss.ramps) | {"consistency": ramp}}
+    weights, ramps = values.get("weights"), values.get("ramps", {})
+    if weights is None:
+        given = {name: values.pop(name) for name in ("consistency", "smoothness") if name in values}
+        weights = dict(loss.weights) | given
+        ramps = {"consistency": values.pop("consistency_ramp", loss.ramps["consistency"])}
+    return values | {"weights": ON_REQUEST | weights, "ramps": dict(loss.ramps) | ramps}
 
 
 def _tuples(value: Any) -> Any:

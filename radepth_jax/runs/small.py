@@ -5,8 +5,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-# `config.pose.align`, `.turns_from` and `.learn_fov_from` for training from random weights.
-ALIGN, TURNS_FROM = (4, 4, 2, 2, 1, 1), 200
+from radepth_jax.geometry.alignment import COARSE_TO_FINE
+
+# From random weights: `config.pose.align`, `.turns_from` and `.learn_fov_from`.
+ALIGN, TURNS_FROM = COARSE_TO_FINE, 200
 LEARN_FOV_FROM = 500
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from radepth_jax.data import Dataset, TrainingSource
+from radepth_jax.losses.options import AFTER_RAMPS
 from radepth_jax.pictures import colorize, grid, to_uint8
 from radepth_jax.runs.recipe import Recipe
 from radepth_jax.runs.state import TrainState
@@ -20,7 +21,6 @@ from radepth_jax.train.forward import compute_loss
 
 MOST = 64  # samples, so that it takes seconds
 SHOWN = 3  # of them, in the picture
-_LATER = 2**30  # a step at which alignment finds turns, and every ramp is at its end
 
 
 class PhotometricValidation:
@@ -83,7 +83,7 @@ def make_error(recipe: Recipe) -> Callable[..., tuple[jax.Array, jax.Array, jax.
 
     def error(params: Any, batch_stats: Any, batch: dict[str, jax.Array]) -> Any:
         index = jnp.arange(batch["frames"].shape[0])
-        step = jnp.int32(_LATER)
+        step = jnp.int32(AFTER_RAMPS)  # alignment finds turns, too
         _, (terms, _, shown) = compute_loss(
             params, batch_stats, batch, step, 0, recipe=plain, index=index, train=False
         )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from radepth_jax.data import EvaluationSource, open_dataset
-from radepth_jax.evaluate.ground import ground_height, ground_scale
+from radepth_jax.evaluate.ground import ground_scale
+from radepth_jax.geometry.ground import ground_height
 
 compiled = jax.jit(ground_height)
 scale_of = jax.jit(ground_scale, static_argnames="camera_height")

@@ -19,7 +19,7 @@ from radepth_jax.inference.motion import (
     predict_motions,
 )
 from radepth_jax.runs.saved_model import Model
-from radepth_jax.train.forward import predict_poses
+from radepth_jax.train.motions import predict_poses
 from radepth_jax.views import ViewOptions, make_views
 
 RESOLUTION = (64, 32)

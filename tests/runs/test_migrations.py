@@ -40,6 +40,21 @@ def test_a_checkpoint_from_before_the_pose_network_had_stages_is_read():
     assert from_json(values) == config
 
 
+@pytest.mark.parametrize("ramp", [(0, 0), (100, 200)])
+def test_a_checkpoint_from_before_alignment_was_a_term_is_read(ramp):
+    """It has the weights that alignment, height and focal length had in the code."""
+    config = default_config()
+    config.loss.ramps.consistency = ramp
+    values = to_json(config)
+    values["loss"]["weights"] = {"photometric": 1.0, "smoothness": 1e-3, "consistency": 1.0}
+    values["loss"]["ramps"] = {"consistency": list(ramp)}
+    again = from_json(values)
+    assert again == config
+    assert dict(again.loss.weights.items()).items() >= {"alignment": 1, "height": 0.02}.items()
+    values["loss"]["weights"] |= {"alignment": 0.0}
+    assert from_json(values).loss.weights.alignment == 0
+
+
 def test_a_checkpoint_from_before_terms_had_names_is_read():
     config = default_config()
     config.loss.weights.update(consistency=0.05, smoothness=0.01)

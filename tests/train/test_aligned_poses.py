@@ -12,7 +12,8 @@ from radepth_jax.geometry import se3
 from radepth_jax.runs.config import check_config
 from radepth_jax.runs.recipe import make_recipe
 from radepth_jax.runs.state import init_state
-from radepth_jax.train.forward import align_poses, compute_loss, without_scale
+from radepth_jax.train.forward import compute_loss
+from radepth_jax.train.motions import align_poses
 from radepth_jax.views import make_views
 
 
@@ -97,23 +98,6 @@ def test_at_first_alignment_finds_translations_alone(aligned_config):
             jnp.array_equal(found[..., :3, :3], jnp.broadcast_to(jnp.eye(3), (2, 2, 3, 3)))
         )
         assert still is not turns
-
-
-def test_no_gradient_changes_the_common_factor_of_disparities():
-    """Otherwise alignment that falls a little short would push them to their end."""
-    finest = jax.random.uniform(jax.random.key(0), (3, 2, 8, 16, 1))
-    coarser = jax.random.uniform(jax.random.key(1), (3, 2, 4, 8, 1))
-
-    def scaled(factor):
-        return without_scale((factor * finest, factor * coarser), 1)
-
-    same, slopes = jax.jvp(scaled, (1.0,), (1.0,))
-    for given, got, slope in zip((finest, coarser), same, slopes, strict=True):
-        np.testing.assert_allclose(got, given, rtol=1e-6)
-        np.testing.assert_allclose(slope, 0, atol=1e-6)
-    # What differs from pixel to pixel does change.
-    _, slope = jax.jvp(lambda x: without_scale((x,), 1)[0], (finest,), (finest**2,))
-    assert float(jnp.abs(slope).max()) > 1e-2
 
 
 def test_steps_that_do_not_divide_the_image_are_named(aligned_config):

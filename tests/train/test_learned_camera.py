@@ -14,10 +14,10 @@ from radepth_jax.data.prepare import prepare
 from radepth_jax.errors import UserError
 from radepth_jax.geometry.alignment import align
 from radepth_jax.geometry.camera import centred_intrinsics
+from radepth_jax.losses.focal import focal_slope
 from radepth_jax.runs.recipe import make_recipe
 from radepth_jax.runs.saved_model import load_model
 from radepth_jax.runs.state import init_state, learned_fov
-from radepth_jax.train.camera import focal_slope
 from radepth_jax.train.forward import compute_loss
 from radepth_jax.train.loop import train
 

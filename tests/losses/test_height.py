@@ -4,14 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from radepth_jax.errors import UserError
 from radepth_jax.geometry.camera import centred_intrinsics
 from radepth_jax.losses import LossOptions
+from radepth_jax.losses.height import height_error
 from radepth_jax.runs.recipe import make_recipe
 from radepth_jax.runs.state import init_state
 from radepth_jax.train.forward import compute_loss
-from radepth_jax.train.metres import height_error
 
 SIZE, KNOWN = (48, 96), 1.65
 K = centred_intrinsics(0.6, SIZE)
@@ -43,9 +44,14 @@ def test_without_a_road_it_is_silent():
     assert not np.asarray(slope).any()
 
 
-def test_it_is_a_part_of_the_total_beside_alignment(micro_config):
+@pytest.mark.parametrize("weights", [{}, {"alignment": 0.5, "height": 2.0}])
+def test_it_is_a_part_of_the_total_beside_alignment(micro_config, weights):
+    """Both by the weights of the config, which have their defaults where it gives none."""
     micro_config.pose.align = (4, 2)
     micro_config.loss.camera_height = KNOWN
+    micro_config.loss.weights = ConfigDict(
+        {"photometric": 1.0, "smoothness": 1e-3, "consistency": 1.0} | weights
+    )
     recipe = make_recipe(micro_config, 10)
     state = init_state(micro_config, 10)
     width, height = micro_config.views.resolution
@@ -71,7 +77,8 @@ def test_it_is_a_part_of_the_total_beside_alignment(micro_config):
         for view in ("high", "middle", "low")
         if f"{name}_{view}" in terms
     )
-    expected = others + terms["alignment"] + 0.02 * terms["height"]
+    alignment, height = weights.get("alignment", 1.0), weights.get("height", 0.02)
+    expected = others + alignment * terms["alignment"] + height * terms["height"]
     np.testing.assert_allclose(terms["total"], expected, rtol=1e-4)
 
 

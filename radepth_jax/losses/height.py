@@ -1,4 +1,4 @@
-"""Depth in metres while training: its common factor follows the camera's height over the road.
+"""Depth in metres: its common factor follows the known height of the camera over the road.
 
 As GroCo (Cecille et al., ECCV 2024) does it and DNet after training: what the images leave open is
 one factor, and the height of the camera over the ground that the depth itself shows tells it. The
@@ -7,27 +7,29 @@ depth range should begin near metres: a large factor is learned at the cost of t
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from radepth_jax.evaluate.ground import ground_height
+from radepth_jax.geometry.ground import ground_height
 
-WEIGHT = 0.02
 _LEAST_GROUND = 0.01  # of the pixels; with less, nothing is known
 _ROUND = 0.1  # the error is rounded off below a tenth
 
 
-def height_error(depth: jax.Array, intrinsics: jax.Array, camera_height: float) -> jax.Array:
+def height_error(
+    depth: Float[Array, "H W 1"], intrinsics: Float[Array, "3 3"], camera_height: float
+) -> Float[Array, ""]:
     """How far the camera's height over the ground of a depth map is from the known one.
 
     It is |log(height / known height)|, rounded off at 0. Only the common factor of the depths gets
     a gradient, so the shape of the scene is not bent to fit.
 
     Args:
-        depth: [H, W, 1], positive.
-        intrinsics: [3, 3] in its pixels.
-        camera_height: in metres, the known one.
+      depth: [H, W, 1], positive.
+      intrinsics: [3, 3] in its pixels.
+      camera_height: in metres, the known one.
 
     Returns:
-        [] error; 0 where hardly any ground is seen.
+      [] error; 0 where hardly any ground is seen.
     """
     constant, K = jax.lax.stop_gradient((depth[..., 0], intrinsics))
     height, ground = ground_height(constant, K, jnp.array(constant.shape, jnp.int32))

@@ -8,47 +8,62 @@ suits it best.
 
 from functools import partial
 
+import flax.struct
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from radepth_jax.geometry import se3
-from radepth_jax.geometry.alignment import align, misfit
-from radepth_jax.runs.small import ALIGN
+from radepth_jax.geometry.alignment import COARSE_TO_FINE, align, misfit
 
 _STEP = 0.1  # of the logarithm, to either side
 _AGAIN = (2, 1, 1)  # steps of alignment for another focal length; see `align`
 
 
+@flax.struct.dataclass
+class LearnedFocal:
+    """A focal length that is a parameter, in place of the data set's camera.
+
+    Attributes:
+      length: [] in widths of the image. The views' intrinsics have it as a constant.
+      start: the step from which it is learned; static.
+    """
+
+    length: Float[Array, ""]
+    start: int = flax.struct.field(pytree_node=False)
+
+
 def focal_slope(
-    images: jax.Array,
-    depth: jax.Array,
-    intrinsics: jax.Array,
-    source_T_target: jax.Array,
+    images: Float[Array, "F H W 3"],
+    depth: Float[Array, "H W 1"],
+    intrinsics: Float[Array, "3 3"],
+    source_T_target: Float[Array, "S 4 4"],
     *,
     aligned: bool = True,
-) -> jax.Array:
+) -> Float[Array, ""]:
     """How the misfit of aligned images changes with the logarithm of the focal length.
 
     It is a difference of two misfits, and no gradient flows back.
 
     Args:
-        images: [F, H, W, 3] in [0, 1] of one view, the target first.
-        depth: [H, W, 1] of the target.
-        intrinsics: [3, 3] of the view.
-        source_T_target: [F - 1, 4, 4], found with these intrinsics.
-        aligned: whether `align` has found them. If not, it does first: what a motion lacks would be
-            made good more easily at one focal length than at another.
+      images: [F, H, W, 3] in [0, 1] of one view, the target first.
+      depth: [H, W, 1] of the target.
+      intrinsics: [3, 3] of the view.
+      source_T_target: [F - 1, 4, 4], found with these intrinsics.
+      aligned: whether they explain the images as well as those that `align` finds. If not, they are
+        aligned first: what a motion lacks would be made good more easily at one focal length than
+        at another.
 
     Returns:
-        [] the mean over the sources.
+      [] the mean over the sources.
     """
     target, sources = images[0], images[1:]
 
-    def slope(source: jax.Array, motion: jax.Array) -> jax.Array:
+    def slope(source: Array, motion: Array) -> Array:
         if not aligned:
-            motion = align(target, source, depth, intrinsics, motion, factors=ALIGN)
+            motion = align(target, source, depth, intrinsics, motion, factors=COARSE_TO_FINE)
 
-        def judge(factor: jax.Array) -> jax.Array:
+        def judge(factor: Array) -> Array:
             other = intrinsics.at[0, 0].multiply(factor).at[1, 1].multiply(factor)
             near = se3.refocus(motion, factor)
             best = align(target, source, depth, other, near, factors=_AGAIN)
