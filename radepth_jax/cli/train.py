@@ -100,7 +100,7 @@ def _train(argv: list[str], report_step: Callable[[], None] = lambda: None) -> N
 
     from radepth_jax.train.loop import train
 
-    train(config, workdir, report_step)
+    train(config, workdir, callbacks=(lambda step, state: report_step(),))
     if jax.process_index() == 0:
         print(f"trained; checkpoints, metrics.jsonl and TensorBoard files are in {workdir}")
 

@@ -4,7 +4,7 @@ import functools
 import json
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +43,16 @@ from radepth_jax.train.validation import Validation
 from radepth_jax.train.wandb_log import WandbLog
 from radepth_jax.train.weight_interpolation import interpolate_weights
 
+# Called after every step with its number and the state; it may return another state to go on with.
+# The next step takes the state's memory, so what a callback keeps of it has to be a copy.
+Callback = Callable[[int, TrainState], TrainState | None]
+
 
 def train(
-    config: ConfigDict, workdir: str | Path, report_step: Callable[[], None] = lambda: None
+    config: ConfigDict,
+    workdir: str | Path,
+    recipe: Recipe | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> TrainState:
     """Train, or continue where the newest checkpoint in `workdir` stands.
 
@@ -56,7 +63,11 @@ def train(
     Args:
         config: as `default_config`.
         workdir: the run's folder, made if need be.
-        report_step: called after every step.
+        recipe: what a step does, in place of `make_recipe(config, steps)`; its networks have the
+            parameters that the config's have, and its optimiser the same state. Checkpoints hold
+            the config alone, so that going on takes the same recipe again.
+        callbacks: called after every step, one after the other; see `Callback`. The parameters of
+            the state are vectors (`runs/flat.py`) where the optimiser treats every number alone.
 
     Returns:
         The final state.
@@ -131,13 +142,13 @@ def train(
             with loader, device_prefetch(loader, place) as batches:
                 run = Run(
                     config=config,
-                    recipe=make_recipe(config, total_steps),
+                    recipe=recipe or make_recipe(config, total_steps),
                     total_steps=total_steps,
                     workdir=workdir,
                     checkpoints=checkpoints,
                     preemption=preemption,
                     dataset=dataset,
-                    report_step=report_step,
+                    callbacks=tuple(callbacks),
                 )
                 return _take_steps(run, state, batches)
 
@@ -154,7 +165,7 @@ class Run:
         checkpoints: of that folder.
         preemption: says when the run is asked to end.
         dataset: that it trains and validates on.
-        report_step: called after every step.
+        callbacks: called after every step.
     """
 
     config: ConfigDict
@@ -164,7 +175,7 @@ class Run:
     checkpoints: Checkpoints
     preemption: Preemption
     dataset: Dataset
-    report_step: Callable[[], None]
+    callbacks: tuple[Callback, ...]
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint in the background."""
@@ -225,6 +236,8 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
                 )
             step_fn = compiled(run.recipe.at(step))
             state, metrics = step_fn(state, batch, config.seed)
+            for callback in run.callbacks:
+                state = callback(step, state) or state
             if step == total_steps and config.pretrained.keep:
                 start = load_model(config.pretrained.checkpoint).variables
                 state = placed(interpolate_weights(_trees(state), start, config.pretrained.keep))
@@ -241,7 +254,6 @@ def _take_steps(run: Run, state: TrainState, batches: DevicePrefetch) -> TrainSt
             # Last, so that a run which goes on from here has all the figures up to here.
             if due(step, every.checkpoint_every):
                 save_clock.time(step, functools.partial(run.save, state))
-            run.report_step()
             few_pieces = platforms.reserve_heap_fragments(few_pieces)
         checkpoints.wait()
         last = _trees(state)

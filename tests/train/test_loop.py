@@ -9,6 +9,7 @@ import shutil
 import signal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -156,11 +157,37 @@ def test_a_run_goes_on_from_an_older_checkpoint_where_the_newest_is_damaged(
     assert int(load_checkpoint(tmp_path / "run")[0].step) == 4
 
 
+def test_a_recipe_and_callbacks_of_one_s_own_are_taken(micro_config, tmp_path):
+    recipe = make_recipe(micro_config, 4)
+    loss = dataclasses.replace(recipe.loss, weights={"photometric": 1.0})
+    seen = []
+
+    def zero_at_the_end(step, state):
+        seen.append((step, int(state.step)))
+        return (
+            state.replace(params=jax.tree.map(jnp.zeros_like, state.params)) if step == 4 else None
+        )
+
+    state = train(
+        micro_config,
+        tmp_path / "run",
+        recipe=recipe.with_options(loss=loss),
+        callbacks=[zero_at_the_end],
+    )
+    assert seen == [(1, 1), (2, 2), (3, 3), (4, 4)]
+    assert not any(leaf.any() for leaf in jax.tree.leaves(state.params))
+    saved, _ = load_checkpoint(tmp_path / "run")
+    assert not any(leaf.any() for leaf in jax.tree.leaves(saved.params))
+    logged = {name for record in read_records(tmp_path / "run") for name in record}
+    assert "train/photometric_middle" in logged
+    assert "train/smoothness_middle" not in logged
+
+
 def test_a_run_writes_every_term_pictures_and_validation(micro_config, tmp_path):
     micro_config.train.picture_every = micro_config.train.validate_every = 4
     reports = []
-    train(micro_config, tmp_path / "run", report_step=lambda: reports.append("step"))
-    assert len(reports) == 4  # without them the watch over a process of many ends it
+    train(micro_config, tmp_path / "run", callbacks=[lambda step, state: reports.append(step)])
+    assert reports == [1, 2, 3, 4]  # without them the watch over a process of many ends it
     records = read_records(tmp_path / "run")
     terms = {name for record in records for name in record}
     assert terms >= {
