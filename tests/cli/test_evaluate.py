@@ -178,7 +178,10 @@ def test_options_go_before_the_data_sets_protocol_and_that_before_the_config(run
         (["--crop=eigen"], ["crop: expected one of none, garg, nyu", "'eigen'"]),
         (["--resolutions=70x32"], ["70x32", "multiples of 16", "64x32"]),
         (["--resolutions=64x32,64"], ["--resolutions: expected WIDTHxHEIGHT", "'64'"]),
-        (["--scaling=none", "--min_depth=90"], ["min_depth is 90.0", "max_depth, 80.0"]),
+        (
+            ["--scaling=none", "--min_depth=90"],
+            ["min_depth: expected less than", "max_depth, 80.0, got 90.0"],
+        ),
         (["--scale_factor=2"], ["--scale_factor goes with --scaling none"]),
         (["--scaling=none", "--scale_factor=nan"], ["--scale_factor: expected a positive number"]),
         (["--scaling=none", "--scale_factor=-5"], ["--scale_factor: expected a positive number"]),

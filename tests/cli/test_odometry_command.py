@@ -257,7 +257,9 @@ def test_mistakes_with_files_are_one_line(radepth, files):
     assert_one_line(radepth(both[1]), "--trajectory and --truth go together")
     assert_one_line(radepth(*both, "--split=test"), "--split does not go with --trajectory")
     assert_one_line(radepth(*both, "--checkpoint=run"), "--checkpoint does not go with")
-    assert_one_line(radepth("--checkpoint=run", "--max_difference=1"), "--max_difference is of")
+    assert_one_line(
+        radepth("--checkpoint=run", "--max_difference=1"), "--max_difference goes with --trajectory"
+    )
     assert_one_line(radepth(*both, "--max_difference=-1"), "--max_difference -1", "0 or more")
     assert_one_line(radepth(*both, "--max_difference=nan"), "0 or more")
     assert_one_line(radepth(*both, f"--output={files / 'true.txt'}"), "true.txt", "File exists")
