@@ -41,7 +41,9 @@ def test_without_a_file_all_fields_have_their_defaults(radepth):
     assert said.startswith("After the last step the weights go this share")
     assert said.endswith("[a number from 0 to 1]")
     assert entry(text, "evaluate.crop")[1].endswith("[one of none, garg, nyu]")
-    assert entry(text, "model.depth.encoder.width")[1].startswith("Channels of the finest branch")
+    assert entry(text, "model.depth.encoder.width")[1].startswith(
+        "The channels of the finest branch"
+    )
 
 
 def test_what_differs_is_marked_and_every_line_is_an_override(radepth):
