@@ -32,7 +32,7 @@ def evaluate_methods(
             is worst, of all methods.
 
     Raises:
-        As `evaluate_method`.
+        UserError: as of `evaluate_method`.
     """
     rows: list[Row] = []
     for method in methods:
