@@ -131,7 +131,7 @@ def lower(options: argparse.Namespace, chip: Gpu | Tpu, batch: int) -> Any:
     from radepth_jax.runs.flat import flat_state
     from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.runs.state import state_shapes
-    from radepth_jax.train.step import make_train_step
+    from radepth_jax.training.step import make_train_step
 
     if isinstance(chip, Gpu):
         topology = topologies.get_topology_desc(

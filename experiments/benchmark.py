@@ -160,7 +160,7 @@ def measure_training(
     from radepth_jax.platforms import reserve_heap_fragments
     from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.runs.state import init_state
-    from radepth_jax.train.step import make_train_step, pmap_step
+    from radepth_jax.training.step import make_train_step, pmap_step
 
     config = configure(model, resolution, batch, dtype)
     prepare("street/tiny", data_dir=data_dir)

@@ -26,13 +26,13 @@ from ml_collections import ConfigDict
 from variants import configure
 
 from radepth_jax.data import EvaluationSource, open_dataset
-from radepth_jax.evaluate import report
-from radepth_jax.evaluate.evaluator import evaluate
+from radepth_jax.evaluation import report
+from radepth_jax.evaluation.evaluator import evaluate
 from radepth_jax.losses import scene, terms
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.saved_model import load_model
 from radepth_jax.startup import start_program
-from radepth_jax.train import loop
+from radepth_jax.training import loop
 
 
 def recipe(config: ConfigDict) -> ConfigDict:

@@ -17,7 +17,7 @@ import numpy as np
 from variants import RESOLUTIONS
 
 from radepth_jax.data import EvaluationSource, open_dataset
-from radepth_jax.evaluate.evaluator import evaluate
+from radepth_jax.evaluation.evaluator import evaluate
 from radepth_jax.inference.disparity import Resolution, network_input
 from radepth_jax.names import shown
 from radepth_jax.runs.config import parse_resolution

@@ -172,8 +172,8 @@ def jax_side(way: str, resolution: str, batch: int) -> None:
     from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.runs.state import init_state, variables_of
     from radepth_jax.startup import start_program
-    from radepth_jax.train.keys import step_keys
-    from radepth_jax.train.step import make_train_step, pmap_step
+    from radepth_jax.training.keys import step_keys
+    from radepth_jax.training.step import make_train_step, pmap_step
     from radepth_jax.views import ViewOptions, make_views
 
     start_program()

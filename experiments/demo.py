@@ -20,15 +20,15 @@ from runner import copy_checkpoint
 
 from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
-from radepth_jax.evaluate import priors, report
-from radepth_jax.evaluate.evaluator import evaluate
-from radepth_jax.evaluate.sheets import choose_images, depth_sheet
+from radepth_jax.evaluation import priors, report
+from radepth_jax.evaluation.evaluator import evaluate
+from radepth_jax.evaluation.sheets import choose_images, depth_sheet
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.saved_model import Model
 from radepth_jax.runs.state import variables_of
 from radepth_jax.startup import start_program
-from radepth_jax.train.loop import train
-from radepth_jax.train.metric_log import read_metrics
+from radepth_jax.training.loop import train
+from radepth_jax.training.metric_log import read_metrics
 
 HERE = Path(__file__).parent
 RESOLUTIONS = [(128, 48), (160, 48), (192, 64), (256, 80), (304, 96)]

@@ -442,7 +442,7 @@ def main() -> None:
         "JAX_COMPILATION_CACHE_DIR": str(options["workdir"].absolute() / "cache")
     }
     import radepth_jax.data.street
-    import radepth_jax.train.loop  # noqa: F401
+    import radepth_jax.training.loop  # noqa: F401
 
     wanted = {kind: options.pop(kind) for kind in KINDS}
     output, workdir, also = (options.pop(name) for name in ("output", "workdir", "also"))

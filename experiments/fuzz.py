@@ -30,8 +30,8 @@ from radepth_jax.data.kitti_velodyne import read_projections, read_scan
 from radepth_jax.data.make3d import read_grid
 from radepth_jax.data.rgbd import read_intrinsics, read_pose
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.predictions import read_prediction
-from radepth_jax.evaluate.trajectory_files import read_trajectory
+from radepth_jax.evaluation.predictions import read_prediction
+from radepth_jax.evaluation.trajectory_files import read_trajectory
 from radepth_jax.models import presets
 from radepth_jax.predict.inputs import read_image
 from radepth_jax.runs.config import default_config, parse_resolution, to_json

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from fault_campaign import CONFIG, FORK, HERE, newest_step, radepth
 
-from radepth_jax.train.goodput import best_interval
+from radepth_jax.training.goodput import best_interval
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--every", default="5,50,500", help="steps between checkpoints, by commas")
     parser.add_argument("--processes", type=int, choices=(1, 2), default=1)
     options = parser.parse_args()
-    import radepth_jax.train.loop  # noqa: F401 - forked processes start seconds sooner
+    import radepth_jax.training.loop  # noqa: F401 - forked processes start seconds sooner
 
     rows = []
     for kills in map(float, options.kills.split(",")):

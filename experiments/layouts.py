@@ -116,7 +116,7 @@ def run(layout: DeviceLayout, workdir: Path, views: str, index: int, address: st
     from radepth_jax.runs.recipe import make_recipe
     from radepth_jax.runs.state import init_state
     from radepth_jax.startup import start_program
-    from radepth_jax.train.step import make_train_step, pmap_step, shard_map_step
+    from radepth_jax.training.step import make_train_step, pmap_step, shard_map_step
 
     start_program()
     config = make_config(workdir / "data", views)

@@ -114,7 +114,7 @@ def measure_parity() -> dict:
     from radepth_jax.models import presets
     from radepth_jax.runs.config import default_config
     from radepth_jax.runs.recipe import make_recipe
-    from radepth_jax.train.forward import compute_loss
+    from radepth_jax.training.forward import compute_loss
 
     config = default_config()
     config.model = ConfigDict(presets.tiny())

@@ -20,14 +20,14 @@ from variants import MODES, RESOLUTIONS, TRAINED_AT, VARIANTS, configure
 
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.errors import PREEMPTED, PreemptedError, UserError
-from radepth_jax.evaluate.evaluator import evaluate
-from radepth_jax.evaluate.metrics import METRICS
+from radepth_jax.evaluation.evaluator import evaluate
+from radepth_jax.evaluation.metrics import METRICS
 from radepth_jax.runs.checkpoint import FOLDER
 from radepth_jax.runs.options import validation_resolutions
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.saved_model import load_model
 from radepth_jax.startup import start_program
-from radepth_jax.train.loop import train
+from radepth_jax.training.loop import train
 
 HERE = Path(__file__).parent
 RESULT = "result.json"

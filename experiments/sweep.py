@@ -23,8 +23,8 @@ from PIL import Image
 
 from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
-from radepth_jax.evaluate.evaluator import evaluate
-from radepth_jax.evaluate.metrics import METRICS
+from radepth_jax.evaluation.evaluator import evaluate
+from radepth_jax.evaluation.metrics import METRICS
 from radepth_jax.runs.config import default_config, parse_resolution
 from radepth_jax.runs.protocol import Protocol
 from radepth_jax.runs.saved_model import Model

@@ -33,4 +33,4 @@ def test_the_notebook_for_colab_runs_commands_that_exist():
     demo = (ROOT / "experiments" / "demo.py").read_text()
     for name in re.findall(r'"(\w+\.png)"', code):
         stem = name.removesuffix(".png")
-        assert stem in demo or stem in (ROOT / "radepth_jax/evaluate/report.py").read_text()
+        assert stem in demo or stem in (ROOT / "radepth_jax/evaluation/report.py").read_text()

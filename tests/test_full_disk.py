@@ -15,10 +15,10 @@ import pytest
 
 from radepth_jax.data.films import Footage
 from radepth_jax.errors import UserError, writing_to
-from radepth_jax.evaluate import report, trajectory_files, trajectory_report
-from radepth_jax.evaluate.metrics import METRICS
-from radepth_jax.evaluate.odometry import score
-from radepth_jax.evaluate.row import Row
+from radepth_jax.evaluation import report, trajectory_files, trajectory_report
+from radepth_jax.evaluation.metrics import METRICS
+from radepth_jax.evaluation.odometry import score
+from radepth_jax.evaluation.row import Row
 from radepth_jax.interop.depth_function import write_whole
 from radepth_jax.interop.torch_files import write_folder
 from radepth_jax.predict import outputs, viewer
@@ -27,7 +27,7 @@ from radepth_jax.runs.checkpoint import FOLDER
 from radepth_jax.runs.packed_model import PackedModel, write_packed
 from radepth_jax.runs.saved_model import save_model
 from radepth_jax.runs.state import init_state, variables_of
-from radepth_jax.train.metric_log import MetricLog
+from radepth_jax.training.metric_log import MetricLog
 
 BYTES = 1000  # that a file may have
 SIZE = (64, 48)

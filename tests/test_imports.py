@@ -31,9 +31,9 @@ ORDER = [
     "runs",
     "inference",
     "interop",
-    "evaluate",
+    "evaluation",
     "predict",
-    "train",
+    "training",
     "cli",
     "__main__",
 ]

@@ -41,9 +41,9 @@ PACKAGES = (
     "runs",
     "inference",
     "interop",
-    "evaluate",
+    "evaluation",
     "predict",
-    "train",
+    "training",
 )
 _LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 _FENCE = re.compile(r"(^```.*?^```\s*?$)", re.MULTILINE | re.DOTALL)

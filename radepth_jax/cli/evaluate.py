@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
     from radepth_jax.data import EvaluationSource
-    from radepth_jax.evaluate.row import Row
+    from radepth_jax.evaluation.row import Row
     from radepth_jax.inference.disparity import Resolution
     from radepth_jax.runs.protocol import Protocol
     from radepth_jax.runs.saved_model import Model
@@ -35,10 +35,10 @@ def main(argv: list[str]) -> None:
     options = make_parser(__doc__).parse_args(argv)
     start_program()
     from radepth_jax.data import EvaluationSource, open_dataset
-    from radepth_jax.evaluate import report
-    from radepth_jax.evaluate.loop import evaluate_methods
-    from radepth_jax.evaluate.row import over_same_images
-    from radepth_jax.evaluate.sheets import choose_images
+    from radepth_jax.evaluation import report
+    from radepth_jax.evaluation.loop import evaluate_methods
+    from radepth_jax.evaluation.row import over_same_images
+    from radepth_jax.evaluation.sheets import choose_images
     from radepth_jax.runs.config import default_config
 
     models = load_models(options)
@@ -95,9 +95,9 @@ def write_files(
         options: of the command.
         argv: the command's own words, which the page shows.
     """
-    from radepth_jax.evaluate.page import write_page
-    from radepth_jax.evaluate.report import write_report
-    from radepth_jax.evaluate.sheets import write_sheets
+    from radepth_jax.evaluation.page import write_page
+    from radepth_jax.evaluation.report import write_report
+    from radepth_jax.evaluation.sheets import write_sheets
 
     about = {"dataset": source.dataset.name, "split": options.split, "flip": options.flip}
     about |= {k: v for k, v in dataclasses.asdict(protocol).items() if k != "scaling"}
@@ -216,7 +216,7 @@ def store_scales(
     options: argparse.Namespace,
 ) -> None:
     """Measure each model's metric scale and store it in its checkpoint."""
-    from radepth_jax.evaluate.loop import evaluate_method
+    from radepth_jax.evaluation.loop import evaluate_method
     from radepth_jax.runs.saved_model import store_metric_scale
 
     if len(resolutions) > 1:

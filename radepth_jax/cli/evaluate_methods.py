@@ -10,7 +10,7 @@ from radepth_jax.errors import UserError
 
 if TYPE_CHECKING:
     from radepth_jax.data import EvaluationSource
-    from radepth_jax.evaluate.method import Method
+    from radepth_jax.evaluation.method import Method
     from radepth_jax.inference.disparity import Resolution
     from radepth_jax.runs.protocol import Protocol
     from radepth_jax.runs.saved_model import Model
@@ -40,8 +40,8 @@ def methods_of(
     Raises:
         UserError: for what cannot be evaluated, before anything is.
     """
-    from radepth_jax.evaluate.predictions import folder_method
-    from radepth_jax.evaluate.priors import constant_method, row_prior
+    from radepth_jax.evaluation.predictions import folder_method
+    from radepth_jax.evaluation.priors import constant_method, row_prior
 
     methods = network_methods(models, protocol, resolutions, options)
     for text in options.predictions:
@@ -74,7 +74,7 @@ def network_methods(
     options: argparse.Namespace,
 ) -> "list[Method]":
     """The checkpoints."""
-    from radepth_jax.evaluate.evaluator import network_method
+    from radepth_jax.evaluation.evaluator import network_method
 
     return [
         network_method(
@@ -96,7 +96,7 @@ def onnx_method_of(
     options: argparse.Namespace,
 ) -> "Method":
     """`FILE` or `NAME=FILE`; without --resolutions at the size that the file fixes, if it does."""
-    from radepth_jax.evaluate.onnx_network import load_onnx, onnx_method
+    from radepth_jax.evaluation.onnx_network import load_onnx, onnx_method
 
     if options.flip:
         raise UserError("--onnx: cannot be combined with --flip")

@@ -70,9 +70,9 @@ def main(argv: list[str]) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from radepth_jax.evaluate import alignment, odometry, trajectory_report
-    from radepth_jax.evaluate.trajectory_files import read_trajectory
-    from radepth_jax.evaluate.trajectory_pairs import MAX_DIFFERENCE, pair
+    from radepth_jax.evaluation import alignment, odometry, trajectory_report
+    from radepth_jax.evaluation.trajectory_files import read_trajectory
+    from radepth_jax.evaluation.trajectory_pairs import MAX_DIFFERENCE, pair
     from radepth_jax.names import counted
 
     max_difference = MAX_DIFFERENCE if options.max_difference is None else options.max_difference
@@ -112,7 +112,7 @@ def _follow(options: argparse.Namespace) -> None:
     from radepth_jax.data import open_dataset
     from radepth_jax.data.intrinsics import parse_intrinsics
     from radepth_jax.data.recordings import find_recordings, read_poses
-    from radepth_jax.evaluate import odometry, trajectory_files, trajectory_report
+    from radepth_jax.evaluation import odometry, trajectory_files, trajectory_report
     from radepth_jax.inference.motion import alignment_of, check_pose_network, motions_along
     from radepth_jax.runs.config import check_config
     from radepth_jax.runs.saved_model import load_model

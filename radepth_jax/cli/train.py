@@ -98,7 +98,7 @@ def _train(argv: list[str], report_step: Callable[[], None] = lambda: None) -> N
     set_up(config)
     import jax  # after the flags, so that a wrong flag is reported without waiting for JAX
 
-    from radepth_jax.train.loop import train
+    from radepth_jax.training.loop import train
 
     train(config, workdir, callbacks=(lambda step, state: report_step(),))
     if jax.process_index() == 0:

@@ -13,8 +13,8 @@ from PIL import Image
 from radepth_jax.cli.evaluate import protocol_from
 from radepth_jax.cli.evaluate_options import make_parser
 from radepth_jax.data import EvaluationSource
-from radepth_jax.evaluate.metrics import METRICS
-from radepth_jax.evaluate.row import make_row
+from radepth_jax.evaluation.metrics import METRICS
+from radepth_jax.evaluation.row import make_row
 from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.runs.state import init_state, variables_of
 
@@ -117,7 +117,7 @@ def test_every_row_is_over_the_same_images(radepth, runs, monkeypatch, tmp_path)
         depths = {i: np.ones((32, 96), np.float32) for i in range(3)}
         return [make_row(model.name, "64x32", "ground", names, per_image, depths=depths)]
 
-    monkeypatch.setattr("radepth_jax.evaluate.loop.evaluate_method", evaluate)
+    monkeypatch.setattr("radepth_jax.evaluation.loop.evaluate_method", evaluate)
     code, text, err = radepth(
         "evaluate", f"--checkpoint={runs / 'one'},{runs / 'two'}", f"--output={tmp_path}"
     )
@@ -243,7 +243,7 @@ def test_an_exported_network_has_the_checkpoints_figures(radepth, runs, tmp_path
 
 
 def test_nothing_is_evaluated_before_all_can_be(radepth, runs, monkeypatch, tmp_path):
-    monkeypatch.setattr("radepth_jax.evaluate.loop.evaluate_method", None)
+    monkeypatch.setattr("radepth_jax.evaluation.loop.evaluate_method", None)
     for option, expected in (
         (f"--predictions=theirs={tmp_path / 'nowhere'}", "nowhere: no such folder"),
         (f"--onnx={tmp_path / 'no.onnx'}", "no.onnx: no such file"),

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from radepth_jax.data import open_dataset, prepare
-from radepth_jax.evaluate import odometry
-from radepth_jax.evaluate.trajectory_files import write_kitti, write_tum
+from radepth_jax.evaluation import odometry
+from radepth_jax.evaluation.trajectory_files import write_kitti, write_tum
 from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.runs.state import init_state, variables_of
 

@@ -9,7 +9,7 @@ import pytest
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate.metrics import METRICS
+from radepth_jax.evaluation.metrics import METRICS
 from radepth_jax.models import presets
 from radepth_jax.runs.checkpoint import FOLDER
 from radepth_jax.runs.config import check_config

@@ -8,7 +8,7 @@ import pytest
 from radepth_jax import models
 from radepth_jax.data import open_dataset
 from radepth_jax.errors import UserError
-from radepth_jax.evaluate import odometry
+from radepth_jax.evaluation import odometry
 from radepth_jax.geometry import camera, se3
 from radepth_jax.geometry.alignment import align
 from radepth_jax.inference.disparity import network_input
@@ -19,7 +19,7 @@ from radepth_jax.inference.motion import (
     predict_motions,
 )
 from radepth_jax.runs.saved_model import Model
-from radepth_jax.train.motions import predict_poses
+from radepth_jax.training.motions import predict_poses
 from radepth_jax.views import ViewOptions, make_views
 
 RESOLUTION = (64, 32)

@@ -21,7 +21,7 @@ from radepth_jax.runs.checkpoint import Checkpoints
 from radepth_jax.runs.config import default_config
 from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.runs.state import init_state, variables_of
-from radepth_jax.train.start import first_state
+from radepth_jax.training.start import first_state
 
 ROOT = Path(__file__).parents[2]
 NEEDS_TORCH = "needs the torch extra: pip install 'radepth-jax[torch]'"

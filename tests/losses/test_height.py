@@ -12,7 +12,7 @@ from radepth_jax.losses import LossOptions
 from radepth_jax.losses.height import height_error
 from radepth_jax.runs.recipe import make_recipe
 from radepth_jax.runs.state import init_state
-from radepth_jax.train.forward import compute_loss
+from radepth_jax.training.forward import compute_loss
 
 SIZE, KNOWN = (48, 96), 1.65
 K = centred_intrinsics(0.6, SIZE)

@@ -1,0 +1,178 @@
+"""Evaluation tables in the terminal, as CSV and as JSON, and a plot over resolution."""
+
+import csv
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from radepth_jax.evaluation.bootstrap import bootstrap_intervals
+from radepth_jax.evaluation.console import add_folded_column, print_whole
+from radepth_jax.evaluation.curve import curves
+from radepth_jax.evaluation.metrics import METRICS
+from radepth_jax.evaluation.row import Row
+from radepth_jax.files import atomic_write
+
+PER_IMAGE = (*METRICS, "scale", "median_ratio", "pixels")
+
+
+def intervals(row: Row, confidence: float) -> dict[str, tuple[float, float]]:
+    """The bootstrap intervals of a row's metrics. There are none if its images are not known."""
+    if not row.per_image:
+        return {}
+    values = np.stack([row.per_image[name][row.counted] for name in METRICS], 1)
+    low, high = bootstrap_intervals(values, level=confidence)
+    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(METRICS)}
+
+
+def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) -> None:
+    """Print the rows as the field prints them.
+
+    Below each metric is half the width of its bootstrap interval at `confidence`. A confidence of
+    0 leaves it out.
+    """
+    sign = "±" if Console().encoding.lower().startswith("utf") else "+-"
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False)
+    if confidence:
+        table.caption = (
+            f"{sign}: half of the {confidence:.0%} bootstrap interval over images; scale: metres "
+            "per unit of predicted depth (median), its spread over images"
+        )
+    add_folded_column(table, "model")
+    table.add_column("resolution")
+    table.add_column("scaling")
+    for name in (*METRICS, "scale", "spread", "images", "images/s"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        bounds = intervals(row, confidence) if confidence else {}
+        cells = []
+        for name in METRICS:
+            cell = f"{row.metrics[name]:.3f}"
+            if name in bounds:
+                low, high = bounds[name]
+                cell += f"\n[dim]{sign}{(high - low) / 2:.3f}[/dim]"
+            cells.append(cell)
+        table.add_row(
+            row.model,
+            row.resolution,
+            row.scaling,
+            *cells,
+            _number(row.scale, ".2f"),
+            _number(row.scale_spread, ".0%"),
+            str(row.images),
+            _number(row.images_per_second, ".1f"),
+        )
+    print_whole(table)
+    for curve in curves(rows):
+        print(curve.line())
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if np.isfinite(value) else ""
+
+
+def write_report(
+    rows: Sequence[Row],
+    folder: str | Path,
+    *,
+    about: Mapping[str, Any] | None = None,
+    confidence: float = 0.95,
+) -> list[Path]:
+    """Write `results.csv`, `results.json`, `resolutions.png` and `per_image.csv` into a folder.
+
+    Args:
+        rows: what was measured.
+        folder: the folder, which is made if it is not there.
+        about: what holds for all rows (data set, split, ...). It is added to each record.
+        confidence: that of the bootstrap intervals (`<metric>_low`, `<metric>_high`).
+
+    Returns:
+        The paths of the files. `per_image.csv` is left out if no row has figures of its images.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    records = [_record(row, confidence) | dict(about or {}) for row in rows]
+    paths = [folder / name for name in ("results.csv", "results.json", "resolutions.png")]
+    columns = list(dict.fromkeys(name for record in records for name in record))
+    _write_csv(paths[0], columns, records)
+    with atomic_write(paths[1]) as part:
+        part.write_text(json.dumps(records, indent=1) + "\n")
+    with warnings.catch_warnings():  # a name's character that the font lacks is shown as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        with atomic_write(paths[2]) as part:
+            plot_resolutions(rows).savefig(part, dpi=120, format="png")
+    images = [
+        {"model": row.model, "resolution": row.resolution, "scaling": row.scaling, "image": image}
+        | {name: row.per_image[name][i].item() for name in PER_IMAGE}
+        for row in rows
+        for i, image in enumerate(row.names)
+    ]
+    if images:
+        paths.append(folder / "per_image.csv")
+        _write_csv(paths[-1], list(images[0]), images)
+    return paths
+
+
+def _record(row: Row, confidence: float) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "model": row.model,
+        "resolution": row.resolution,
+        "scaling": row.scaling,
+        **row.metrics,
+        "images": row.images,
+    }
+    for name in ("images_per_second", "scale", "scale_spread"):
+        if np.isfinite(getattr(row, name)):
+            record[name] = getattr(row, name)
+    for name, bounds in intervals(row, confidence).items():
+        record[f"{name}_low"], record[f"{name}_high"] = bounds
+    return record
+
+
+def _write_csv(path: Path, columns: list[str], records: list[dict[str, Any]]) -> None:
+    with atomic_write(path) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(records)
+
+
+def plot_resolutions(rows: Sequence[Row]) -> Figure:
+    """Plot AbsRel and delta < 1.25 over the resolution, with a line for each model.
+
+    What has no resolution is a horizontal line. "native" is a star at the width of the images.
+    """
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, metric, label in zip(
+        figure.subplots(1, 2),
+        ("abs_rel", "d1"),
+        ("AbsRel (lower is better)", "delta < 1.25 (higher is better)"),
+        strict=True,
+    ):
+        axes.set(xlabel="test resolution (image width)", ylabel=label)
+        for number, model in enumerate(dict.fromkeys(row.label for row in rows)):
+            own = [row for row in rows if row.label == model]
+            color = f"C{number}"
+            levels = [row for row in own if row.width is None]
+            native = [row for row in own if row.width and row.resolution == "native"]
+            line = sorted(
+                (row.width, row.metrics[metric]) for row in own if row.width and row not in native
+            )
+            if line:
+                axes.plot(*zip(*line, strict=True), marker="o", label=model, color=color)
+            for row in native:
+                text = None if line else f"{model}, native"
+                axes.plot(row.width, row.metrics[metric], "*", ms=12, label=text, color=color)
+            for row in levels:
+                axes.axhline(row.metrics[metric], label=model, color=color, linestyle="--")
+        axes.set_ylim(bottom=0, top=1 if metric == "d1" else None)
+        axes.legend()
+    return figure
