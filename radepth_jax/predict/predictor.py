@@ -3,17 +3,16 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from radepth_jax.errors import UserError
-from radepth_jax.geometry.camera import depth_from_disparity
-from radepth_jax.inference.disparity import Resolution, predict_disparity
-from radepth_jax.models import Networks
+from radepth_jax.inference.depth import depth_of_batch
+from radepth_jax.inference.disparity import Resolution
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.models.fold import fold_norms
 from radepth_jax.platforms import place_weights
@@ -23,6 +22,9 @@ from radepth_jax.runs.config import parse_resolution
 from radepth_jax.runs.saved_model import Model, load_model
 
 Tag = TypeVar("Tag")
+# A picture or an array of pictures: its values, or the path of its file.
+Picture = np.ndarray | jax.Array | str | os.PathLike[str]
+Pictures = list[Any] | tuple[Any, ...]
 
 NATIVE = "native"
 # Pixels of a batch's canvases, which bound its memory. Each canvas takes a few float images if it
@@ -32,40 +34,6 @@ RESIZED_PIXELS, NATIVE_PIXELS = 2**25, 2**22
 # thousands in a large one. Resizing features takes a matrix of a side's length squared.
 MOST_PIXELS, LONGEST_SIDE = 2**25, 2**15
 _AT_MOST = f"{MOST_PIXELS:,} pixels, and {LONGEST_SIDE:,} a side, at most"
-
-
-@partial(jax.jit, static_argnames=("networks", "resolution", "flip", "depth_range"))
-def predict_depth(
-    variables: Any,
-    images: jax.Array,
-    sizes: jax.Array,
-    unit: jax.Array,
-    *,
-    networks: Networks,
-    resolution: Resolution | None,
-    flip: bool,
-    depth_range: tuple[float, float],
-) -> jax.Array:
-    """Depth of a batch of pictures, at their own size.
-
-    Args:
-        variables: {"depth": {"params", ...}}.
-        images: uint8, or float32 in [0, 1], [B, H0, W0, 3], edge-padded to one canvas.
-        sizes: int32 [B, 2], the true (h, w) of each.
-        unit: float32 [], the length of one unit of the network's depth.
-        networks: from `models.build`.
-        resolution: (width, height) of the network's input. None runs the network on the canvas.
-        flip: whether to average with the depth of the mirrored picture.
-        depth_range: the (min, max) depth that disparities stand for.
-
-    Returns:
-        float32 [B, H0, W0]. The values beyond each picture's size mean nothing.
-    """
-    disparity = predict_disparity(
-        variables, images, sizes, networks=networks, resolution=resolution, flip=flip
-    )
-    nearest, farthest = depth_range
-    return unit * depth_from_disparity(disparity, min_depth=nearest, max_depth=farthest)
 
 
 @dataclass(frozen=True)
@@ -88,7 +56,21 @@ class Predictor:
     metres_per_unit: float | None = None
     batch_size: int = 8
 
-    def __call__(self, pictures: Any) -> Any:
+    @overload
+    def __call__(self, pictures: Picture, *, as_jax: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def __call__(
+        self, pictures: Pictures, *, as_jax: Literal[False] = False
+    ) -> list[np.ndarray]: ...
+
+    @overload
+    def __call__(self, pictures: Picture, *, as_jax: Literal[True]) -> jax.Array: ...
+
+    @overload
+    def __call__(self, pictures: Pictures, *, as_jax: Literal[True]) -> list[jax.Array]: ...
+
+    def __call__(self, pictures: Picture | Pictures, *, as_jax: bool = False) -> Any:
         """Depth of one picture, or of many.
 
         The first call at a resolution compiles, which takes half a minute for the full network on a
@@ -100,6 +82,8 @@ class Predictor:
             pictures: one picture, which is uint8 [H, W, 3] or floats [H, W, 3] in [0, 1], RGB; an
                 array [B, H, W, 3] of pictures; the path of an image file or of such an array
                 (`.npy`); or a list of any of these.
+            as_jax: whether depth stays on the device, as arrays of JAX. Otherwise it is copied into
+                arrays of NumPy.
 
         Returns:
             float32 [H, W] for one picture, [B, H, W] for an array of them, and a list of [H, W] for
@@ -110,15 +94,16 @@ class Predictor:
             UserError: `pictures` is something else, or a file cannot be read.
         """
         if isinstance(pictures, str | os.PathLike):
-            return self._predict([_as_picture(pictures)])[0]
+            return self._predict([_as_picture(pictures)], as_jax)[0]
         if isinstance(pictures, list | tuple):
-            return self._predict([_as_picture(picture) for picture in pictures])
+            return self._predict([_as_picture(picture) for picture in pictures], as_jax)
         array = np.asarray(pictures)
         if array.ndim == 4:
-            return np.stack(self._predict([_as_picture(picture) for picture in array]))
-        return self._predict([_as_picture(array)])[0]
+            stack = jnp.stack if as_jax else np.stack
+            return stack(self._predict([_as_picture(picture) for picture in array], as_jax))
+        return self._predict([_as_picture(array)], as_jax)[0]
 
-    def _predict(self, pictures: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _predict(self, pictures: Sequence[np.ndarray], as_jax: bool) -> list[Any]:
         if not pictures:
             raise UserError("no pictures given; expected at least one")
         for picture in pictures:
@@ -126,10 +111,11 @@ class Predictor:
                 self.check_size(picture.shape[:2])
             except ValueError as error:
                 raise UserError(str(error)) from None
-        results: list[np.ndarray] = [np.empty(0)] * len(pictures)
+        results: list[Any] = [None] * len(pictures)
         for canvas, members in self.group([picture.shape[:2] for picture in pictures]).items():
             items = [(index, pictures[index]) for index in members]
-            for batch in self.stream(items, canvas, self.batch_for(canvas, len(items))):
+            batch_size = self.batch_for(canvas, len(items))
+            for batch in self.stream(items, canvas, batch_size, as_jax=as_jax):
                 for index, _, depth in batch:
                     results[index] = depth
         return results
@@ -173,8 +159,13 @@ class Predictor:
         return min(self.batch_size, fitting, number or self.batch_size)
 
     def stream(
-        self, items: Iterable[tuple[Tag, np.ndarray]], canvas: Size, batch_size: int
-    ) -> Iterator[list[tuple[Tag, np.ndarray, np.ndarray]]]:
+        self,
+        items: Iterable[tuple[Tag, np.ndarray]],
+        canvas: Size,
+        batch_size: int,
+        *,
+        as_jax: bool = False,
+    ) -> Iterator[list[tuple[Tag, np.ndarray, Any]]]:
         """Predict pictures as they come. The next batch runs while the caller uses the last one.
 
         Args:
@@ -183,6 +174,7 @@ class Predictor:
                 becomes floats, which takes one more program.
             canvas: (H0, W0), from `group`.
             batch_size: from `batch_for`. A smaller last batch is filled up instead of compiled.
+            as_jax: whether depth stays on the device.
 
         Yields:
             Batches of triples: the item's first part, the picture, and its depth, float32 [h, w].
@@ -191,15 +183,15 @@ class Predictor:
         for batch in _in_batches(items, batch_size):
             ahead = (batch, self._start([picture for _, picture in batch], canvas, batch_size))
             if waiting is not None:
-                yield _finish(*waiting)
+                yield _finish(*waiting, as_jax)
             waiting = ahead
         if waiting is not None:
-            yield _finish(*waiting)
+            yield _finish(*waiting, as_jax)
 
     def _start(self, pictures: list[np.ndarray], canvas: Size, batch_size: int) -> jax.Array:
         filled = pictures + [pictures[-1]] * (batch_size - len(pictures))
         dtype = np.result_type(*{picture.dtype for picture in filled})
-        return predict_depth(
+        return depth_of_batch(
             {"depth": self.model.variables["depth"]},
             np.stack([_padded(picture, canvas, dtype) for picture in filled]),
             np.array([picture.shape[:2] for picture in filled], np.int32),
@@ -303,9 +295,9 @@ def _in_batches(items: Iterable[Tag], batch_size: int) -> Iterator[list[Tag]]:
 
 
 def _finish(
-    batch: list[tuple[Tag, np.ndarray]], depth: jax.Array
-) -> list[tuple[Tag, np.ndarray, np.ndarray]]:
-    maps = np.asarray(depth)
+    batch: list[tuple[Tag, np.ndarray]], depth: jax.Array, as_jax: bool
+) -> list[tuple[Tag, np.ndarray, Any]]:
+    maps = depth if as_jax else np.asarray(depth)
     return [
         (tag, picture, maps[i, : picture.shape[0], : picture.shape[1]])
         for i, (tag, picture) in enumerate(batch)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from radepth_jax.inference.depth import depth_of_batch
 from radepth_jax.predict import load
-from radepth_jax.predict.predictor import predict_depth
 from radepth_jax.predict.video_writer import Footage, writing_video
 from radepth_jax.runs.saved_model import save_model, store_metric_scale
 from radepth_jax.runs.state import init_state, variables_of
@@ -89,12 +89,12 @@ def test_a_film_that_cannot_be_written_stops_no_other(radepth, tmp_path):
 
 
 def test_a_folder_of_mixed_sizes_compiles_once(radepth, pictures, checkpoint, tmp_path):
-    predict_depth.clear_cache()
+    depth_of_batch.clear_cache()
     code, text, err = radepth("--batch_size=2", "--fov=60", pictures)
     assert code == 0, err
     assert "5 images predicted" in text
     assert "up to one unknown scale" in text
-    assert predict_depth._cache_size() == 1
+    assert depth_of_batch._cache_size() == 1
     model = load(checkpoint)
     out = tmp_path / "out"
     for i in range(5):
@@ -134,11 +134,11 @@ def test_npy_pictures_are_predicted_like_images(radepth, pictures, checkpoint, t
     np.save(pictures / "depth.npy", np.ones((33, 90), np.float32))
     np.save(pictures / "bright.npy", levels.astype(np.float32))
     (pictures / "text.npy").write_text("no array")
-    predict_depth.clear_cache()
+    depth_of_batch.clear_cache()
     code, text, err = radepth("--batch_size=2", "--fov=60", "--save=npy,ply", pictures)
     assert code == 1
     assert "7 images predicted" in text
-    assert predict_depth._cache_size() <= 2  # batches of levels, batches with floats
+    assert depth_of_batch._cache_size() <= 2  # batches of levels, batches with floats
     failures = sorted(line for line in err.splitlines() if "failed:" in line)
     for line, expected in zip(
         failures,
@@ -168,10 +168,10 @@ def test_nothing_readable_is_exit_code_1(radepth, tmp_path):
 
 
 def test_native_resolution_compiles_once_for_each_padded_size(radepth, pictures, tmp_path):
-    predict_depth.clear_cache()
+    depth_of_batch.clear_cache()
     code, _, err = radepth("--resolution=native", "--save=png", pictures)
     assert code == 0, err
-    assert predict_depth._cache_size() == 4  # 45x90 and 33x90 are both padded to 48x96
+    assert depth_of_batch._cache_size() == 4  # 45x90 and 33x90 are both padded to 48x96
     assert read_png(tmp_path / "out" / "2_depth.png").shape == (61, 64)
 
 
@@ -202,11 +202,11 @@ def test_the_checkpoints_own_scale_is_used(radepth, pictures, checkpoint, tmp_pa
 
 def test_a_video_keeps_its_frames_and_times(radepth, tmp_path):
     write_video(tmp_path / "drive.mp4", 11, size=(36, 66))
-    predict_depth.clear_cache()
+    depth_of_batch.clear_cache()
     code, text, err = radepth("--batch_size=4", "--frames", "--save=npy", tmp_path / "drive.mp4")
     assert code == 0, err
     assert "1 video (11 frames) predicted" in text
-    assert predict_depth._cache_size() == 1
+    assert depth_of_batch._cache_size() == 1
     stream, frames, times = frames_of(tmp_path / "out" / "drive_depth.mp4")
     assert (stream.width, stream.height, stream.average_rate) == (66, 72, 10)
     assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from published_networks import images, reference, state_dicts
 
+from radepth_jax.inference.depth import depth_of_batch
 from radepth_jax.interop.torch_files import write_folder
-from radepth_jax.predict.predictor import predict_depth
 
 
 def test_the_published_networks_depth_comes_out_of_predict(radepth, tmp_path):
@@ -20,13 +20,13 @@ def test_the_published_networks_depth_comes_out_of_predict(radepth, tmp_path):
     run, out = tmp_path / "run", tmp_path / "out"
     code, _, err = radepth("convert", "--input", tmp_path / "published", "--output", run)
     assert code == 0, err
-    predict_depth.clear_cache()
+    depth_of_batch.clear_cache()
     code, _, err = radepth(
         "predict", "--checkpoint", run, "--output", out, "--resolution", "192x64", "--save", "npy",
         tmp_path / "pictures",
     )  # fmt: skip
     assert code == 0, err
-    assert predict_depth._cache_size() == 1
+    assert depth_of_batch._cache_size() == 1
 
     expected = reference()["eval/disp_0"][..., 0]
     least, most = 1 / 100, 1 / 0.1  # the inverse depths that disparities 0 and 1 stand for

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -5,9 +6,10 @@ from PIL import Image
 
 from radepth_jax.errors import UserError
 from radepth_jax.geometry.camera import depth_from_disparity
+from radepth_jax.inference.depth import depth_of_batch
 from radepth_jax.inference.disparity import predict_disparity
 from radepth_jax.predict import load
-from radepth_jax.predict.predictor import NATIVE_PIXELS, RESIZED_PIXELS, predict_depth
+from radepth_jax.predict.predictor import NATIVE_PIXELS, RESIZED_PIXELS
 
 
 def picture(h, w, seed=0):
@@ -41,6 +43,14 @@ def test_arrays_lists_and_paths_agree(predictor, tmp_path):
     np.testing.assert_allclose(predictor(jnp.asarray(images[0])), together[0], rtol=1e-5)
 
 
+def test_arrays_of_jax_come_out_where_they_are_asked_for(predictor):
+    images = np.stack([picture(40, 70, seed) for seed in range(2)])
+    for given in (images, images[0], [images[0], images[1]]):
+        expected, found = predictor(given), predictor(given, as_jax=True)
+        assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(found))
+        jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
 def test_floats_are_pictures_too(predictor, tmp_path):
     levels = np.stack([picture(40, 70, seed) for seed in range(3)])
     floats = levels / np.float32(255)
@@ -48,9 +58,9 @@ def test_floats_are_pictures_too(predictor, tmp_path):
     np.testing.assert_allclose(predictor(floats), expected, rtol=1e-4)
     np.testing.assert_allclose(predictor(floats[0].astype(np.float64)), expected[0], rtol=1e-4)
     np.save(tmp_path / "1.npy", floats[1])
-    predict_depth.clear_cache()
+    depth_of_batch.clear_cache()
     mixed = predictor([levels[0], tmp_path / "1.npy", levels[2]])
-    assert predict_depth._cache_size() == 1
+    assert depth_of_batch._cache_size() == 1
     np.testing.assert_allclose(np.stack(mixed), expected, rtol=1e-4)
 
 
@@ -82,20 +92,20 @@ def test_native_resolution_pads_and_crops(run_folder):
 
 def test_a_program_serves_all_sizes_and_batches(predictor):
     sizes = [(40, 70), (33, 90), (61, 64), (20, 100), (64, 128)]
-    predict_depth.clear_cache()
+    depth_of_batch.clear_cache()
     predictor([picture(h, w) for h, w in sizes] * 2)
-    assert predict_depth._cache_size() == 1
+    assert depth_of_batch._cache_size() == 1
     predictor([picture(h, w) for h, w in sizes[1:]] * 3)  # 12: a ragged last batch of 8
-    assert predict_depth._cache_size() == 1
+    assert depth_of_batch._cache_size() == 1
 
 
 def test_native_resolution_has_a_program_for_each_padded_size(run_folder):
     native = load(run_folder, resolution="native")
     sizes = [(40, 70), (33, 66), (48, 80), (40, 90)]  # stride 16: 48x80 three times, 48x96
-    predict_depth.clear_cache()
+    depth_of_batch.clear_cache()
     native([picture(h, w) for h, w in sizes])
     assert native.model.networks.depth.stride == 16
-    assert predict_depth._cache_size() == 2
+    assert depth_of_batch._cache_size() == 2
 
 
 def test_scale_multiplies_depth_and_replaces_the_stored_one(run_folder, predictor):
