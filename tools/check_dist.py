@@ -26,6 +26,7 @@ IN_SOURCE = (
     "constraints.txt",
     "Makefile",
     f"{PACKAGE}/__init__.py",
+    f"{PACKAGE}/__init__.pyi",
     f"{PACKAGE}/py.typed",
     "configs/ra_depth_kitti.py",
     "docs/index.md",
