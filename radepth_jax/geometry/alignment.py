@@ -18,9 +18,11 @@ from radepth_jax.geometry.sampling import sample
 
 # Steps, as `factors` of `align`, that find a motion from nothing in images of about 192x64.
 COARSE_TO_FINE = (4, 4, 2, 2, 1, 1)
-# Grey differences of this size (of 1) count half: moving objects and occlusions have larger ones.
+# A grey difference of this size counts half. Grey goes from 0 to 1. Moving objects and occlusions
+# have larger differences.
 _TOLERANCE = 0.05
-# Of the normal equations' diagonal: motions that the images hardly tell apart stay what they were.
+# This share of the normal equations' diagonal is added to it. A motion that the images hardly tell
+# from another then stays as it was.
 _DAMPING = 1e-2
 
 
@@ -56,8 +58,8 @@ def align(
 
     Returns:
       [4, 4] the motion after the steps, or the one to start from where that fits better. It is a
-      constant: no gradient flows back. At the best motion none would: a small change of depth
-      changes the error through the motion only to second order.
+      constant, so no gradient flows back through it. At the best motion that gradient is 0 anyway,
+      because a small change of the motion changes the error only to second order.
     """
     target, source, depth, intrinsics, start = jax.lax.stop_gradient(
         (target, source, depth, intrinsics, source_T_target)
@@ -77,12 +79,12 @@ def misfit(
     intrinsics: Float[Array, "3 3"],
     source_T_target: Float[Array, "4 4"],
 ) -> Float[Array, ""]:
-    """What `align` makes small, at full size: the mean of a robust error; arguments as there."""
+    """The mean robust error that `align` makes small, at full size. The arguments are `align`'s."""
     return _misfit(_level(target, source, depth, intrinsics, 1), source_T_target)
 
 
 def _level(target: Array, source: Array, depth: Array, intrinsics: Array, factor: int) -> _Level:
-    """The images in grey and the depth, shrunk by a factor; the depth by means of its inverse."""
+    """The grey images and the depth, shrunk by a factor. Depth is averaged as its inverse."""
     grey = [jnp.mean(image, axis=-1, keepdims=True) for image in (target, source)]
     size = target.shape[:2]
     small = (size[0] // factor, size[1] // factor)
@@ -133,7 +135,7 @@ def _slopes(level: _Level) -> Float[Array, "h w 6"]:
     x = (jnp.arange(width)[None] - cx - skew * y) / fx
     down, right = jnp.gradient(target)
     zero = jnp.zeros_like(x)
-    # Of the point (x, y, 1) / inverse: how its (x, y) changes.
+    # The point is (x, y, 1) / inverse, and these say how its x and y change.
     x_moves = jnp.stack([-x * y, 1 + x * x, -y, inverse, zero, -x * inverse], axis=-1)
     y_moves = jnp.stack([-1 - y * y, x * y, x, zero, inverse, -y * inverse], axis=-1)
     u_moves = fx * x_moves + skew * y_moves
@@ -141,6 +143,6 @@ def _slopes(level: _Level) -> Float[Array, "h w 6"]:
 
 
 def _misfit(level: _Level, source_T_target: Float[Array, "4 4"]) -> Float[Array, ""]:
-    """The mean of a robust error; a pixel that the source does not show has the tolerance's."""
+    """The mean robust error. A pixel that the source does not show has the tolerance's error."""
     difference, inside = _compare(level, source_T_target)
     return jnp.mean(jnp.log1p(jnp.where(inside, jnp.square(difference / _TOLERANCE), 1.0)))

@@ -2,8 +2,8 @@
 
 Integer pixel coordinates are pixel centres, `u` is the column and `v` the row. Intrinsics are
 `[[fx, skew, cx], [0, fy, cy], [0, 0, 1]]`. Formulas: Hartley & Zisserman, Multiple View Geometry,
-2nd ed., chapter 6. Written elementwise rather than as matrix products, so that XLA fuses them and
-no accelerator rounds pixel coordinates to fewer than float32's digits.
+2nd ed., chapter 6. They are written elementwise rather than as matrix products, so that XLA fuses
+them and no accelerator rounds pixel coordinates to fewer than float32's digits.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# Points closer to the camera's plane are projected as if this far from it: outside the image either
-# way, but with a finite gradient.
+# A point closer to the camera's plane is projected as if it were this far from it. It is outside the
+# image either way, and so it has a finite gradient.
 _MIN_DISTANCE = 1e-4
 
 
@@ -115,8 +115,8 @@ def project(
       intrinsics: [3, 3].
 
     Returns:
-      [..., 2] pixel coordinates (u, v). Points behind the camera are not told apart: they project
-      through its centre, as in the published training.
+      [..., 2] pixel coordinates (u, v). A point behind the camera projects through its centre, as
+      in the published training, and nothing marks it.
     """
     x, y, z = points[..., 0], points[..., 1], points[..., 2]
     nearest = jnp.where(z < 0, -_MIN_DISTANCE, _MIN_DISTANCE)

@@ -31,7 +31,8 @@ def resize_weights(
     it, `linear` is plain bilinear interpolation with clamped borders.
 
     Args:
-      output_coordinates: [n] wanted pixels of the output; outside it, its border pixel is meant.
+      output_coordinates: [n] wanted pixels of the output. One outside it stands for the nearest
+        border pixel.
       input_size: true length of the input, at most `n_input`; static or traced.
       output_size: length of the whole output; static or traced.
       n_input: static length of the input canvas.
@@ -99,7 +100,7 @@ def _lanczos3(x: Array) -> Array:
 
 
 def shrink(image: Float[Array, "H W C"], factor: int) -> Float[Array, "h w C"]:
-    """Means of blocks of `factor` by `factor` pixels; it divides both sides."""
+    """Means of blocks of `factor` by `factor` pixels. The factor divides both sides."""
     if factor == 1:
         return image
     height, width, channels = image.shape

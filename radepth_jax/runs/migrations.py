@@ -1,4 +1,4 @@
-"""Configs as checkpoints hold them, of this version and of earlier ones."""
+"""Read the configs that checkpoints of this version and of earlier ones hold."""
 
 from typing import Any
 
@@ -12,27 +12,27 @@ from radepth_jax.runs.config import default_config
 
 
 def from_json(values: dict) -> ConfigDict:
-    """The inverse of `to_json`, of earlier versions too.
+    """The config that `to_json` wrote, in this version or in an earlier one.
 
-    Settings that came later have their defaults.
+    Settings that the earlier version did not have get their defaults.
 
     Raises:
-        KeyError, TypeError, ValueError: they are not of any version up to this one.
+        KeyError, TypeError, ValueError: `values` is no config of any version.
     """
     depth = values["model"]["depth"]
-    if depth.get("name") == "dual_hrnet":  # one flat dictionary, once
+    if depth.get("name") == "dual_hrnet":  # Earlier, encoder and decoder were one dictionary.
         encoder = {k: v for k, v in depth.items() if k in presets.HRNET18} | {"name": "hrnet"}
         decoder = {k: v for k, v in depth.items() if k in presets.HR_DECODER} | {"name": "hr"}
         depth = {"encoder": encoder, "decoder": decoder}
-    start = depth["decoder"]["initial_disparity"] or 0.0  # None, once
+    start = depth["decoder"]["initial_disparity"] or 0.0  # Earlier, it could be None.
     depth = depth | {"decoder": depth["decoder"] | {"initial_disparity": start}}
     pose = values["model"]["pose"]
     if pose["name"] in POSES:
-        # Fields that came later: a pose network's defaults are what it was without them.
+        # The defaults of newer fields are what a pose network was without them.
         pose = presets.settings(POSES, pose["name"]) | pose
     values = values | {"model": values["model"] | {"depth": depth, "pose": pose}}
     given = dict(values["evaluate"])
-    if not given.pop("median_scaling", True):  # what `scaling` once was
+    if not given.pop("median_scaling", True):  # the earlier form of `scaling`
         given["scaling"] = "none"
     values = values | {"evaluate": given, "loss": _loss_by_terms(values.get("loss", {}))}
     for section, defaults in default_config().to_dict().items():
@@ -46,9 +46,9 @@ def from_json(values: dict) -> ConfigDict:
 
 
 def _loss_by_terms(values: dict) -> dict:
-    """`config.loss` as it is, from the time when every weight was a field of its own, too.
+    """`config.loss` in today's form.
 
-    From the time when the terms on request had no weights in the config, too.
+    Earlier, every weight was a field of its own, and the terms on request had no weights.
     """
     values, loss = dict(values), LossOptions()
     weights, ramps = values.get("weights"), values.get("ramps", {})
