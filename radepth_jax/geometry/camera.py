@@ -11,8 +11,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# A point closer to the camera's plane is projected as if it were this far from it. It is outside the
-# image either way, and so it has a finite gradient.
+# A point closer to the camera's plane is projected as if it were this far from it, so that its
+# gradient is finite. It is outside the image either way.
 _MIN_DISTANCE = 1e-4
 
 
