@@ -22,6 +22,7 @@ from radepth_jax.progress import Progress, progress_bars
 BUILDERS = {
     "kitti_raw": "radepth_jax.data.kitti_raw:KittiRaw",
     "kitti_improved": "radepth_jax.data.kitti_improved:KittiImproved",
+    "kitti_selection": "radepth_jax.data.kitti_selection:KittiSelection",
     "make3d": "radepth_jax.data.make3d:Make3d",
     "nyu_v2": "radepth_jax.data.nyu_v2:NyuV2",
     "video": "radepth_jax.data.video:Video",
