@@ -3,20 +3,19 @@
 import collections
 import contextlib
 import functools
-import io
 import re
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
-import PIL.Image
 from av.stream import Disposition
 
+from radepth_jax.data.pictures import encode_image
 from radepth_jax.data.shown_frames import Item, on_its_side, progressive, upright
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown
@@ -25,7 +24,6 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".gif"),
     *(".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob", ".insv"),
 )
-JPEG_QUALITY = 95
 _NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 # A playlist or a description of a stream (SDP) would make FFmpeg open other files and addresses. No
 # protocol has this name, so FFmpeg reads nothing but the file's own bytes.
@@ -204,7 +202,7 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
 
 
 class _Nameless:
-    def __init__(self, file: io.BufferedIOBase) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self.read, self.seek, self.tell, self.seekable = (
             *(file.read, file.seek, file.tell, file.seekable),
         )
@@ -244,11 +242,4 @@ def _unreadable(path: Path, number: int, reason: str) -> Picture:
 
 
 def _encode_frame(frame: av.VideoFrame) -> bytes:
-    return encode_jpeg(upright(frame))
-
-
-def encode_jpeg(image: np.ndarray) -> bytes:
-    """uint8 [h, w, 3] as a JPEG file of quality 95."""
-    data = io.BytesIO()
-    PIL.Image.fromarray(image).save(data, "JPEG", quality=JPEG_QUALITY)
-    return data.getvalue()
+    return encode_image(upright(frame), "JPEG")

@@ -11,7 +11,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
 import PIL.Image
@@ -93,6 +93,13 @@ def decode_image(data: bytes) -> np.ndarray:
     """uint8 [h, w, 3] RGB, upright. 16 bits are rounded to 8. Raises what `read_picture` raises."""
     image = read_picture(data)
     return image if image.dtype == np.uint8 else np.round(image * 255).astype(np.uint8)
+
+
+def encode_image(image: np.ndarray, kind: Literal["PNG", "JPEG"]) -> bytes:
+    """uint8 [h, w, 3] as a PNG file, or as a JPEG file of quality 95."""
+    data = io.BytesIO()
+    PIL.Image.fromarray(image).save(data, kind, quality=95)  # PNG has no quality, and ignores it
+    return data.getvalue()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """RGB-D recordings in the layout of 7-Scenes: a file each for colour, 16-bit depth and pose."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -80,36 +81,20 @@ class Rgbd(FrameDatasetBuilder):
 
     CONFIG_CLASS = RgbdConfig
     DOWNLOADS = DOWNLOADS
+    REQUIRED: ClassVar[dict[str, str]] = {"source": "a folder of frames"}
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "none", "min_depth": 1e-3, "max_depth": 10.0}
     HOMEPAGE = "https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/"
-
-    def prepared_from(self) -> dict[str, Any]:
-        """The source and all options."""
-        config = self.builder_config
-        source = None if config.source is None else Path(config.source).expanduser().resolve()
-        values: dict[str, Any] = {"source": str(source), "intrinsics": config.intrinsics}
-        for split in schema.SAMPLE_SPLITS:
-            values[f"{split}_sequences"] = list(getattr(config, f"{split}_sequences"))
-        return values | {
-            "validation_share": config.validation_share,
-            "test_share": config.test_share,
-        }
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
         """List the folders. Images, depth and poses are read while they are written."""
         del dl_manager
-        config = self.builder_config
-        if config.source is None:
-            raise UserError(f"rgbd: --source is missing, a folder of frames; {DOWNLOADS}")
-        source = Path(config.source).expanduser()
-        if not source.is_dir():
-            raise UserError(f"{source}: no such folder; {DOWNLOADS}")
+        config, source = self.builder_config, self.source_folder()
         problems: list[str] = []
         parts = _find_parts(source, config)
         return schema.Contents(
             frames=_read_frames(parts, config.intrinsics, problems),
             samples={
-                split: _read_samples([part for part in parts if part.split == split], problems)
+                split: _list_samples([part for part in parts if part.split == split], problems)
                 for split in schema.SAMPLE_SPLITS
             },
             total_frames=sum(len(part.images) for part in parts),
@@ -291,19 +276,18 @@ def _read_frames(
             problems.append(f"{part.sequence}: no pose for {without_pose} frames")
 
 
-def _read_samples(parts: list[_Part], problems: list[str]) -> Iterator[schema.Sample]:
+def _list_samples(parts: list[_Part], problems: list[str]) -> list[schema.Sample]:
+    samples = []
     for part in parts:
         without_depth = 0
         for number, path in part.images.items():
-            depth_path = _beside(path, ".depth.png")
-            depth = b""
-            try:
-                values = read_depth_png(depth_path, unit=MILLIMETRE, invalid=INVALID)
-                depth = schema.encode_truth(values)
-            except FileNotFoundError:
-                without_depth += 1
-            except (OSError, ValueError) as error:
-                problems.append(f"{depth_path}: {error}; its {part.split} sample has no depth")
-            yield schema.Sample(part.sequence, 0, number, depth)
+            file = _beside(path, ".depth.png")
+            depth = functools.partial(read_depth_png, file, unit=MILLIMETRE, invalid=INVALID)
+            there = file.exists()
+            without_depth += not there
+            samples.append(
+                schema.Sample(part.sequence, 0, number, depth if there else b"", str(file))
+            )
         if without_depth:
             problems.append(f"{part.sequence}: no depth map for {without_depth} frames")
+    return samples

@@ -18,7 +18,8 @@ import bisect
 import dataclasses
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,8 @@ class Frame:
     """One image of one camera.
 
     Attributes:
-        image: the encoded bytes (PNG or JPEG), which are stored untouched.
+        image: the encoded bytes (PNG or JPEG), which are stored untouched; or the path of a file
+            that holds them, which is read when the frame is stored.
         sequence: the name of the recording.
         camera: the number of the camera in the recording.
         frame: the number of the frame. `frame + 1` is the next one of the same camera.
@@ -51,11 +53,11 @@ class Frame:
         world_T_camera: [4, 4], for evaluation only. None means unknown.
         size: the (h, w) that the intrinsics hold for, if that is known from elsewhere. An image of
             another size is then not stored.
-        origin: where the image came from, for messages.
+        origin: where the image came from, for messages. A path need not be repeated here.
         time: seconds on the recording's clock. None means unknown.
     """
 
-    image: bytes
+    image: bytes | Path
     sequence: str
     camera: int
     frame: int
@@ -68,15 +70,23 @@ class Frame:
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A target frame of a split. Its `depth` comes from `encode_depth`, or is empty.
+    """A target frame of a split.
 
-    The depth map shows what the image shows, but it may have another size.
+    Attributes:
+        sequence: the name of the recording.
+        camera: the number of the camera in the recording.
+        frame: the number of the frame.
+        depth: what `encode_depth` returned, or empty; or a function that reads the map, float32
+            [h, w] in metres, when the sample is stored. If it raises an OSError or a ValueError,
+            the sample has no depth. The map shows what the image shows, at any size.
+        origin: where the depth map comes from, for messages.
     """
 
     sequence: str
     camera: int
     frame: int
-    depth: bytes = b""
+    depth: bytes | Callable[[], np.ndarray] = b""
+    origin: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,11 +140,11 @@ def features() -> tfds.features.FeaturesDict:
     )
 
 
-def frame_row(frame: Frame) -> dict[str, Any]:
-    """The record of a frame."""
+def frame_row(frame: Frame, image: bytes) -> dict[str, Any]:
+    """The record of a frame, with the bytes of its image."""
     pose = np.full((4, 4), np.nan) if frame.world_T_camera is None else frame.world_T_camera
     return {
-        "image": frame.image,
+        "image": image,
         "sequence": frame.sequence,
         "camera": frame.camera,
         "frame": frame.frame,
@@ -145,18 +155,10 @@ def frame_row(frame: Frame) -> dict[str, Any]:
     }
 
 
-def sample_row(sample: Sample) -> dict[str, Any]:
-    """The record of a sample."""
-    return {
-        "image": b"",
-        "sequence": sample.sequence,
-        "camera": sample.camera,
-        "frame": sample.frame,
-        "intrinsics": np.full((3, 3), np.nan, np.float32),
-        "world_T_camera": np.full((4, 4), np.nan),
-        "time": np.float64(np.nan),
-        "depth": sample.depth,
-    }
+def sample_row(sample: Sample, depth: bytes) -> dict[str, Any]:
+    """The record of a sample: that of a frame of which nothing is known, and its depth map."""
+    nothing = Frame(b"", sample.sequence, sample.camera, sample.frame, np.full((3, 3), np.nan))
+    return frame_row(nothing, b"") | {"depth": depth}
 
 
 def encode_depth(depth: np.ndarray) -> bytes:

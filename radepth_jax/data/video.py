@@ -12,11 +12,11 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
-from radepth_jax.data.films import Picture, encode_jpeg, is_film, read_film
+from radepth_jax.data.films import Picture, is_film, read_film
 from radepth_jax.data.folder import list_folder, read_listing
 from radepth_jax.data.intrinsics import parse_camera
 from radepth_jax.data.lens import Lens, straightener
-from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
+from radepth_jax.data.pictures import IMAGE_SUFFIXES, encode_image, is_picture
 from radepth_jax.data.selection import MIN_FRAMES, choose
 from radepth_jax.errors import UserError
 from radepth_jax.names import counted, examples, shown, visible
@@ -77,23 +77,9 @@ class Video(FrameDatasetBuilder):
     CONFIG_CLASS = VideoConfig
 
     def prepared_from(self) -> dict[str, Any]:
-        """The source and all options."""
-        config = self.builder_config
-        sources = [str(Path(one).expanduser().resolve()) for one in listed(config.source)]
-        later: dict[str, Any] = {}  # newer options, if used: older data sets do not name them
-        if config.sampling != "length":
-            later["sampling"] = config.sampling
-        if config.unknown_camera:
-            later["unknown_camera"] = True
-        return {
-            "source": _one_or_all(sources),
-            "intrinsics": _one_or_all(listed(config.intrinsics)),
-            "fov": _one_or_all(listed(config.fov)),
-            "stride": config.stride,
-            "min_change": config.min_change,
-            "validation_share": config.validation_share,
-            **later,
-        }
+        """The source and all options. A list of one value counts as that value."""
+        options = super().prepared_from().items()
+        return {k: v[0] if isinstance(v, list) and len(v) == 1 else v for k, v in options}
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
         """Goes through the footage once to choose frames. It is read again to store them."""
@@ -200,7 +186,7 @@ class _Clip:
                 yield schema.Frame(
                     image=picture.encode()
                     if self.straighten is None
-                    else encode_jpeg(self.straighten(picture.decode())),
+                    else encode_image(self.straighten(picture.decode()), "JPEG"),
                     sequence=self.sequence(number),
                     camera=0,
                     frame=number,
@@ -215,10 +201,6 @@ def listed(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _one_or_all(values: list[Any]) -> Any:
-    return values if len(values) > 1 else values[0] if values else None
 
 
 def find_clips(sources: list[Path], problems: list[str]) -> list[Path]:

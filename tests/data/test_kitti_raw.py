@@ -84,7 +84,7 @@ def test_targets_alone_are_stored_where_that_is_asked_for(kitti, tmp_path):
     assert dataset.splits == {"test": 2}
     assert dataset.metadata.with_depth == {"test": 2}
     assert dataset.metadata.protocol["crop"] == "garg"
-    with pytest.raises(UserError, match="prepared with targets_only True, not None"):
+    with pytest.raises(UserError, match="prepared with targets_only True, not False"):
         make(kitti, tmp_path, split_lists=options["split_lists"])
 
 

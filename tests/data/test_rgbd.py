@@ -125,7 +125,7 @@ def test_what_is_missing_or_damaged_is_named_and_the_rest_kept(room, tmp_path):
         "room-train: no pose for 1 frames",
         "room-test: no depth map for 1 frames",
         f"{room}/frame-000007.depth.png: mode L, expected a 16-bit grey PNG; its validation sample "
-        "has no depth",
+        "has no ground truth",
     ):
         assert expected in found
     assert any(line.startswith(f"{path}: ") for line in found)
