@@ -16,7 +16,7 @@ from tensorflow_datasets.core import split_builder
 from tensorflow_datasets.core.naming import ShardedFileTemplate
 from tensorflow_datasets.core.writer import ExampleWriter
 
-from radepth_jax.data.builder import Stored
+from radepth_jax.data.rows import Stored
 from radepth_jax.errors import UserError
 
 FLAG = "--beam_pipeline_options"

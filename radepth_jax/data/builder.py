@@ -11,7 +11,7 @@ import os
 import typing
 from collections.abc import Callable, Collection, Iterable, Sized
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
@@ -20,26 +20,12 @@ from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from radepth_jax.data import schema
 from radepth_jax.data.parallel_map import parallel_map
-from radepth_jax.data.pictures import lies_on_its_side
-from radepth_jax.errors import UserError, reason
+from radepth_jax.data.rows import Stored, store_frame, store_sample
+from radepth_jax.errors import UserError
 from radepth_jax.names import shown
 from radepth_jax.progress import Progress, no_progress
 
 SHARD_BYTES = 256 * 2**20
-
-
-class Stored(NamedTuple):
-    """What becomes of an item of a split.
-
-    Attributes:
-        row: the record to write. None if the item is left out.
-        note: what the builder needs to know of the row later, as JSON values.
-        problem: a line for `problems.txt`. Empty if there is no problem.
-    """
-
-    row: dict[str, Any] | None
-    note: Any = None
-    problem: str = ""
 
 
 class FrameDatasetBuilder(FileReaderBuilder):
@@ -145,7 +131,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
             self._write_split, problems=contents.problems, beam_options=download_config.beam_options
         )
         frames, frames_info = write(
-            schema.FRAMES, contents.frames, _store_frame, total=contents.total_frames
+            schema.FRAMES, contents.frames, store_frame, total=contents.total_frames
         )
         if not frames:
             raise UserError(f"{self.name}: no readable frame to store{_first(contents.problems)}")
@@ -158,7 +144,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
         with_depth: dict[str, int] = {}
         depth_sizes: list[tuple[int, tuple[int, int]]] = []
         for split, samples in contents.samples.items():
-            store = functools.partial(_store_sample, split, index, sizes)
+            store = functools.partial(store_sample, split, index, sizes)
             stored, split_info = write(split, samples, store)
             if stored:
                 targets[split] = [position for position, _ in stored]
@@ -258,47 +244,6 @@ class FrameDatasetBuilder(FileReaderBuilder):
             num_bytes=total_bytes,
             filename_template=template,
         )
-
-
-def _store_frame(frame: schema.Frame) -> Stored:
-    """The row of a frame, and the note (sequence, camera, frame, size)."""
-    try:
-        image = frame.image.read_bytes() if isinstance(frame.image, Path) else frame.image
-        h, w = schema.image_size(image)
-        if frame.size not in (None, (h, w)):
-            raise ValueError(f"{w}x{h}, but it is calibrated for {frame.size[1]}x{frame.size[0]}")
-    except (OSError, ValueError) as error:
-        name = schema.frame_name(frame.sequence, frame.camera, frame.frame)
-        origin = frame.origin or (str(frame.image) if isinstance(frame.image, Path) else "")
-        where = f"{name} ({origin})" if origin else name
-        return Stored(None, problem=f"{where}: {reason(error)}; left out")
-    return Stored(
-        schema.frame_row(frame, image), (frame.sequence, frame.camera, frame.frame, (h, w))
-    )
-
-
-def _store_sample(
-    split: str, index: schema.FrameIndex, sizes: list[tuple[int, int]], sample: schema.Sample
-) -> Stored:
-    """The row of a sample, and the note (its target's position, its depth map's size or None)."""
-    name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
-    position = index.find(sample.sequence, sample.camera, sample.frame)
-    if position is None:
-        return Stored(None, problem=f"{split} sample {name}: no such frame; left out")
-    depth, problem = b"", ""
-    try:
-        depth = schema.encode_truth(sample.depth()) if callable(sample.depth) else sample.depth
-    except (OSError, ValueError) as error:
-        problem = f"{sample.origin}: {reason(error)}; its {split} sample has no ground truth"
-    size = schema.depth_size(depth) if depth else None
-    if size and lies_on_its_side(size, sizes[position]):
-        (h, w), (image_h, image_w) = size, sizes[position]
-        problem = (
-            f"{split} sample {name}: its depth map is {w}x{h}, transposed: its image is "
-            f"{image_w}x{image_h}; left out"
-        )
-        return Stored(None, problem=problem)
-    return Stored(schema.sample_row(sample, depth), (position, size), problem)
 
 
 def as_json(value: Any, is_path: bool = False) -> Any:

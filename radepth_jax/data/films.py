@@ -15,7 +15,6 @@ import av
 import numpy as np
 from av.stream import Disposition
 
-from radepth_jax.data.pictures import encode_image
 from radepth_jax.data.shown_frames import Item, on_its_side, progressive, upright
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown
@@ -46,7 +45,7 @@ class Picture:
         number: its number in the footage. It counts from 0, and unreadable frames count too.
         origin: what it is called in messages.
         decode: returns uint8 [h, w, 3], upright, or raises ValueError.
-        encode: returns the bytes to store.
+        file: the file that holds the encoded picture. None for a film's frame.
         time: when it is shown, in seconds after the first frame. None means unknown.
         aspect: the width of an upright picture's pixel over its height.
         follows: whether the frame before it in time is also the one before it in this sequence.
@@ -55,7 +54,7 @@ class Picture:
     number: int
     origin: str
     decode: Callable[[], np.ndarray]
-    encode: Callable[[], bytes]
+    file: Path | None = None
     time: Fraction | None = None
     aspect: Fraction = Fraction(1)
     follows: bool = True
@@ -128,9 +127,8 @@ def read_film(path: Path, note: Callable[[str], None] = lambda text: None) -> It
                     number,
                     f"{path} frame {number}",
                     functools.partial(upright, item),
-                    functools.partial(_encode_frame, item),
-                    clock(_time_of(item)),
-                    _aspect(stream.sample_aspect_ratio, on_its_side(item)),
+                    time=clock(_time_of(item)),
+                    aspect=_aspect(stream.sample_aspect_ratio, on_its_side(item)),
                 )
 
 
@@ -238,8 +236,4 @@ def _unreadable(path: Path, number: int, reason: str) -> Picture:
     def fail() -> Any:
         raise ValueError(reason)
 
-    return Picture(number, f"{path} frame {number}", fail, fail)
-
-
-def _encode_frame(frame: av.VideoFrame) -> bytes:
-    return encode_image(upright(frame), "JPEG")
+    return Picture(number, f"{path} frame {number}", fail)

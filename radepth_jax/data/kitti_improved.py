@@ -13,7 +13,7 @@ from radepth_jax.data import kitti_splits, kitti_tree, schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.kitti_splits import Target
-from radepth_jax.data.kitti_tree import Images, KittiTree, list_frames, only_targets, sequence_of
+from radepth_jax.data.kitti_tree import KittiTree, list_frames, sequence_of
 from radepth_jax.errors import UserError
 
 DOWNLOADS = (
@@ -85,20 +85,22 @@ class KittiImproved(FrameDatasetBuilder):
         if "test" not in lists:
             raise UserError(f"{split_lists}: no test_files.txt in it")
         targets = kitti_splits.read_list(lists["test"])
-        problems: list[str] = []
-        images: Images = {}
-        counts = collections.Counter((target.drive, target.camera) for target in targets)
-        for (drive, camera), count in sorted(counts.items()):
-            images[drive, camera] = tree.frames(drive, camera)
-            if not images[drive, camera]:
-                problems.append(
-                    f"{drive} camera {camera}: no images in {tree.root}; its {count} test samples "
-                    "are left out"
-                )
-        images = {key: paths for key, paths in only_targets(images, targets).items() if paths}
+        images: dict[Target, Path] = {}
+        missing: collections.Counter[tuple[str, int]] = collections.Counter()
+        for target in sorted(targets, key=lambda t: (t.drive, t.camera, t.frame)):
+            frames = tree.frames(target.drive, target.camera)
+            if target.frame in frames:
+                images[target] = frames[target.frame]
+            missing[target.drive, target.camera] += not frames
         if not images:
             raise UserError(f"{tree.root}: no image of the {len(targets)} in the test list")
-        drives = {drive for drive, _ in images}
+        problems = [
+            f"{drive} camera {camera}: no images in {tree.root}; its {count} test samples are left "
+            "out"
+            for (drive, camera), count in missing.items()
+            if count
+        ]
+        drives = {target.drive for target in images}
         listed = [target for target in targets if target.drive in drives]
         return schema.Contents(
             frames=list_frames(images, tree.calibrations(drives)),
@@ -114,14 +116,14 @@ def _depth_path(annotated: Path, target: Target) -> Path | None:
 
 
 def _list_samples(
-    annotated: Path, targets: list[Target], images: Images, problems: list[str]
+    annotated: Path, targets: list[Target], images: dict[Target, Path], problems: list[str]
 ) -> list[schema.Sample]:
     samples = []
     missing: collections.Counter[str] = collections.Counter()
     for target in targets:
         sequence, path = sequence_of(target.drive), _depth_path(annotated, target)
         missing[sequence] += path is None
-        image = images.get((target.drive, target.camera), {}).get(target.frame)
+        image = images.get(target)
         depth = functools.partial(_read_depth, path, image) if path and image else b""
         samples.append(schema.Sample(sequence, target.camera, target.frame, depth, str(path)))
     problems += [

@@ -17,7 +17,6 @@ from radepth_jax.data.kitti_tree import (
     DOWNLOADS,
     KittiTree,
     list_frames,
-    only_targets,
     sequence_of,
     stereo_pairs,
 )
@@ -109,11 +108,15 @@ class KittiRaw(FrameDatasetBuilder):
                 f"{tree.root}: none of the drives in the splits is there ({problems[0]})"
             )
         calibrations = tree.calibrations(drives)
+        wanted = {target for listed in targets.values() for target in listed}
         images = {
-            (drive, camera): tree.frames(drive, camera) for drive in drives for camera in CAMERAS
+            target: path
+            for drive in drives
+            for camera in CAMERAS
+            for frame, path in tree.frames(drive, camera).items()
+            if (target := Target(drive, frame, camera)) in wanted
+            or not self.builder_config.targets_only
         }
-        if self.builder_config.targets_only:
-            images = only_targets(images, [t for listed in targets.values() for t in listed])
         return schema.Contents(
             frames=list_frames(images, calibrations),
             samples={

@@ -16,9 +16,6 @@ DOWNLOADS = (
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _SCANS, _SCAN_SUFFIXES = "velodyne_points", (".bin.gz", ".bin")
 
-Images = dict[tuple[str, int], dict[int, Path]]
-"""Maps (`date/drive`, camera) to a dict of frame number -> image, ascending."""
-
 
 class KittiTree:
     """The files of an extracted tree. A folder is listed when it is first asked for."""
@@ -85,30 +82,20 @@ def sequence_of(drive: str) -> str:
     return drive.split("/")[1]
 
 
-def only_targets(images: Images, targets: Iterable[Target]) -> Images:
-    """The images that are targets."""
-    wanted = set(targets)
-    return {
-        (drive, camera): {
-            frame: path for frame, path in paths.items() if Target(drive, frame, camera) in wanted
-        }
-        for (drive, camera), paths in images.items()
-    }
-
-
-def list_frames(images: Images, calibrations: Mapping[str, Calibration]) -> list[schema.Frame]:
+def list_frames(
+    images: Mapping[Target, Path], calibrations: Mapping[str, Calibration]
+) -> list[schema.Frame]:
     """The images as frames, with the intrinsics of their drive. They are read when stored."""
     return [
         schema.Frame(
             image=path,
-            sequence=sequence_of(drive),
-            camera=camera,
-            frame=frame,
-            intrinsics=calibrations[drive].intrinsics(camera),
-            size=calibrations[drive].size[camera],
+            sequence=sequence_of(target.drive),
+            camera=target.camera,
+            frame=target.frame,
+            intrinsics=calibrations[target.drive].intrinsics(target.camera),
+            size=calibrations[target.drive].size[target.camera],
         )
-        for (drive, camera), paths in images.items()
-        for frame, path in paths.items()
+        for target, path in images.items()
     ]
 
 

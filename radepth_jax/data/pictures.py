@@ -102,6 +102,15 @@ def encode_image(image: np.ndarray, kind: Literal["PNG", "JPEG"]) -> bytes:
     return data.getvalue()
 
 
+def pad_to_canvas(image: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
+    """Pad [h, w, ...] to [H0, W0, ...]: the last row and the last column are repeated."""
+    (h, w), (height, width) = image.shape[:2], canvas
+    if (h, w) == (height, width):
+        return image
+    pad = [(0, height - h), (0, width - w)] + [(0, 0)] * (image.ndim - 2)
+    return np.pad(image, pad, mode="edge")
+
+
 @contextlib.contextmanager
 def decoding(data: bytes | None = None) -> Iterator[None]:
     """Turns whatever Pillow raises into a ValueError of one line. An empty file raises one too."""

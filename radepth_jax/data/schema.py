@@ -140,27 +140,6 @@ def features() -> tfds.features.FeaturesDict:
     )
 
 
-def frame_row(frame: Frame, image: bytes) -> dict[str, Any]:
-    """The record of a frame, with the bytes of its image."""
-    pose = np.full((4, 4), np.nan) if frame.world_T_camera is None else frame.world_T_camera
-    return {
-        "image": image,
-        "sequence": frame.sequence,
-        "camera": frame.camera,
-        "frame": frame.frame,
-        "intrinsics": np.asarray(frame.intrinsics, np.float32),
-        "world_T_camera": np.asarray(pose, np.float64),
-        "time": np.float64(np.nan if frame.time is None else frame.time),
-        "depth": b"",
-    }
-
-
-def sample_row(sample: Sample, depth: bytes) -> dict[str, Any]:
-    """The record of a sample: that of a frame of which nothing is known, and its depth map."""
-    nothing = Frame(b"", sample.sequence, sample.camera, sample.frame, np.full((3, 3), np.nan))
-    return frame_row(nothing, b"") | {"depth": depth}
-
-
 def encode_depth(depth: np.ndarray) -> bytes:
     """Compress float32 [h, w] metres (0 = no value) without loss.
 
@@ -173,13 +152,6 @@ def encode_depth(depth: np.ndarray) -> bytes:
         raise ValueError(f"a depth map is [h, w], not {depth.shape}")
     planes = depth.view(np.uint8).reshape(-1, 4).T.tobytes()
     return _DEPTH_HEADER.pack(_DEPTH_MAGIC, *depth.shape) + zlib.compress(planes, 6)
-
-
-def encode_truth(depth: np.ndarray) -> bytes:
-    """`encode_depth` of a map that has at least one value. A map without any is a ValueError."""
-    if not (np.isfinite(depth) & (depth > 0)).any():
-        raise ValueError("no pixel has a value (all 0)")
-    return encode_depth(depth)
 
 
 def decode_depth(data: bytes) -> np.ndarray:

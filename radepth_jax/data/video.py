@@ -88,33 +88,23 @@ class Video(FrameDatasetBuilder):
         _check_options(config)
         problems: list[str] = []
         sources = find_clips([Path(one).expanduser() for one in listed(config.source)], problems)
-        names = _names(sources)
+        cameras = zip(
+            _for_each(config.intrinsics, len(sources), "intrinsics"),
+            _for_each(config.fov, len(sources), "fov"),
+            strict=True,
+        )
         clips = [
-            self._clip(source, name, intrinsics, fov, problems)
-            for source, name, intrinsics, fov in zip(
-                sources,
-                names,
-                _for_each(config.intrinsics, len(sources), "intrinsics"),
-                _for_each(config.fov, len(sources), "fov"),
-                strict=True,
-            )
+            self._clip(source, name, *camera, problems)
+            for source, name, camera in zip(sources, _names(sources), cameras, strict=True)
         ]
-        samples = {
-            split: [
-                schema.Sample(clip.sequence(n), 0, n) for clip in clips for n in clip.split(split)
-            ]
-            for split in ("train", "validation")
-        }
-        if config.sampling == "even":
-            longest = max(len(clip.split("train")) for clip in clips)
-            samples["train"] = [
-                schema.Sample(clip.sequence(n), 0, n)
-                for clip in clips
-                for n in itertools.islice(itertools.cycle(clip.split("train")), longest)
-            ]
+        longest = max(len(clip.split("train")) for clip in clips)
+        count = longest if config.sampling == "even" else None
         return schema.Contents(
             frames=(frame for clip in clips for frame in clip.frames()),
-            samples=samples,
+            samples={
+                "train": [sample for clip in clips for sample in clip.samples("train", count)],
+                "validation": [sample for clip in clips for sample in clip.samples("validation")],
+            },
             total_frames=sum(len(clip.chosen) for clip in clips),
             problems=problems,
         )
@@ -179,14 +169,23 @@ class _Clip:
         held_out = split == "validation"
         return [n for n in self.chosen.values() if (n >= self.first_held_out) == held_out]
 
+    def samples(self, split: str, count: int | None = None) -> list[schema.Sample]:
+        """The samples of a split. They are repeated if there are fewer than `count`."""
+        numbers = self.split(split)
+        repeated = itertools.islice(itertools.cycle(numbers), count or len(numbers))
+        return [schema.Sample(self.sequence(number), 0, number) for number in repeated]
+
     def frames(self) -> Iterator[schema.Frame]:
         for picture in self.read():
             if picture.number in self.chosen:
                 number = self.chosen[picture.number]
+                image: bytes | Path | None = picture.file
+                if image is None or self.straighten:
+                    pixels = picture.decode()
+                    straight = self.straighten(pixels) if self.straighten else pixels
+                    image = encode_image(straight, "JPEG")
                 yield schema.Frame(
-                    image=picture.encode()
-                    if self.straighten is None
-                    else encode_image(self.straighten(picture.decode()), "JPEG"),
+                    image=image,
                     sequence=self.sequence(number),
                     camera=0,
                     frame=number,

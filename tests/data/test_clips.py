@@ -7,8 +7,9 @@ import PIL.Image
 import pytest
 
 from radepth_jax.cli import prepare as command
-from radepth_jax.data.dataset import TrainingSource, open_dataset
+from radepth_jax.data.dataset import open_dataset
 from radepth_jax.data.prepare import prepare
+from radepth_jax.data.training_source import TrainingSource
 from radepth_jax.data.video import find_clips
 from radepth_jax.errors import UserError
 

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from small_data_sets import BASELINE, build_toy, encode, toy_contents, toy_depth, toy_image
 
-from radepth_jax.data.dataset import (
-    EvaluationSource,
-    TrainingSource,
-    open_dataset,
-    pad_to_canvas,
-)
+from radepth_jax.data.dataset import open_dataset
+from radepth_jax.data.evaluation_source import EvaluationSource
+from radepth_jax.data.pictures import pad_to_canvas
+from radepth_jax.data.training_source import TrainingSource
 from radepth_jax.errors import UserError
 
 CANVAS = (20, 32)

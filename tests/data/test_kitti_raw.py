@@ -10,10 +10,12 @@ import pytest
 from small_data_sets import KITTI_SIZE, OFFSETS, write_drive
 
 from radepth_jax.data import kitti_splits, schema
-from radepth_jax.data.dataset import EvaluationSource, TrainingSource, open_dataset
+from radepth_jax.data.dataset import open_dataset
+from radepth_jax.data.evaluation_source import EvaluationSource
 from radepth_jax.data.kitti_splits import Target, find_drives, read_list
 from radepth_jax.data.kitti_velodyne import project_scan, read_calibration, read_scan
 from radepth_jax.data.prepare import prepare
+from radepth_jax.data.training_source import TrainingSource
 from radepth_jax.errors import UserError
 
 D1 = "2011_09_26/2011_09_26_drive_0001_sync"
