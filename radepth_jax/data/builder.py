@@ -46,7 +46,6 @@ class FrameDatasetBuilder(FileReaderBuilder):
     VERSION = tfds.core.Version("1.0.0")
     CONFIG_CLASS: type[tfds.core.BuilderConfig] | None = None
     """The class of the options, for data sets whose configurations are made by the user."""
-    DESCRIPTION = ""
     PROTOCOL: ClassVar[dict[str, Any]] = {}
     """How the field evaluates on the data set: those of `crop`, `min_depth` and `max_depth` that it
     fixes."""
@@ -55,7 +54,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
     DOWNLOADS: ClassVar[str] = ""
     """Where to get the files, in one line, for the help text and for errors."""
     REQUIRED: ClassVar[dict[str, str]] = {"source": ""}
-    """Maps each option that has to be given, of a builder with a CONFIG_CLASS, to what it names."""
+    """The options of CONFIG_CLASS that have to be given, each with what it names."""
     BEAM: ClassVar[bool] = False
     """Whether it can be prepared with Apache Beam."""
 
@@ -102,7 +101,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
-            description=self.DESCRIPTION or (type(self).__doc__ or "").split("\n")[0],
+            description=(type(self).__doc__ or "").split("\n")[0],
             features=schema.features(),
             homepage=self.HOMEPAGE,
             citation=self.CITATION,
@@ -124,9 +123,6 @@ class FrameDatasetBuilder(FileReaderBuilder):
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
         contents = self.contents(dl_manager)
-        unknown = set(contents.samples) - set(schema.SAMPLE_SPLITS)
-        if unknown:
-            raise ValueError(f"splits are {schema.SAMPLE_SPLITS}, not {sorted(unknown)}")
         write = functools.partial(
             self._write_split, problems=contents.problems, beam_options=download_config.beam_options
         )
@@ -239,10 +235,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
         for i, part in enumerate(parts):
             part.rename(template.sharded_filepath(shard_index=i, num_shards=len(parts)))
         return notes, tfds.core.SplitInfo(
-            name=split,
-            shard_lengths=lengths,
-            num_bytes=total_bytes,
-            filename_template=template,
+            name=split, shard_lengths=lengths, num_bytes=total_bytes, filename_template=template
         )
 
 

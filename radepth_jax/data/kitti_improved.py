@@ -50,8 +50,6 @@ class KittiImproved(FrameDatasetBuilder):
     It was accumulated over eleven scans, and what the camera does not see was removed. Only the
     listed frames are stored. There is no crop, and depth counts up to 80 m. Drives, frames and
     depth maps that are missing or damaged are listed in `problems.txt`.
-
-    Besides KITTI raw, download data_depth_annotated.zip (14 GB) from the homepage.
     """
 
     CONFIG_CLASS = KittiImprovedConfig

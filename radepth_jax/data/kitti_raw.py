@@ -73,10 +73,7 @@ class KittiRaw(FrameDatasetBuilder):
     validation samples have depth maps that are projected from Velodyne scans (`project_scan`), if
     the tree has the scans. A sequence is called as its drive's folder, and a frame has the number
     in its file name. Drives, frames, neighbours and scans that are missing are listed in
-    `problems.txt`.
-
-    Download the drives' "synced+rectified data" and each date's "calibration" from the homepage and
-    extract them into one folder. The protocol is that of KITTI Eigen.
+    `problems.txt`. The protocol is that of KITTI Eigen.
     """
 
     CONFIG_CLASS = KittiRawConfig

@@ -54,8 +54,6 @@ class Make3d(FrameDatasetBuilder):
     and depth maps that are missing or damaged are left out and listed in `problems.txt`. Depth
     counts below 70 m (C1). The published RMSElog of this data set is in log10: it is 0.434 times
     that of `radepth evaluate`.
-
-    Download Test134.tar.gz and Test134Depth.tar.gz, linked from the homepage, into one folder.
     """
 
     CONFIG_CLASS = Make3dConfig

@@ -54,9 +54,6 @@ class NyuV2(FrameDatasetBuilder):
     `testNdxs` in `splits.mat`, which count from 1. The crop is that of Eigen et al. (NeurIPS 2014),
     rows 45 to 470 and columns 41 to 600. It leaves out the white border and what the depth camera
     does not see. Images that cannot be read are left out and listed in `problems.txt`.
-
-    Download nyu_depth_v2_labeled.mat (2.8 GB) from the homepage and splits.mat from
-    http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat into one folder.
     """
 
     CONFIG_CLASS = NyuV2Config

@@ -70,8 +70,6 @@ class Rgbd(FrameDatasetBuilder):
 
     A folder holds `frame-000000.color.jpg` (or `.png`), `frame-000000.depth.png` (16-bit, mm, 0 or
     65535 = no value), `frame-000000.pose.txt` (4x4, camera to world) and `camera-intrinsics.txt`.
-    Download a scene from https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/.
-
     Images are stored as they are, as camera 0. Poses are for evaluation only. Depth is taken as
     seen by the colour camera. 7-Scenes does not register the two cameras, so edges are off by some
     pixels. The parts of a single folder are sequences of their own (`NAME-train`, ...), so no

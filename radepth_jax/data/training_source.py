@@ -117,26 +117,32 @@ class TrainingSource:
         i = int(i)
         if not 0 <= i < len(self):
             raise IndexError(i)
-        error = None
-        for skipped in range(len(self) if self.skip_corrupt else 1):
+        last = None
+        for skipped in range(len(self)):
             j = (i + skipped) % len(self)
             try:
                 return self._read(j) | {"skipped": np.asarray(skipped, np.int32)}
-            except UserError as unreadable:
-                error = unreadable
-                if self.skip_corrupt and j not in self._corrupt:
-                    self._corrupt.add(j)
-                    _log.warning("skipped a training sample: %s", unreadable)
-                    if len(self._corrupt) > self.max_corrupt:
-                        raise UserError(
-                            f"more than {self.max_corrupt} of the {len(self)} samples of "
-                            f"{self.split!r} cannot be read; the last: {unreadable}; prepare the "
-                            "data set again, or raise config.data.max_corrupt"
-                        ) from None
-        assert error is not None
-        if self.skip_corrupt:
-            raise UserError(f"no sample of {self.split!r} can be read; the last: {error}")
-        raise UserError(f"{error}; set config.data.skip_corrupt=True to pass over such samples")
+            except UserError as error:
+                last = error
+                self._pass_over(j, error)
+        raise UserError(f"no sample of {self.split!r} can be read; the last: {last}")
+
+    def _pass_over(self, i: int, error: UserError) -> None:
+        """Log an unreadable sample. It is a UserError if no more may be passed over."""
+        if not self.skip_corrupt:
+            raise UserError(
+                f"{error}; set config.data.skip_corrupt=True to pass over such samples"
+            ) from None
+        if i in self._corrupt:
+            return
+        self._corrupt.add(i)
+        _log.warning("skipped a training sample: %s", error)
+        if len(self._corrupt) > self.max_corrupt:
+            raise UserError(
+                f"more than {self.max_corrupt} of the {len(self)} samples of {self.split!r} cannot "
+                f"be read; the last: {error}; prepare the data set again, or raise "
+                "config.data.max_corrupt"
+            ) from None
 
     def _image(self, position: int) -> tuple[np.ndarray, np.ndarray]:
         """The same as `Dataset.image`, from memory if the frame is kept there."""

@@ -1,7 +1,6 @@
 """The loop of every evaluation, from a method and a split to the rows of a table."""
 
 from collections.abc import Collection, Iterator, Sequence, Set
-from typing import Any
 
 import jax
 import numpy as np
@@ -76,12 +75,10 @@ def evaluate_method(
     steps = method.steps()
     results = [_Result(method.scalings) for _ in steps]
 
-    def place(item: tuple[dict[str, np.ndarray], list[str]]) -> tuple[Any, Any, list[str]]:
-        return method.place(item[0]), *item
-
     names: list[str] = []
     worst: dict[int, float] = {}  # the `show_worst` so far, and their AbsRel
-    with DevicePrefetch(batches(source, indices, batch_size), place) as placed:
+    read = batches(source, indices, batch_size)
+    with DevicePrefetch(read, lambda item: (method.place(item[0]), *item)) as placed:
         for batch, on_host, real in placed:
             here = indices[len(names) : len(names) + len(real)]
             found = []
