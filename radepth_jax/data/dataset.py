@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
+from radepth_jax.data.pictures import decode_image
 from radepth_jax.errors import UserError, reason
 
 
@@ -46,11 +47,8 @@ class Dataset:
                 if not path.exists():
                     raise UserError(f"data set {name}: {path} is missing; {again}")
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"directory": self.directory, "name": self.name}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Dataset, (self.directory, self.name)
 
     @property
     def canvas(self) -> tuple[int, int]:
@@ -104,7 +102,7 @@ class Dataset:
         """
         record = self.record(schema.FRAMES, position)
         try:
-            return schema.decode_image(record["image"]), record["intrinsics"]
+            return decode_image(record["image"]), record["intrinsics"]
         except ValueError as error:
             raise UserError(f"{self.where(position)}: corrupt image ({error})") from None
 

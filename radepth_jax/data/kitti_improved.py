@@ -14,6 +14,7 @@ from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_tree import KittiTree, list_frames, sequence_of
+from radepth_jax.data.pictures import image_size
 from radepth_jax.errors import UserError
 
 DOWNLOADS = (
@@ -134,7 +135,7 @@ def _list_samples(
 
 def _read_depth(path: Path, image: Path) -> np.ndarray:
     values = read_depth_png(path, unit=_METRES)
-    h, w = schema.image_size(image.read_bytes())
+    h, w = image_size(image.read_bytes())
     if values.shape != (h, w):
         raise ValueError(f"{values.shape[1]}x{values.shape[0]}, but its image is {w}x{h}")
     return values

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
-from radepth_jax.data.pictures import encode_image
+from radepth_jax.data.pictures import decode_image, encode_image
 from radepth_jax.errors import UserError, reason
 
 DOWNLOADS = (
@@ -116,7 +116,7 @@ def _read_frames(
 ) -> Iterator[schema.Frame]:
     for number, path in enumerate(paths):
         try:
-            image = schema.decode_image(path.read_bytes())
+            image = decode_image(path.read_bytes())
             h, w = image.shape[:2]
             if 2 * h < w:
                 raise ValueError(f"{w}x{h} is wider than 2:1")

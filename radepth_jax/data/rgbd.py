@@ -14,8 +14,9 @@ from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.intrinsics import check_intrinsics, parse_intrinsics
+from radepth_jax.data.pictures import image_size
 from radepth_jax.data.text import decode_text, read_lines
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 from radepth_jax.names import shown, visible
 
 DOWNLOADS = (
@@ -170,6 +171,10 @@ def _split_in_time(
     ]
 
 
+def _words(path: Path) -> list[str]:
+    return [word for line in read_lines(path, comments="#") for word in line.text.split()]
+
+
 def _read_split_file(path: Path) -> tuple[str, ...]:
     """The folders that a split file names. `sequence1` stands for `seq-01`.
 
@@ -177,25 +182,37 @@ def _read_split_file(path: Path) -> tuple[str, ...]:
     """
     if not path.exists():
         return ()
-    words = [word for line in read_lines(path, comments="#") for word in line.text.split()]
+    words = _words(path)
     bad = [word for word in words if not re.fullmatch(r"sequence\d+", word)]
     if bad:
         raise UserError(f"{path}: expected words such as sequence1, got {bad[0]!r}")
     return tuple(f"seq-{int(word.removeprefix('sequence')):02d}" for word in words)
 
 
-def read_intrinsics(path: Path) -> np.ndarray:
-    """[3, 3] from a text file of nine numbers. A UserError names the file."""
-    words = [word for line in read_lines(path, comments="#") for word in line.text.split()]
+def read_intrinsics(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """The matrix [3, 3] in a text file of nine numbers.
+
+    Args:
+        path: the file.
+        size: (h, w) of the images.
+
+    Raises:
+        UserError: The file is no such file, or no camera of this size has such a matrix. The
+            message names the file.
+    """
     try:
-        values = np.array(words, float)
+        values = np.array(_words(path), float)
     except ValueError:
         raise UserError(
             f"{shown(path)}: not a text file of numbers; expected the nine numbers of a 3x3 matrix"
         ) from None
-    K = values.reshape(3, 3) if values.size == 9 else np.zeros((3, 3))
-    if not (np.isfinite(K).all() and K[0, 0] > 0 and K[1, 1] > 0 and (K[2] == [0, 0, 1]).all()):
+    if values.size != 9 or not np.isfinite(values).all() or (values[6:] != [0, 0, 1]).any():
         raise UserError(f"{path}: expected nine numbers: fx 0 cx, 0 fy cy, 0 0 1, in pixels")
+    K = values.reshape(3, 3)
+    try:
+        check_intrinsics(K, size)
+    except ValueError as error:
+        raise UserError(f"{shown(path)}: {error}") from None
     return K
 
 
@@ -222,17 +239,13 @@ def read_pose(path: Path) -> np.ndarray:
 def _intrinsics(part: _Part, given: str | None, size: tuple[int, int]) -> np.ndarray:
     if given is not None:
         return parse_intrinsics(given, None, size)
-    for folder in (part.folder, part.folder.parent):
-        if (folder / INTRINSICS_FILE).exists():
-            K = read_intrinsics(folder / INTRINSICS_FILE)
-            try:
-                check_intrinsics(K, size)
-            except ValueError as error:
-                raise UserError(f"{shown(folder / INTRINSICS_FILE)}: {error}") from None
-            return K
+    paths = [folder / INTRINSICS_FILE for folder in (part.folder, part.folder.parent)]
+    for path in paths:
+        if path.exists():
+            return read_intrinsics(path, size)
     raise UserError(
-        f"{part.folder / INTRINSICS_FILE} is missing; write the camera's 3x3 matrix there, or give "
-        "--intrinsics fx,fy,cx,cy (7-Scenes: 585,585,320,240)"
+        f"{paths[0]} is missing; write the camera's 3x3 matrix there, or give --intrinsics "
+        "fx,fy,cx,cy (7-Scenes: 585,585,320,240)"
     )
 
 
@@ -249,9 +262,9 @@ def _read_frames(
         for number, path in part.images.items():
             try:
                 image = path.read_bytes()
-                size = schema.image_size(image)
+                size = image_size(image)
             except (OSError, ValueError) as error:
-                problems.append(f"{path}: {getattr(error, 'strerror', None) or error}; left out")
+                problems.append(f"{path}: {reason(error)}; left out")
                 continue
             pose_path = _beside(path, ".pose.txt")
             pose = None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from radepth_jax.data import schema
-from radepth_jax.data.pictures import lies_on_its_side
+from radepth_jax.data.pictures import image_size, lies_on_its_side
 from radepth_jax.errors import reason
 
 
@@ -29,7 +29,7 @@ def store_frame(frame: schema.Frame) -> Stored:
     """The row of a frame, and the note (sequence, camera, frame, size)."""
     try:
         image = frame.image.read_bytes() if isinstance(frame.image, Path) else frame.image
-        h, w = schema.image_size(image)
+        h, w = image_size(image)
         if frame.size not in (None, (h, w)):
             raise ValueError(f"{w}x{h}, but it is calibrated for {frame.size[1]}x{frame.size[0]}")
     except (OSError, ValueError) as error:

@@ -25,10 +25,6 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-# How a stored image is read: the loader, the builders and `predict` share the reader.
-from radepth_jax.data.pictures import decode_image as decode_image
-from radepth_jax.data.pictures import image_size as image_size
-
 SCHEMA_VERSION = 1
 FRAMES = "frames"
 SAMPLE_SPLITS = ("train", "validation", "test")
@@ -107,7 +103,8 @@ class Contents:
         frames: the frames, grouped by sequence and camera, ascending.
         samples: the samples of each split, in the order in which they are to be stored.
         stereo: both directions of every stereo pair.
-        total_frames: how many frames there are, if that is known, for the progress display.
+        total_frames: how many frames there are, for the progress display. `frames` may have a
+            length instead.
         problems: one line for each item of the source that could not be used. Lines may still be
             added while the iterables are consumed.
     """

@@ -64,18 +64,25 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
             row.resolution,
             row.scaling,
             *cells,
-            _number(row.scale, ".2f"),
-            _number(row.scale_spread, ".0%"),
-            str(row.images),
-            _number(row.images_per_second, ".1f"),
+            *figures(row).values(),
         )
     print_whole(table)
     for curve in curves(rows):
         print(curve.line())
 
 
-def _number(value: float, form: str) -> str:
-    return format(value, form) if np.isfinite(value) else ""
+def figures(row: Row) -> dict[str, str]:
+    """A row's cells but for its metrics. What is not known is empty."""
+
+    def number(value: float, form: str) -> str:
+        return format(value, form) if np.isfinite(value) else ""
+
+    return {
+        "scale": number(row.scale, ".2f"),
+        "spread": number(row.scale_spread, ".0%"),
+        "images": str(row.images),
+        "speed": number(row.images_per_second, ".1f"),
+    }
 
 
 def write_report(

@@ -1,6 +1,6 @@
 """The tables that `radepth odometry` prints and writes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -110,62 +110,53 @@ def print_tables(rows: list[TrajectoryRow], title: str) -> None:
     seen: dict[tuple[str, str], TrajectoryRow] = {}
     for row in rows:
         seen.setdefault((row.model, row.sequence), row)
-    print_whole(_snippet_table(list(seen.values()), title))
-    print_whole(_trajectory_table(rows))
+    print_whole(_table(list(seen.values()), title, _SNIPPET_CELLS))
+    print_whole(_table(rows, "whole trajectories, aligned", _TRAJECTORY_CELLS))
     if any(row.t_rel is None for row in rows):
         print("t_rel and r_rel are not available where no more than 100 m can be judged")
 
 
-def _snippet_table(rows: list[TrajectoryRow], title: str) -> Table:
-    table = _table(title, "frames", "length", f"{SNIPPET}-frame ATE", "snippet RMSE")
-    for row in rows:
-        snippet = "-"
-        if row.snippet_ate is not None:
-            snippet = f"{row.snippet_ate:.4f} ± {row.snippet_ate_std:.4f}"
-        table.add_row(
-            row.model,
-            row.sequence,
-            str(row.frames),
-            f"{row.length:.1f}",
-            snippet,
-            _number(row.snippet_rmse, 4),
-            end_section=row.sequence == "all",
-        )
-    return table
-
-
-def _trajectory_table(rows: list[TrajectoryRow]) -> Table:
-    table = _table(
-        "whole trajectories, aligned", "align", "scale", "t_rel\n(%)", "r_rel\n(°/100 m)",
-        "ATE\n(m)", "RPE\n(m)", "RPE\n(°)",
-    )  # fmt: skip
-    for row in rows:
-        table.add_row(
-            row.model,
-            row.sequence,
-            row.alignment,
-            _number(row.scale, 4),
-            _number(row.t_rel, 3),
-            _number(row.r_rel, 4),
-            _number(row.trajectory_ate, 3),
-            _number(row.rpe_translation, 4),
-            _number(row.rpe_rotation, 4),
-            end_section=row.sequence == "all",
-        )
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
+def _table(
+    rows: list[TrajectoryRow], title: str, cells: Mapping[str, Callable[[TrajectoryRow], str]]
+) -> Table:
+    """A table with the model, the sequence and the cells of each row, by the column's name."""
     table = Table(title=title)
     for name in ("model", "sequence"):
         add_folded_column(table, name)
-    for name in columns:
+    for name in cells:
         table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        last = row.sequence == "all"
+        own = (cell(row) for cell in cells.values())
+        table.add_row(row.model, row.sequence, *own, end_section=last)
     return table
 
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _snippet_ate(row: TrajectoryRow) -> str:
+    if row.snippet_ate is None:
+        return "-"
+    return f"{row.snippet_ate:.4f} ± {row.snippet_ate_std:.4f}"
+
+
+_SNIPPET_CELLS = {
+    "frames": lambda row: str(row.frames),
+    "length": lambda row: f"{row.length:.1f}",
+    f"{SNIPPET}-frame ATE": _snippet_ate,
+    "snippet RMSE": lambda row: _number(row.snippet_rmse, 4),
+}
+_TRAJECTORY_CELLS = {
+    "align": lambda row: row.alignment,
+    "scale": lambda row: _number(row.scale, 4),
+    "t_rel\n(%)": lambda row: _number(row.t_rel, 3),
+    "r_rel\n(°/100 m)": lambda row: _number(row.r_rel, 4),
+    "ATE\n(m)": lambda row: _number(row.trajectory_ate, 3),
+    "RPE\n(m)": lambda row: _number(row.rpe_translation, 4),
+    "RPE\n(°)": lambda row: _number(row.rpe_rotation, 4),
+}
 
 
 def write_rows(rows: list[TrajectoryRow], folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 
 from radepth_jax.data import schema
+from radepth_jax.data.pictures import decode_image, image_size
 
 depths = hypothesis.extra.numpy.arrays(
     np.float32,
@@ -115,7 +116,7 @@ def test_damaged_images_decode_or_raise_value_error(kind, data):
     for _ in range(data.draw(st.integers(0, 4))):
         if encoded:
             encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
-    for function in (schema.decode_image, schema.image_size):
+    for function in (decode_image, image_size):
         message = "decoded"
         try:
             function(bytes(encoded))
@@ -131,7 +132,7 @@ def test_damaged_images_decode_or_raise_value_error(kind, data):
 )
 def test_corrupt_images_say_why(data, message):
     with pytest.raises(ValueError, match=message):
-        schema.decode_image(data)
+        decode_image(data)
 
 
 def test_grey_palette_and_alpha_become_rgb_and_16_bits_8():
@@ -139,11 +140,11 @@ def test_grey_palette_and_alpha_become_rgb_and_16_bits_8():
     for mode in ("L", "P", "RGBA"):
         data = io.BytesIO()
         grey.convert(mode).save(data, "PNG")
-        decoded = schema.decode_image(data.getvalue())
+        decoded = decode_image(data.getvalue())
         np.testing.assert_array_equal(decoded, np.asarray(grey)[..., None].repeat(3, -1))
     data = io.BytesIO()
     levels = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5957
     PIL.Image.fromarray(levels).save(data, "PNG")
-    decoded = schema.decode_image(data.getvalue())
+    decoded = decode_image(data.getvalue())
     assert decoded.dtype == np.uint8
     np.testing.assert_array_equal(decoded[..., 0], np.round(levels / 257))

@@ -118,15 +118,15 @@ def test_a_killed_preparation_is_cleared_away_and_finished(shots, tmp_path):
     code = f"""
 import sys
 import time
-from radepth_jax.data import schema
+from radepth_jax.data import rows
 from radepth_jax.data.prepare import prepare
-size = schema.image_size
+size = rows.image_size
 def slow(data):
     sys.stdout.write("storing\\n")
     sys.stdout.flush()
     time.sleep(60)
     return size(data)
-schema.image_size = slow
+rows.image_size = slow
 prepare("video", source={str(shots)!r}, data_dir={str(tmp_path / "d")!r}, fov=60.0)
 """
     root = Path(builder.__file__).parents[2]
