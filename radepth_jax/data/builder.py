@@ -131,10 +131,8 @@ class FrameDatasetBuilder(FileReaderBuilder):
         )
         if not frames:
             raise UserError(f"{self.name}: no readable frame to store{_first(contents.problems)}")
-        index = schema.FrameIndex()
-        for sequence, camera, frame, _ in frames:
-            index.append(sequence, camera, frame)
-        sizes = [size for *_, size in frames]
+        index = schema.FrameIndex.of(name for name, _ in frames)
+        sizes = [size for _, size in frames]
         split_infos = [frames_info]
         targets: dict[str, list[int]] = {}
         with_depth: dict[str, int] = {}

@@ -25,7 +25,7 @@ _COLMAP = {
     "RADIAL_FISHEYE": ((0, 0, 1, 2), 2),
     "OPENCV_FISHEYE": ((0, 1, 2, 3), 4),
 }
-# COLMAP and nerfstudio put the image's corner at (0, 0); we put the first pixel's centre there.
+# COLMAP and nerfstudio put the image's corner at (0, 0). We put the first pixel's centre there.
 _CORNER = 0.5
 _SAME_SHAPE = 0.01
 SUFFIXES = (".txt", ".json", ".yaml", ".yml")

@@ -33,8 +33,8 @@ _LISTS = {
     rb"ffconcat version": "a list for FFmpeg's concat",
     rb"(?s)(<\?xml.*)?<MPD\b": "a DASH manifest",
 }
-_LONGEST_PAUSE = 10  # seconds; where a format's clock may jump, a longer pause is a jump
-_WILDEST_ASPECT = 5  # a header with a larger pixel aspect is taken to be damaged
+_LONGEST_PAUSE = 10  # seconds; in formats whose clock may jump, a longer pause is a jump
+_LARGEST_ASPECT = 5  # a header with a larger pixel aspect is taken to be damaged
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Clock:
     """
 
     def __init__(self, interval: Fraction, longest_pause: int | None = None) -> None:
-        """`interval` is the seconds between frames that are assumed until some are known."""
+        """`interval` is the time between frames in seconds that holds until some are known."""
         self._intervals = collections.deque([interval], maxlen=9)
         self._longest_pause = longest_pause
         self._offset: Fraction | None = None
@@ -227,7 +227,7 @@ def _time_of(frame: av.VideoFrame) -> Fraction | None:
 
 def _aspect(stored: Fraction | None, turned: bool) -> Fraction:
     """An upright picture's pixel width over its height. An impossible stored value counts as 1."""
-    if not stored or not 1 / _WILDEST_ASPECT <= stored <= _WILDEST_ASPECT:
+    if not stored or not 1 / _LARGEST_ASPECT <= stored <= _LARGEST_ASPECT:
         return Fraction(1)
     return 1 / Fraction(stored) if turned else Fraction(stored)
 

@@ -11,7 +11,7 @@ from radepth_jax.data.lens import Lens
 from radepth_jax.errors import UserError
 
 NARROWEST, WIDEST = 5.0, 170.0  # fields of view, degrees
-_ONE_CORNER = 4  # pixels; in larger images a centre within a pixel of the corner is normalised
+_ONE_CORNER = 4  # pixels; in larger images, a centre near the corner is a normalised one
 _SQUAREST = 3.0  # no camera's fx / fy is larger than this, or smaller than its inverse
 
 

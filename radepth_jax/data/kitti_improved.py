@@ -23,7 +23,7 @@ DOWNLOADS = (
     "https://www.cvlibs.net/datasets/kitti/eval_depth.php?benchmark=depth_prediction"
 )
 DEFAULT_LISTS = "eigen_benchmark"
-_PARTS = ("val", "train")  # of the annotated tree; a drive is in one of them
+_PARTS = ("val", "train")  # the annotated tree's folders; each drive is in one of them
 _METRES = 1 / 256
 
 

@@ -99,6 +99,7 @@ class KittiRaw(FrameDatasetBuilder):
         drives = sorted(named | {target.drive for split in targets.values() for target in split})
         for drive in drives:
             _check_drive(tree, drive, targets, problems)
+        _check_neighbours(tree, targets.get("train", []), problems)
         drives = [drive for drive in drives if tree.frames(drive, 2) or tree.frames(drive, 3)]
         if not drives:
             raise UserError(
@@ -171,31 +172,33 @@ def _check_drive(
     tree: KittiTree, drive: str, targets: dict[str, list[Target]], problems: list[str]
 ) -> None:
     """Lists what is wrong with a drive before anything of it is read."""
-    counts = {camera: len(tree.frames(drive, camera)) for camera in CAMERAS}
-    wanted = {split: sum(t.drive == drive for t in listed) for split, listed in targets.items()}
-    samples = ", ".join(f"{count} {split}" for split, count in wanted.items() if count)
-    if not any(counts.values()):
+    left, right = (tree.frames(drive, camera) for camera in CAMERAS)
+    if not left and not right:
+        wanted = {split: sum(t.drive == drive for t in listed) for split, listed in targets.items()}
+        samples = ", ".join(f"{count} {split}" for split, count in wanted.items() if count)
         what = "no images" if drive in tree.drives else "not in the tree"
         problems.append(f"{drive}: {what}; its samples are left out ({samples})")
         return
-    for camera, count in counts.items():
-        if count < 3:
+    problems += [
+        f"{drive} camera {camera}: {len(frames)} frames, too few for a target between neighbours"
+        for camera, frames in zip(CAMERAS, (left, right), strict=True)
+        if len(frames) < 3
+    ]
+    if left and right and left.keys() != right.keys():
+        count = len(left.keys() ^ right.keys())
+        problems.append(f"{drive}: {count} frames are there for one camera only")
+
+
+def _check_neighbours(tree: KittiTree, targets: list[Target], problems: list[str]) -> None:
+    """Lists the training targets that lack the frame before or after them."""
+    for target in targets:
+        frames = tree.frames(target.drive, target.camera)
+        lacking = [f"{offset:+d}" for offset in (-1, 1) if target.frame + offset not in frames]
+        if target.frame in frames and lacking:
+            name = schema.frame_name(sequence_of(target.drive), target.camera, target.frame)
             problems.append(
-                f"{drive} camera {camera}: {count} frames, too few for a target between neighbours"
-            )
-    left, right = (set(tree.frames(drive, camera)) for camera in CAMERAS)
-    if left and right and left != right:
-        problems.append(f"{drive}: {len(left ^ right)} frames are there for one camera only")
-    for target in targets.get("train", []):
-        frames = tree.frames(target.drive, target.camera) if target.drive == drive else {}
-        if target.frame not in frames:
-            continue
-        lacking = [offset for offset in (-1, 1) if target.frame + offset not in frames]
-        if lacking:
-            name = schema.frame_name(sequence_of(drive), target.camera, target.frame)
-            problems.append(
-                f"train sample {name}: no neighbour at {' and '.join(f'{o:+d}' for o in lacking)}; "
-                "it is used only with frame_offsets that do not need it"
+                f"train sample {name}: no neighbour at {' and '.join(lacking)}; it is used only "
+                "with frame_offsets that do not need it"
             )
 
 

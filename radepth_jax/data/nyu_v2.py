@@ -14,6 +14,7 @@ from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.pictures import encode_image
 from radepth_jax.errors import UserError, reason
+from radepth_jax.settings import check_choice
 
 DOWNLOADS = (
     "download nyu_depth_v2_labeled.mat (2.8 GB) from "
@@ -72,8 +73,7 @@ class NyuV2(FrameDatasetBuilder):
         """Read the split. Images and depth are read while they are written."""
         del dl_manager
         config, root = self.builder_config, self.source_folder()
-        if config.depth not in _DEPTHS:
-            raise UserError(f"nyu_v2: depth {config.depth!r}: expected filled or raw")
+        check_choice("nyu_v2: depth", config.depth, _DEPTHS)
         for name in (LABELLED, SPLITS):
             if not (root / name).is_file():
                 raise UserError(f"{root / name} is missing; {DOWNLOADS}")

@@ -26,26 +26,26 @@ class Stored(NamedTuple):
 
 
 def store_frame(frame: schema.Frame) -> Stored:
-    """The row of a frame, and the note (sequence, camera, frame, size)."""
+    """The row of a frame, and the note ((sequence, camera, frame), its image's size)."""
+    key = frame.sequence, frame.camera, frame.frame
     try:
         image = frame.image.read_bytes() if isinstance(frame.image, Path) else frame.image
         h, w = image_size(image)
         if frame.size not in (None, (h, w)):
             raise ValueError(f"{w}x{h}, but it is calibrated for {frame.size[1]}x{frame.size[0]}")
     except (OSError, ValueError) as error:
-        name = schema.frame_name(frame.sequence, frame.camera, frame.frame)
         origin = frame.origin or (str(frame.image) if isinstance(frame.image, Path) else "")
-        where = f"{name} ({origin})" if origin else name
+        where = schema.frame_name(*key) + (f" ({origin})" if origin else "")
         return Stored(None, problem=f"{where}: {reason(error)}; left out")
-    return Stored(_frame_row(frame, image), (frame.sequence, frame.camera, frame.frame, (h, w)))
+    return Stored(_frame_row(frame, image), (key, (h, w)))
 
 
 def store_sample(
     split: str, index: schema.FrameIndex, sizes: list[tuple[int, int]], sample: schema.Sample
 ) -> Stored:
     """The row of a sample, and the note (its target's position, its depth map's size or None)."""
-    name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
-    position = index.find(sample.sequence, sample.camera, sample.frame)
+    key = sample.sequence, sample.camera, sample.frame
+    name, position = schema.frame_name(*key), index.find(*key)
     if position is None:
         return Stored(None, problem=f"{split} sample {name}: no such frame; left out")
     depth, problem = b"", ""

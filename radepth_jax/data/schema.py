@@ -20,7 +20,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -45,10 +45,10 @@ class Frame:
         camera: the number of the camera in the recording.
         frame: the number of the frame. `frame + 1` is the next one of the same camera.
         intrinsics: [3, 3] in native pixels, where integer coordinates are pixel centres. NaN means
-            unknown; such frames serve evaluation only.
+            unknown. Frames without intrinsics serve evaluation only.
         world_T_camera: [4, 4], for evaluation only. None means unknown.
-        size: the (h, w) that the intrinsics hold for, if that is known from elsewhere. An image of
-            another size is then not stored.
+        size: the (h, w) that the intrinsics hold for. An image of another size is not stored. None
+            means that they hold for the image as it is.
         origin: where the image came from, for messages. A path need not be repeated here.
         time: seconds on the recording's clock. None means unknown.
     """
@@ -171,53 +171,58 @@ def depth_size(data: bytes) -> tuple[int, int]:
     return h, w
 
 
+class Run(NamedTuple):
+    """Consecutive frames of one camera that are stored one after the other."""
+
+    sequence: str
+    camera: int
+    first: int
+    length: int
+    position: int
+
+
 class FrameIndex:
     """Maps (sequence, camera, frame) to its position in `frames` and back. It is kept as runs."""
 
     def __init__(self, runs: Iterable[Sequence[Any]] = ()):
-        """A run is (sequence, camera, first frame, count, first position); positions ascend."""
-        self.runs: list[list[Any]] = [list(run) for run in runs]
-        self._by_camera: dict[tuple[str, int], list[list[Any]]] = {}
-        for run in self.runs:
-            self._by_camera.setdefault((run[0], run[1]), []).append(run)
-        for camera_runs in self._by_camera.values():
-            camera_runs.sort(key=lambda run: run[2])
+        """The positions of `runs` ascend. A frame that occurs twice is a ValueError."""
+        self.runs = [Run(*run) for run in runs]
+        self._by_camera: dict[tuple[str, int], list[Run]] = {}
+        for run in sorted(self.runs, key=lambda run: run.first):
+            before = self._by_camera.setdefault((run.sequence, run.camera), [])
+            if before and run.first < before[-1].first + before[-1].length:
+                raise ValueError(f"frame {frame_name(*run[:3])} occurs twice")
+            before.append(run)
+
+    @classmethod
+    def of(cls, frames: Iterable[tuple[str, int, int]]) -> "FrameIndex":
+        """The index of frames in the order in which they are stored."""
+        runs: list[Run] = []
+        for position, (sequence, camera, frame) in enumerate(frames):
+            last = runs[-1] if runs else None
+            if last and (last[:2], last.first + last.length) == ((sequence, camera), frame):
+                runs[-1] = last._replace(length=last.length + 1)
+            else:
+                runs.append(Run(sequence, camera, frame, 1, position))
+        return cls(runs)
 
     def __len__(self) -> int:
-        return self.runs[-1][4] + self.runs[-1][3] if self.runs else 0
-
-    def append(self, sequence: str, camera: int, frame: int) -> int:
-        """Add the next frame and return its position. A frame that occurs twice is a ValueError."""
-        if self.find(sequence, camera, frame) is not None:
-            raise ValueError(f"frame {frame_name(sequence, camera, frame)} occurs twice")
-        position = len(self)
-        if self.runs:
-            last = self.runs[-1]
-            if (last[0], last[1], last[2] + last[3]) == (sequence, camera, frame):
-                last[3] += 1
-                return position
-        run = [sequence, camera, frame, 1, position]
-        self.runs.append(run)
-        bisect.insort(
-            self._by_camera.setdefault((sequence, camera), []), run, key=lambda run: run[2]
-        )
-        return position
+        return self.runs[-1].position + self.runs[-1].length if self.runs else 0
 
     def find(self, sequence: str, camera: int, frame: int) -> int | None:
         """The position of a frame, or None."""
         runs = self._by_camera.get((sequence, camera), [])
-        after = bisect.bisect_right(runs, frame, key=lambda run: run[2])
-        if after == 0:
+        after = bisect.bisect_right(runs, frame, key=lambda run: run.first)
+        if after == 0 or frame >= runs[after - 1].first + runs[after - 1].length:
             return None
-        _, _, first, count, position = runs[after - 1]
-        return position + frame - first if frame < first + count else None
+        return runs[after - 1].position + frame - runs[after - 1].first
 
     def locate(self, position: int) -> tuple[str, int, int]:
         """The (sequence, camera, frame) at a position."""
         if not 0 <= position < len(self):
             raise IndexError(position)
-        run = self.runs[bisect.bisect_right(self.runs, position, key=lambda run: run[4]) - 1]
-        return run[0], run[1], run[2] + position - run[4]
+        run = self.runs[bisect.bisect_right(self.runs, position, key=lambda run: run.position) - 1]
+        return run.sequence, run.camera, run.first + position - run.position
 
 
 def frame_name(sequence: str, camera: int, frame: int) -> str:

@@ -20,8 +20,7 @@ from radepth_jax.data.pictures import IMAGE_SUFFIXES, encode_image, is_picture
 from radepth_jax.data.selection import MIN_FRAMES, choose
 from radepth_jax.errors import UserError
 from radepth_jax.names import counted, examples, shown, visible
-
-SAMPLINGS = ("length", "even")
+from radepth_jax.settings import check_choice
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -285,7 +284,4 @@ def _check_options(config: VideoConfig) -> None:
         raise UserError(
             f"video: validation_share {config.validation_share!r}: expected 0 to less than 1"
         )
-    if config.sampling not in SAMPLINGS:
-        raise UserError(
-            f"video: sampling {config.sampling!r}: expected one of {', '.join(SAMPLINGS)}"
-        )
+    check_choice("video: sampling", config.sampling, ("length", "even"))

@@ -47,7 +47,7 @@ def evaluate_batch(
         flip: whether to average with the prediction of the mirrored image.
 
     Returns:
-        For each of `protocol.scalings`, the `depth_metrics` by name [B]; and the predicted depths
+        The `depth_metrics` by name [B] for each of `protocol.scalings`, and the predicted depths
         [B, Hd, Wd] before scaling, at the size of the ground truth.
     """
     canvas = (batch["depth"].shape[1], batch["depth"].shape[2])

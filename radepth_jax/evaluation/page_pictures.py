@@ -15,7 +15,7 @@ from radepth_jax.evaluation.sheets import cell_means, cropped
 from radepth_jax.pictures import color_limits, colorize, resized
 
 WIDTHS = (640, 512, 384, 320, 256, 192, 128)  # the first at which all pictures fit is taken
-MAX_BYTES = 3_000_000  # of all pictures; with plotly.js the page stays under 5 MB
+MAX_BYTES = 3_000_000  # the size of all pictures, so that the page stays under 5 MB
 _QUALITY = 80
 
 

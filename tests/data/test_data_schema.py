@@ -52,8 +52,7 @@ frame_keys = st.lists(
 @hypothesis.given(frame_keys, st.booleans())
 def test_index_finds_exactly_what_was_added(keys, grouped):
     keys = sorted(keys) if grouped else keys
-    index = schema.FrameIndex()
-    assert [index.append(*key) for key in keys] == list(range(len(keys)))
+    index = schema.FrameIndex.of(keys)
     for stored in (index, schema.FrameIndex(index.runs)):
         assert len(stored) == len(keys)
         for position, key in enumerate(keys):
@@ -62,21 +61,18 @@ def test_index_finds_exactly_what_was_added(keys, grouped):
         for other in {("a", c, f) for c in range(3) for f in range(-1, 14)} - set(keys):
             assert stored.find(*other) is None
     with pytest.raises(ValueError, match="twice"):
-        index.append(*keys[0])
+        schema.FrameIndex.of([*keys, keys[0]])
 
 
 def test_consecutive_frames_are_one_run():
-    index = schema.FrameIndex()
-    for frame in [3, 4, 5, 7]:
-        index.append("a", 0, frame)
-    assert index.runs == [["a", 0, 3, 3, 0], ["a", 0, 7, 1, 3]]
+    index = schema.FrameIndex.of(("a", 0, frame) for frame in [3, 4, 5, 7])
+    assert index.runs == [("a", 0, 3, 3, 0), ("a", 0, 7, 1, 3)]
 
 
 def test_metadata_survives_json():
     import json
 
-    index = schema.FrameIndex()
-    index.append("a", 2, 0)
+    index = schema.FrameIndex.of([("a", 2, 0)])
     transform = np.eye(4)
     transform[0, 3] = -0.5327190420453419
     metadata = schema.Metadata(
