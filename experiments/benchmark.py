@@ -155,7 +155,7 @@ def measure_training(
     start = time.perf_counter()
     import jax
 
-    from radepth_jax.data import TrainingSource, device_prefetch, make_loader, open_dataset, prepare
+    from radepth_jax.data import DevicePrefetch, TrainingSource, make_loader, open_dataset, prepare
     from radepth_jax.devices import place_batch, replicate
     from radepth_jax.platforms import reserve_heap_fragments
     from radepth_jax.runs.recipe import make_recipe
@@ -167,7 +167,7 @@ def measure_training(
     source = TrainingSource(open_dataset("street/tiny", data_dir), "train", (0, -1, 1))
 
     loader = make_loader(source, global_batch=batch, seed=0, workers=workers)
-    with loader, device_prefetch(loader, place_batch) as batches:
+    with loader, DevicePrefetch(loader, place_batch) as batches:
         first = time.perf_counter()
         state = replicate(init_state(config, 1000))
         step = pmap_step(make_train_step(make_recipe(config, 1000)))

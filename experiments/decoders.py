@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from radepth_jax.data import schema
+from radepth_jax.data.pictures import decode_image
 
 
 def pillow(data: bytes) -> np.ndarray:
@@ -34,7 +34,7 @@ def pyav(data: bytes) -> np.ndarray:
 
 
 def ours(data: bytes) -> np.ndarray:
-    return schema.decode_image(data)
+    return decode_image(data)
 
 
 DECODERS = {"ours": ours, "Pillow": pillow, "OpenCV": opencv, "PyAV": pyav}

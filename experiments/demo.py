@@ -22,6 +22,7 @@ from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
 from radepth_jax.evaluation import priors, report
 from radepth_jax.evaluation.evaluator import evaluate
+from radepth_jax.evaluation.loop import evaluate_method
 from radepth_jax.evaluation.sheets import choose_images, depth_sheet
 from radepth_jax.runs.protocol import protocol_of
 from radepth_jax.runs.saved_model import Model
@@ -73,7 +74,8 @@ def main() -> None:
             show=show,
         )
     prior = priors.row_prior(EvaluationSource(dataset, "train"), protocol)
-    rows.append(priors.evaluate_constant(prior, test, protocol=protocol, model="row prior"))
+    yardstick = priors.constant_method(prior, protocol=protocol, model="row prior")
+    rows += evaluate_method(yardstick, test)
 
     report.print_table(rows, "street, held-out worlds")
     written = report.write_report(rows, options.workdir)

@@ -17,6 +17,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,7 +107,11 @@ def readers() -> list[Reader]:
         Reader("info.yaml", (info,), camera),
         Reader("list.txt", (b"2011_09_26/2011_09_26_drive_0002_sync 0000000069 l\n",), read_list),
         Reader("calib.txt", (projections,), read_projections),
-        Reader("intrinsics.txt", (b"585 0 320\n0 585 240\n0 0 1\n",), read_intrinsics),
+        Reader(
+            "intrinsics.txt",
+            (b"585 0 320\n0 585 240\n0 0 1\n",),
+            partial(read_intrinsics, size=SIZE),
+        ),
         Reader("pose.txt", (pose,), read_pose, files),
         Reader("poses.txt", (kitti, tum), read_trajectory),
         Reader("scan.bin", (depth.tobytes(),), read_scan, files),

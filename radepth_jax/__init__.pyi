@@ -1,4 +1,5 @@
-from .data.dataset import EvaluationSource, open_dataset
+from .data.dataset import open_dataset
+from .data.evaluation_source import EvaluationSource
 from .data.prepare import prepare
 from .errors import UserError
 from .evaluation.evaluator import evaluate

@@ -59,8 +59,7 @@ def make_parser(family: str, builder: "type[FrameDatasetBuilder]") -> Parser:
     add = parser.add_argument
     if builder.CONFIG_CLASS:
         about = describe_fields(builder.CONFIG_CLASS.__doc__ or "")
-        for name in builder.option_names():
-            field = builder.CONFIG_CLASS.__dataclass_fields__[name]
+        for name, field in builder.options().items():
             default = None if field.default is dataclasses.MISSING else field.default
             required = name in builder.REQUIRED
             text = about.get(name, "").replace("%", "%%")

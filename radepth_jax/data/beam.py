@@ -5,10 +5,9 @@ data set's folder under the same paths. It needs the extra `beam`.
 """
 
 import contextlib
-import functools
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,10 @@ from tensorflow_datasets.core import split_builder
 from tensorflow_datasets.core.naming import ShardedFileTemplate
 from tensorflow_datasets.core.writer import ExampleWriter
 
-from radepth_jax.data.parallel_reading import ParallelReading
+from radepth_jax.data.rows import Stored
 from radepth_jax.errors import UserError
 
 FLAG = "--beam_pipeline_options"
-
-# What `_read_and_store` returns for an item: its position in the split, its row (None if the item
-# is left out), its note, and the lines for `problems.txt`.
-Stored = tuple[int, dict[str, Any] | None, Any, list[str]]
 
 
 def parse_options(text: str) -> Any:
@@ -62,22 +57,21 @@ def parse_options(text: str) -> Any:
 
 def write_split(
     split: str,
-    things: ParallelReading[Any],
-    store: Callable[[Any], tuple[dict[str, Any] | None, Any]],
+    things: Iterable[Any],
+    store: Callable[[Any], Stored],
     problems: list[str],
     *,
     options: Any,
     features: tfds.features.FeaturesDict,
     template: ShardedFileTemplate,
 ) -> tuple[list[Any], tfds.core.SplitInfo]:
-    """Read and write a split in order. What cannot be read or stored is noted in `problems`.
+    """Store and write a split in order.
 
     Args:
         split: the name of the split.
-        things: the items, and how each is read.
-        store: maps an item to its row and a note about it, which JSON can hold. For an item that is
-            left out it returns None and the reason.
-        problems: lines are added to it.
+        things: the items. They are pickled.
+        store: makes an item's row. It is pickled.
+        problems: gets the lines about items that could not be used.
         options: what `parse_options` returned.
         features: the features of a row.
         template: gives the files their names. TFDS makes files of 64 MB and more, and a worker
@@ -91,14 +85,14 @@ def write_split(
     """
     import apache_beam
 
-    read = functools.partial(_read_and_store, things.read, store)
-    keys = list(enumerate(things.keys))
+    keys = list(enumerate(things))
     # Beam's writer fails on an empty split, so look for the first item that can be stored.
-    for position, (_, row, _, lines) in enumerate(map(read, keys)):
+    for position, (_, thing) in enumerate(keys):
+        row, _, problem = store(thing)
         if row is not None:
             keys = keys[position:]
             break
-        problems += lines
+        problems.append(problem)
     else:
         return [], tfds.core.SplitInfo(
             name=split, shard_lengths=[], num_bytes=0, filename_template=template
@@ -118,50 +112,36 @@ def write_split(
             pipeline.beam_pipeline
             | f"{split}: list" >> apache_beam.Create(keys)
             | f"{split}: spread" >> apache_beam.Reshuffle()
-            | f"{split}: read" >> apache_beam.Map(read)
+            | f"{split}: store"
+            >> apache_beam.MapTuple(lambda number, thing: (number, store(thing)))
         )
         _ = (
             stored
-            | f"{split}: note" >> apache_beam.Map(lambda s: (s[0], s[1] is not None, *s[2:]))
+            | f"{split}: note"
+            >> apache_beam.MapTuple(lambda number, s: (number, s.row is not None, *s[1:]))
             | f"{split}: collect" >> apache_beam.combiners.ToList()
             | f"{split}: write notes" >> apache_beam.Map(_write_json, str(notes_path))
         )
         future = pipeline.submit_split_generation(
             split_name=split,
-            generator=stored | f"{split}: rows" >> apache_beam.FlatMap(_row),
+            generator=stored | f"{split}: rows" >> apache_beam.FlatMapTuple(_row),
             filename_template=template,
             disable_shuffling=True,  # in the order of the keys
             nondeterministic_order=False,
         )
     notes = []
-    for _, kept, note, lines in sorted(json.loads(notes_path.read_text())):
-        problems += lines
+    for _, kept, note, problem in sorted(json.loads(notes_path.read_text())):
+        if problem:
+            problems.append(problem)
         if kept:
             notes.append(note)
     notes_path.unlink()
     return notes, future.result()
 
 
-def _read_and_store(
-    read: Callable[[Any], tuple[Any, str]],
-    store: Callable[[Any], tuple[dict[str, Any] | None, Any]],
-    numbered: tuple[int, Any],
-) -> Stored:
-    number, key = numbered
-    thing, problem = read(key)
-    lines = [problem] if problem else []
-    row = note = None
-    if thing is not None:
-        row, note = store(thing)
-        if row is None:
-            lines.append(note)
-    return number, row, note, lines
-
-
-def _row(stored: Stored) -> Iterator[tuple[int, dict[str, Any]]]:
-    number, row, *_ = stored
-    if row is not None:
-        yield number, row
+def _row(number: int, stored: Stored) -> Iterator[tuple[int, dict[str, Any]]]:
+    if stored.row is not None:
+        yield number, stored.row
 
 
 def _write_json(values: list[Any], path: str) -> None:

@@ -8,7 +8,8 @@ import abc
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Collection, Iterable
+import typing
+from collections.abc import Callable, Collection, Iterable, Sized
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,22 +19,13 @@ from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from radepth_jax.data import schema
-from radepth_jax.data.parallel_reading import ParallelReading
-from radepth_jax.data.pictures import lies_on_its_side
+from radepth_jax.data.parallel_map import parallel_map
+from radepth_jax.data.rows import Stored, store_frame, store_sample
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown
 from radepth_jax.progress import Progress, no_progress
 
 SHARD_BYTES = 256 * 2**20
-
-Store = Callable[[Any], tuple[dict[str, Any] | None, Any]]
-"""Maps an item to its row and a note about it. An item that is left out is mapped to None and the
-reason. Beam pickles it."""
-
-
-def resolved(path: str | Path | None) -> str | None:
-    """The absolute path of a source, for `prepared_from`, or None if there is no source."""
-    return None if path is None else str(Path(path).expanduser().resolve())
 
 
 class FrameDatasetBuilder(FileReaderBuilder):
@@ -54,7 +46,6 @@ class FrameDatasetBuilder(FileReaderBuilder):
     VERSION = tfds.core.Version("1.0.0")
     CONFIG_CLASS: type[tfds.core.BuilderConfig] | None = None
     """The class of the options, for data sets whose configurations are made by the user."""
-    DESCRIPTION = ""
     PROTOCOL: ClassVar[dict[str, Any]] = {}
     """How the field evaluates on the data set: those of `crop`, `min_depth` and `max_depth` that it
     fixes."""
@@ -62,19 +53,19 @@ class FrameDatasetBuilder(FileReaderBuilder):
     CITATION: str | None = None
     DOWNLOADS: ClassVar[str] = ""
     """Where to get the files, in one line, for the help text and for errors."""
-    REQUIRED: ClassVar[tuple[str, ...]] = ("source",)
-    """The options that have to be given, of a builder with a CONFIG_CLASS."""
+    REQUIRED: ClassVar[dict[str, str]] = {"source": ""}
+    """The options of CONFIG_CLASS that have to be given, each with what it names."""
     BEAM: ClassVar[bool] = False
     """Whether it can be prepared with Apache Beam."""
 
     @classmethod
-    def option_names(cls) -> list[str]:
+    def options(cls) -> dict[str, dataclasses.Field]:
         """The configuration's own fields, without TFDS's. Without a CONFIG_CLASS there are none."""
         if cls.CONFIG_CLASS is None:
-            return []
+            return {}
         of_tfds = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
         fields = dataclasses.fields(cls.CONFIG_CLASS)
-        return [field.name for field in fields if field.name not in of_tfds]
+        return {field.name: field for field in fields if field.name not in of_tfds}
 
     def __init__(self, *, progress: Progress = no_progress, **kwargs: Any):
         """`progress` is told of each record, with the split's name."""
@@ -86,16 +77,31 @@ class FrameDatasetBuilder(FileReaderBuilder):
         """What to write. Raises a UserError if the source cannot be used."""
 
     def prepared_from(self) -> dict[str, Any]:
-        """The source and the options, as JSON values.
+        """The source and the options, as JSON values. Paths are absolute.
 
         They are kept in the metadata, and tell one data set from another of the same name.
         """
-        return {}
+        return {
+            name: as_json(getattr(self.builder_config, name), Path in typing.get_args(field.type))
+            for name, field in self.options().items()
+        }
+
+    def source_folder(self, option: str = "source") -> Path:
+        """The folder that one of REQUIRED names. It is a UserError if it is not there."""
+        given = getattr(self.builder_config, option)
+        if given is None:
+            raise UserError(
+                f"{self.name}: --{option} is missing, {self.REQUIRED[option]}; {self.DOWNLOADS}"
+            )
+        folder = Path(given).expanduser()
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder; {self.DOWNLOADS}")
+        return folder
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
             builder=self,
-            description=self.DESCRIPTION or (type(self).__doc__ or "").split("\n")[0],
+            description=(type(self).__doc__ or "").split("\n")[0],
             features=schema.features(),
             homepage=self.HOMEPAGE,
             citation=self.CITATION,
@@ -117,28 +123,23 @@ class FrameDatasetBuilder(FileReaderBuilder):
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
         contents = self.contents(dl_manager)
-        unknown = set(contents.samples) - set(schema.SAMPLE_SPLITS)
-        if unknown:
-            raise ValueError(f"splits are {schema.SAMPLE_SPLITS}, not {sorted(unknown)}")
-        write: Callable[..., tuple[list[Any], tfds.core.SplitInfo]] = self._write_split
-        if download_config.beam_options is not None:
-            write = functools.partial(self._write_split_with_beam, download_config)
+        write = functools.partial(
+            self._write_split, problems=contents.problems, beam_options=download_config.beam_options
+        )
         frames, frames_info = write(
-            schema.FRAMES, contents.frames, _store_frame, contents.problems, contents.total_frames
+            schema.FRAMES, contents.frames, store_frame, total=contents.total_frames
         )
         if not frames:
             raise UserError(f"{self.name}: no readable frame to store{_first(contents.problems)}")
-        index = schema.FrameIndex()
-        for sequence, camera, frame, _ in frames:
-            index.append(sequence, camera, frame)
-        sizes = [size for *_, size in frames]
+        index = schema.FrameIndex.of(name for name, _ in frames)
+        sizes = [size for _, size in frames]
         split_infos = [frames_info]
         targets: dict[str, list[int]] = {}
         with_depth: dict[str, int] = {}
         depth_sizes: list[tuple[int, tuple[int, int]]] = []
         for split, samples in contents.samples.items():
-            store = functools.partial(_store_sample, split, index, sizes)
-            stored, split_info = write(split, samples, store, contents.problems)
+            store = functools.partial(store_sample, split, index, sizes)
+            stored, split_info = write(split, samples, store)
             if stored:
                 targets[split] = [position for position, _ in stored]
                 depths = [(position, size) for position, size in stored if size]
@@ -170,15 +171,35 @@ class FrameDatasetBuilder(FileReaderBuilder):
         self,
         split: str,
         things: Iterable[Any],
-        store: Store,
+        store: Callable[[Any], Stored],
+        *,
         problems: list[str],
+        beam_options: Any,
         total: int | None = None,
     ) -> tuple[list[Any], tfds.core.SplitInfo]:
-        """Write items in order, and start a new file every SHARD_BYTES.
+        """Store items in order, and start a new file every SHARD_BYTES.
 
-        Returns the notes that `store` made of the items that were written. What it refused is
-        noted in `problems`.
+        Returns the notes of the items that were written. `problems` gets what `store` found.
         """
+        template = self._get_filename_template(split_name=split)
+        if beam_options is not None:
+            from radepth_jax.data import beam
+
+            if not self.BEAM:
+                raise UserError(
+                    f"{self.name} is not prepared with Apache Beam; kitti_raw and kitti_improved "
+                    "are"
+                )
+            return beam.write_split(
+                split,
+                things,
+                store,
+                problems,
+                options=beam_options,
+                features=self.info.features,
+                template=template,
+            )
+        total = len(things) if isinstance(things, Sized) else total
         features = self.info.features
         serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
         notes: list[Any] = []
@@ -187,10 +208,10 @@ class FrameDatasetBuilder(FileReaderBuilder):
         part_bytes = total_bytes = 0
         writer = None
         try:
-            for thing in things:
-                row, note = store(thing)
+            for row, note, problem in parallel_map(store, things):
+                if problem:
+                    problems.append(problem)
                 if row is None:
-                    problems.append(note)
                     continue
                 notes.append(note)
                 self._progress(split, len(notes), total)
@@ -209,74 +230,18 @@ class FrameDatasetBuilder(FileReaderBuilder):
         finally:
             if writer is not None:
                 writer.close()
-        template = self._get_filename_template(split_name=split)
         for i, part in enumerate(parts):
             part.rename(template.sharded_filepath(shard_index=i, num_shards=len(parts)))
         return notes, tfds.core.SplitInfo(
-            name=split,
-            shard_lengths=lengths,
-            num_bytes=total_bytes,
-            filename_template=template,
-        )
-
-    def _write_split_with_beam(
-        self,
-        download_config: tfds.download.DownloadConfig,
-        split: str,
-        things: Iterable[Any],
-        store: Store,
-        problems: list[str],
-        total: int | None = None,
-    ) -> tuple[list[Any], tfds.core.SplitInfo]:
-        """Do the same as `_write_split` with an Apache Beam pipeline."""
-        from radepth_jax.data.beam import write_split
-
-        del total
-        if not isinstance(things, ParallelReading):
-            raise UserError(
-                f"{self.name} is not prepared with Apache Beam; kitti_raw and kitti_improved are"
-            )
-        return write_split(
-            split,
-            things,
-            store,
-            problems,
-            options=download_config.beam_options,
-            features=self.info.features,
-            template=self._get_filename_template(split_name=split),
+            name=split, shard_lengths=lengths, num_bytes=total_bytes, filename_template=template
         )
 
 
-def _store_frame(frame: schema.Frame) -> tuple[dict[str, Any] | None, Any]:
-    """The row of a frame, and (sequence, camera, frame, size)."""
-    try:
-        h, w = schema.image_size(frame.image)
-        if frame.size not in (None, (h, w)):
-            raise ValueError(f"{w}x{h}, but it is calibrated for {frame.size[1]}x{frame.size[0]}")
-    except ValueError as error:
-        name = schema.frame_name(frame.sequence, frame.camera, frame.frame)
-        origin = f" ({frame.origin})" if frame.origin else ""
-        return None, f"{name}{origin}: {error}; left out"
-    return schema.frame_row(frame), (frame.sequence, frame.camera, frame.frame, (h, w))
-
-
-def _store_sample(
-    split: str, index: schema.FrameIndex, sizes: list[tuple[int, int]], sample: schema.Sample
-) -> tuple[dict[str, Any] | None, Any]:
-    """The row of a sample, and (its target's position, the size of its depth map or None)."""
-    position = index.find(sample.sequence, sample.camera, sample.frame)
-    if position is None:
-        name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
-        return None, f"{split} sample {name}: no such frame; left out"
-    size = schema.depth_size(sample.depth) if sample.depth else None
-    if size and lies_on_its_side(size, sizes[position]):
-        (h, w), (image_h, image_w) = size, sizes[position]
-        name = schema.frame_name(sample.sequence, sample.camera, sample.frame)
-        return None, (
-            f"{split} sample {name}: its depth map is {w}x{h}, transposed: its image is "
-            f"{image_w}x{image_h}; left out"
-        )
-    return schema.sample_row(sample), (position, size)
+def as_json(value: Any, is_path: bool = False) -> Any:
+    """An option's value as a JSON value. Paths become absolute."""
+    if isinstance(value, list | tuple):
+        return [as_json(one, is_path) for one in value]
+    return str(Path(value).expanduser().resolve()) if is_path and value is not None else value
 
 
 def _canvas(sizes: Collection[tuple[int, int]]) -> tuple[int, int]:

@@ -25,7 +25,7 @@ _COLMAP = {
     "RADIAL_FISHEYE": ((0, 0, 1, 2), 2),
     "OPENCV_FISHEYE": ((0, 1, 2, 3), 4),
 }
-# COLMAP and nerfstudio put the image's corner at (0, 0); we put the first pixel's centre there.
+# COLMAP and nerfstudio put the image's corner at (0, 0). We put the first pixel's centre there.
 _CORNER = 0.5
 _SAME_SHAPE = 0.01
 SUFFIXES = (".txt", ".json", ".yaml", ".yml")
@@ -108,7 +108,7 @@ def _read_colmap(path: Path) -> FileCamera:
             f"{lines[0].where}: {len(values)} parameters; a {model} has {max(places) + 1 + bends}"
         )
     lens = kannala_brandt(rest) if model.endswith("FISHEYE") else brown(rest)
-    return FileCamera(_matrix(fx, fy, cx - _CORNER, cy - _CORNER), _size(height, width), lens)
+    return FileCamera(camera_matrix(fx, fy, cx - _CORNER, cy - _CORNER), _size(height, width), lens)
 
 
 def _read_transforms(values: Mapping[str, Any]) -> FileCamera:
@@ -129,7 +129,7 @@ def _read_transforms(values: Mapping[str, Any]) -> FileCamera:
         raise ValueError("k4 of a lens that is no fisheye")
     else:
         lens = brown([k1, k2, p1, p2, k3])
-    return FileCamera(_matrix(fx, fy, cx, cy), _size(height, width), lens)
+    return FileCamera(camera_matrix(fx, fy, cx, cy), _size(height, width), lens)
 
 
 def _read_camera_info(values: Mapping[str, Any]) -> FileCamera:
@@ -148,7 +148,8 @@ def _read_camera_info(values: Mapping[str, Any]) -> FileCamera:
     return FileCamera(K, size, kannala_brandt(bends) if fisheye else brown(bends))
 
 
-def _matrix(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
+def camera_matrix(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
+    """The intrinsics [3, 3] of focal lengths and a principal point, in pixels."""
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
 
 

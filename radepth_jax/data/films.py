@@ -3,18 +3,16 @@
 import collections
 import contextlib
 import functools
-import io
 import re
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
-import PIL.Image
 from av.stream import Disposition
 
 from radepth_jax.data.shown_frames import Item, on_its_side, progressive, upright
@@ -25,7 +23,6 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".gif"),
     *(".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv", ".mxf", ".vob", ".insv"),
 )
-JPEG_QUALITY = 95
 _NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 # A playlist or a description of a stream (SDP) would make FFmpeg open other files and addresses. No
 # protocol has this name, so FFmpeg reads nothing but the file's own bytes.
@@ -36,8 +33,8 @@ _LISTS = {
     rb"ffconcat version": "a list for FFmpeg's concat",
     rb"(?s)(<\?xml.*)?<MPD\b": "a DASH manifest",
 }
-_LONGEST_PAUSE = 10  # seconds; where a format's clock may jump, a longer pause is a jump
-_WILDEST_ASPECT = 5  # a header with a larger pixel aspect is taken to be damaged
+_LONGEST_PAUSE = 10  # seconds; in formats whose clock may jump, a longer pause is a jump
+_LARGEST_ASPECT = 5  # a header with a larger pixel aspect is taken to be damaged
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Picture:
         number: its number in the footage. It counts from 0, and unreadable frames count too.
         origin: what it is called in messages.
         decode: returns uint8 [h, w, 3], upright, or raises ValueError.
-        encode: returns the bytes to store.
+        file: the file that holds the encoded picture. None for a film's frame.
         time: when it is shown, in seconds after the first frame. None means unknown.
         aspect: the width of an upright picture's pixel over its height.
         follows: whether the frame before it in time is also the one before it in this sequence.
@@ -57,7 +54,7 @@ class Picture:
     number: int
     origin: str
     decode: Callable[[], np.ndarray]
-    encode: Callable[[], bytes]
+    file: Path | None = None
     time: Fraction | None = None
     aspect: Fraction = Fraction(1)
     follows: bool = True
@@ -130,9 +127,8 @@ def read_film(path: Path, note: Callable[[str], None] = lambda text: None) -> It
                     number,
                     f"{path} frame {number}",
                     functools.partial(upright, item),
-                    functools.partial(_encode_frame, item),
-                    clock(_time_of(item)),
-                    _aspect(stream.sample_aspect_ratio, on_its_side(item)),
+                    time=clock(_time_of(item)),
+                    aspect=_aspect(stream.sample_aspect_ratio, on_its_side(item)),
                 )
 
 
@@ -156,7 +152,7 @@ class Clock:
     """
 
     def __init__(self, interval: Fraction, longest_pause: int | None = None) -> None:
-        """`interval` is the seconds between frames that are assumed until some are known."""
+        """`interval` is the time between frames in seconds that holds until some are known."""
         self._intervals = collections.deque([interval], maxlen=9)
         self._longest_pause = longest_pause
         self._offset: Fraction | None = None
@@ -204,7 +200,7 @@ def _opened(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoS
 
 
 class _Nameless:
-    def __init__(self, file: io.BufferedIOBase) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self.read, self.seek, self.tell, self.seekable = (
             *(file.read, file.seek, file.tell, file.seekable),
         )
@@ -231,7 +227,7 @@ def _time_of(frame: av.VideoFrame) -> Fraction | None:
 
 def _aspect(stored: Fraction | None, turned: bool) -> Fraction:
     """An upright picture's pixel width over its height. An impossible stored value counts as 1."""
-    if not stored or not 1 / _WILDEST_ASPECT <= stored <= _WILDEST_ASPECT:
+    if not stored or not 1 / _LARGEST_ASPECT <= stored <= _LARGEST_ASPECT:
         return Fraction(1)
     return 1 / Fraction(stored) if turned else Fraction(stored)
 
@@ -240,15 +236,4 @@ def _unreadable(path: Path, number: int, reason: str) -> Picture:
     def fail() -> Any:
         raise ValueError(reason)
 
-    return Picture(number, f"{path} frame {number}", fail, fail)
-
-
-def _encode_frame(frame: av.VideoFrame) -> bytes:
-    return encode_jpeg(upright(frame))
-
-
-def encode_jpeg(image: np.ndarray) -> bytes:
-    """uint8 [h, w, 3] as a JPEG file of quality 95."""
-    data = io.BytesIO()
-    PIL.Image.fromarray(image).save(data, "JPEG", quality=JPEG_QUALITY)
-    return data.getvalue()
+    return Picture(number, f"{path} frame {number}", fail)

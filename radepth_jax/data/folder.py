@@ -78,13 +78,13 @@ def list_folder(folder: Path) -> Listing:
 
 
 def read_listing(listing: Listing) -> Iterator[Picture]:
-    """The frames, to be decoded or stored as they are."""
+    """The frames. Their files are read when they are decoded or stored."""
     for number, (path, follows) in enumerate(zip(listing.paths, listing.follows, strict=True)):
         yield Picture(
             number,
             str(path),
             functools.partial(_decode_file, path),
-            path.read_bytes,
+            path,
             follows=follows or not number,
         )
 

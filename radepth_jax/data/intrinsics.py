@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from radepth_jax.data.camera_files import SUFFIXES, read_camera
+from radepth_jax.data.camera_files import SUFFIXES, camera_matrix, read_camera
 from radepth_jax.data.lens import Lens
 from radepth_jax.errors import UserError
 
 NARROWEST, WIDEST = 5.0, 170.0  # fields of view, degrees
-_ONE_CORNER = 4  # pixels; in larger images a centre within a pixel of the corner is normalised
+_ONE_CORNER = 4  # pixels; in larger images, a centre near the corner is a normalised one
 _SQUAREST = 3.0  # no camera's fx / fy is larger than this, or smaller than its inverse
 
 
@@ -59,20 +59,18 @@ def parse_camera(
     h, w = size
     if text is None:
         focal = focal_from_fov(check_fov(fov), w)
-        fy = focal * float(aspect)
-        return np.array([[focal, 0, (w - 1) / 2], [0, fy, (h - 1) / 2], [0, 0, 1]]), Lens()
+        return camera_matrix(focal, focal * float(aspect), (w - 1) / 2, (h - 1) / 2), Lens()
     lens = Lens()
     if text.lower().endswith(SUFFIXES):
         K, lens = read_camera(Path(text).expanduser(), size)
     else:
         try:
-            fx, fy, cx, cy = (float(word) for word in text.split(","))
-        except ValueError:
+            K = camera_matrix(*map(float, text.split(",")))
+        except (ValueError, TypeError):  # not numbers, or not four of them
             raise UserError(
                 f"intrinsics {text!r}: expected four numbers 'fx,fy,cx,cy', or a file: COLMAP's "
                 "cameras.txt, a transforms.json, or ROS's camera_info in YAML"
             ) from None
-        K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
     try:
         check_intrinsics(K, size)
     except ValueError as error:

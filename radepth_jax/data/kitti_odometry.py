@@ -1,15 +1,15 @@
 """KITTI odometry: driven sequences with the pose of every frame, to evaluate a pose network."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
-from radepth_jax.data.builder import FrameDatasetBuilder, resolved
+from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.data.kitti_tree import numbered_files, stereo_pairs
 from radepth_jax.data.kitti_velodyne import CAMERAS, Calibration, read_projections
 from radepth_jax.data.text import read_numbers
 from radepth_jax.errors import UserError
@@ -20,7 +20,6 @@ DOWNLOADS = (
     "from https://www.cvlibs.net/datasets/kitti/eval_odometry.php and extract them into one "
     "folder"
 )
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 TEST_SEQUENCES = ("09", "10")  # published pose networks are evaluated on these (Zhou et al., 2017)
 
 
@@ -49,6 +48,7 @@ class KittiOdometry(FrameDatasetBuilder):
 
     CONFIG_CLASS = KittiOdometryConfig
     DOWNLOADS = DOWNLOADS
+    REQUIRED: ClassVar[dict[str, str]] = {"source": "the folder of 'sequences' and 'poses'"}
     HOMEPAGE = "https://www.cvlibs.net/datasets/kitti/eval_odometry.php"
     CITATION = """@inproceedings{Geiger2012CVPR,
   author = {Andreas Geiger and Philip Lenz and Raquel Urtasun},
@@ -57,39 +57,32 @@ class KittiOdometry(FrameDatasetBuilder):
   year = {2012}
 }"""
 
-    def prepared_from(self) -> dict[str, Any]:
-        """The source folder and the sequences."""
-        source = self.builder_config.source
-        return {
-            "source": resolved(source),
-            "sequences": list(self.builder_config.sequences),
-        }
-
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """List the tree. Images are read while they are written."""
+        """List the tree. Images are read when they are stored."""
         del dl_manager
-        root = _root(self.builder_config.source)
-        names = self.builder_config.sequences
+        root, names = self.source_folder(), self.builder_config.sequences
+        if not (root / "sequences").is_dir():
+            raise UserError(
+                f"{root}: no folder 'sequences' in it; expected sequences/09/image_2/000000.png, "
+                f"sequences/09/calib.txt, poses/09.txt: {DOWNLOADS}"
+            )
         if not names:
             raise UserError("kitti_odometry: --sequences is empty; expected such as 09,10")
         problems: list[str] = []
         sequences = [_read_sequence(root, name, problems) for name in dict.fromkeys(names)]
         return schema.Contents(
-            frames=_read_frames(sequences, problems),
+            frames=[frame for sequence in sequences for frame in _list_frames(sequence)],
             samples={
                 "test": [
                     schema.Sample(r.name, 2, frame) for r in sequences for frame in r.images[2]
                 ]
             },
             stereo=[
-                schema.StereoPair(
-                    r.name, camera, opposite, r.calibration.camera_T_camera(opposite, camera)
-                )
+                pair
                 for r in sequences
                 if r.images[3]
-                for camera, opposite in (CAMERAS, CAMERAS[::-1])
+                for pair in stereo_pairs(r.name, r.calibration)
             ],
-            total_frames=sum(len(images) for r in sequences for images in r.images.values()),
             problems=problems,
         )
 
@@ -112,27 +105,12 @@ class _Sequence:
     world_T_camera0: np.ndarray  # noqa: N815
 
 
-def _root(source: str | Path | None) -> Path:
-    if source is None:
-        raise UserError(
-            "kitti_odometry: --source is missing, the folder of 'sequences' and 'poses'; "
-            f"{DOWNLOADS}"
-        )
-    root = Path(source).expanduser()
-    if not (root / "sequences").is_dir():
-        raise UserError(
-            f"{root}: no folder 'sequences' in it; expected sequences/09/image_2/000000.png, "
-            f"sequences/09/calib.txt, poses/09.txt: {DOWNLOADS}"
-        )
-    return root
-
-
 def _read_sequence(root: Path, name: str, problems: list[str]) -> _Sequence:
     folder = root / "sequences" / name
     if not folder.is_dir():
         there = examples((path.name for path in visible(root / "sequences")), 30)
         raise UserError(f"kitti_odometry: no sequence {name!r} in {root}; there are {there}")
-    images = {camera: _list_images(folder / f"image_{camera}") for camera in CAMERAS}
+    images = {camera: numbered_files(folder / f"image_{camera}") for camera in CAMERAS}
     if not images[2]:
         raise UserError(f"{folder / 'image_2'}: no images; expected 000000.png, 000001.png, ...")
     if images[3] and images[2].keys() != images[3].keys():
@@ -155,36 +133,25 @@ def _read_sequence(root: Path, name: str, problems: list[str]) -> _Sequence:
     )
 
 
-def _list_images(folder: Path) -> dict[int, Path]:
-    paths = visible(folder) if folder.is_dir() else ()
-    found = [
-        path for path in paths if path.suffix.lower() in _IMAGE_SUFFIXES and path.stem.isdecimal()
-    ]
-    return {int(path.stem): path for path in sorted(found, key=lambda path: int(path.stem))}
-
-
-def _read_frames(sequences: list[_Sequence], problems: list[str]) -> Iterator[schema.Frame]:
-    for sequence in sequences:
-        for camera in CAMERAS:
-            camera0_T_camera = sequence.calibration.camera_T_camera(0, camera)
-            for frame, path in sequence.images[camera].items():
-                try:
-                    image = path.read_bytes()
-                except OSError as error:
-                    problems.append(f"{path}: {error.strerror}; left out")
-                    continue
-                pose = time = None
-                if frame < len(sequence.world_T_camera0):
-                    pose = sequence.world_T_camera0[frame] @ camera0_T_camera
-                if frame < len(sequence.times):
-                    time = float(sequence.times[frame])
-                yield schema.Frame(
-                    image=image,
+def _list_frames(sequence: _Sequence) -> list[schema.Frame]:
+    frames = []
+    for camera in CAMERAS:
+        camera0_T_camera = sequence.calibration.camera_T_camera(0, camera)
+        for frame, path in sequence.images[camera].items():
+            pose = time = None
+            if frame < len(sequence.world_T_camera0):
+                pose = sequence.world_T_camera0[frame] @ camera0_T_camera
+            if frame < len(sequence.times):
+                time = float(sequence.times[frame])
+            frames.append(
+                schema.Frame(
+                    image=path,
                     sequence=sequence.name,
                     camera=camera,
                     frame=frame,
                     intrinsics=sequence.calibration.intrinsics(camera),
                     world_T_camera=pose,
-                    origin=str(path),
                     time=time,
                 )
+            )
+    return frames

@@ -7,28 +7,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import kitti_splits, schema
-from radepth_jax.data.builder import FrameDatasetBuilder, resolved
+from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_tree import (
     DOWNLOADS,
     KittiTree,
-    only_targets,
-    open_tree,
-    read_frames,
+    list_frames,
     sequence_of,
+    stereo_pairs,
 )
 from radepth_jax.data.kitti_velodyne import (
     CAMERAS,
     VELODYNE_FILE,
     Calibration,
     project_scan,
-    read_calibration,
     read_scan,
 )
-from radepth_jax.data.parallel_reading import ParallelReading
 from radepth_jax.errors import UserError
 from radepth_jax.names import examples
 
@@ -75,14 +73,14 @@ class KittiRaw(FrameDatasetBuilder):
     validation samples have depth maps that are projected from Velodyne scans (`project_scan`), if
     the tree has the scans. A sequence is called as its drive's folder, and a frame has the number
     in its file name. Drives, frames, neighbours and scans that are missing are listed in
-    `problems.txt`.
-
-    Download the drives' "synced+rectified data" and each date's "calibration" from the homepage and
-    extract them into one folder. The protocol is that of KITTI Eigen.
+    `problems.txt`. The protocol is that of KITTI Eigen.
     """
 
     CONFIG_CLASS = KittiRawConfig
     DOWNLOADS = DOWNLOADS
+    REQUIRED: ClassVar[dict[str, str]] = {
+        "source": "the folder that holds 2011_09_26 and so on",
+    }
     BEAM = True
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "garg", "min_depth": 1e-3, "max_depth": 80.0}
     HOMEPAGE = "https://www.cvlibs.net/datasets/kitti/raw_data.php"
@@ -93,58 +91,41 @@ class KittiRaw(FrameDatasetBuilder):
   year = {2013}
 }"""
 
-    def prepared_from(self) -> dict[str, Any]:
-        """The source folder, the lists and the drives."""
-        config = self.builder_config
-        paths = ("source", "train_list", "validation_list", "test_list")
-        drives = ("train_drives", "validation_drives", "test_drives")
-        values: dict[str, Any] = {"split_lists": config.split_lists}
-        for key in paths:
-            value = getattr(config, key)
-            values[key] = resolved(value)
-        values |= {key: list(getattr(config, key)) for key in drives}
-        # Data sets that were prepared before this option existed do not have it.
-        return values | ({"targets_only": True} if config.targets_only else {})
-
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """List the tree. Images and scans are read while they are written."""
-        tree = open_tree(self.builder_config.source, "kitti_raw")
+        """List the tree. Images and scans are read when they are stored."""
+        tree = KittiTree(self.source_folder())
         problems: list[str] = []
         targets, named = self._targets(tree, dl_manager)
         drives = sorted(named | {target.drive for split in targets.values() for target in split})
         for drive in drives:
             _check_drive(tree, drive, targets, problems)
+        _check_neighbours(tree, targets.get("train", []), problems)
         drives = [drive for drive in drives if tree.frames(drive, 2) or tree.frames(drive, 3)]
         if not drives:
             raise UserError(
                 f"{tree.root}: none of the drives in the splits is there ({problems[0]})"
             )
-        calibrations = {
-            date: read_calibration(tree.root / date)
-            for date in sorted({drive.split("/")[0] for drive in drives})
-        }
+        calibrations = tree.calibrations(drives)
+        wanted = {target for listed in targets.values() for target in listed}
         images = {
-            (drive, camera): tree.frames(drive, camera) for drive in drives for camera in CAMERAS
+            target: path
+            for drive in drives
+            for camera in CAMERAS
+            for frame, path in tree.frames(drive, camera).items()
+            if (target := Target(drive, frame, camera)) in wanted
+            or not self.builder_config.targets_only
         }
-        if self.builder_config.targets_only:
-            images = only_targets(images, [t for listed in targets.values() for t in listed])
         return schema.Contents(
-            frames=read_frames(images, calibrations, problems),
+            frames=list_frames(images, calibrations),
             samples={
-                split: _read_samples(tree, split, wanted, set(drives), calibrations, problems)
+                split: _list_samples(tree, split, wanted, calibrations, problems)
                 for split, wanted in targets.items()
             },
             stereo=[
-                schema.StereoPair(
-                    sequence_of(drive),
-                    camera,
-                    opposite,
-                    calibrations[drive.split("/")[0]].camera_T_camera(opposite, camera),
-                )
+                pair
                 for drive in drives
-                for camera, opposite in (CAMERAS, CAMERAS[::-1])
+                for pair in stereo_pairs(sequence_of(drive), calibrations[drive])
             ],
-            total_frames=sum(map(len, images.values())),
             problems=problems,
         )
 
@@ -153,12 +134,9 @@ class KittiRaw(FrameDatasetBuilder):
     ) -> tuple[dict[str, list[Target]], set[str]]:
         """The targets of each split, and the drives that were given by name."""
         config = self.builder_config
-        given = [config.split_lists]
-        for split in schema.SAMPLE_SPLITS:
-            given += [getattr(config, f"{split}_list"), getattr(config, f"{split}_drives")]
-        lists = kitti_splits.list_paths(
-            config.split_lists if any(given) else DEFAULT_LISTS, dl_manager
-        )
+        chosen = self.options().keys() - {"source", "targets_only"}
+        given = any(getattr(config, option) for option in chosen)
+        lists = kitti_splits.list_paths(config.split_lists if given else DEFAULT_LISTS, dl_manager)
         targets = {}
         named: set[str] = set()
         for split in schema.SAMPLE_SPLITS:
@@ -194,59 +172,63 @@ def _check_drive(
     tree: KittiTree, drive: str, targets: dict[str, list[Target]], problems: list[str]
 ) -> None:
     """Lists what is wrong with a drive before anything of it is read."""
-    counts = {camera: len(tree.frames(drive, camera)) for camera in CAMERAS}
-    wanted = {split: sum(t.drive == drive for t in listed) for split, listed in targets.items()}
-    samples = ", ".join(f"{count} {split}" for split, count in wanted.items() if count)
-    if not any(counts.values()):
+    left, right = (tree.frames(drive, camera) for camera in CAMERAS)
+    if not left and not right:
+        wanted = {split: sum(t.drive == drive for t in listed) for split, listed in targets.items()}
+        samples = ", ".join(f"{count} {split}" for split, count in wanted.items() if count)
         what = "no images" if drive in tree.drives else "not in the tree"
         problems.append(f"{drive}: {what}; its samples are left out ({samples})")
         return
-    for camera, count in counts.items():
-        if count < 3:
+    problems += [
+        f"{drive} camera {camera}: {len(frames)} frames, too few for a target between neighbours"
+        for camera, frames in zip(CAMERAS, (left, right), strict=True)
+        if len(frames) < 3
+    ]
+    if left and right and left.keys() != right.keys():
+        count = len(left.keys() ^ right.keys())
+        problems.append(f"{drive}: {count} frames are there for one camera only")
+
+
+def _check_neighbours(tree: KittiTree, targets: list[Target], problems: list[str]) -> None:
+    """Lists the training targets that lack the frame before or after them."""
+    for target in targets:
+        frames = tree.frames(target.drive, target.camera)
+        lacking = [f"{offset:+d}" for offset in (-1, 1) if target.frame + offset not in frames]
+        if target.frame in frames and lacking:
+            name = schema.frame_name(sequence_of(target.drive), target.camera, target.frame)
             problems.append(
-                f"{drive} camera {camera}: {count} frames, too few for a target between neighbours"
-            )
-    left, right = (set(tree.frames(drive, camera)) for camera in CAMERAS)
-    if left and right and left != right:
-        problems.append(f"{drive}: {len(left ^ right)} frames are there for one camera only")
-    for target in targets.get("train", []):
-        frames = tree.frames(target.drive, target.camera) if target.drive == drive else {}
-        if target.frame not in frames:
-            continue
-        lacking = [offset for offset in (-1, 1) if target.frame + offset not in frames]
-        if lacking:
-            name = schema.frame_name(sequence_of(drive), target.camera, target.frame)
-            problems.append(
-                f"train sample {name}: no neighbour at {' and '.join(f'{o:+d}' for o in lacking)}; "
-                "it is used only with frame_offsets that do not need it"
+                f"train sample {name}: no neighbour at {' and '.join(lacking)}; it is used only "
+                "with frame_offsets that do not need it"
             )
 
 
-def _read_samples(
+def _list_samples(
     tree: KittiTree,
     split: str,
     targets: list[Target],
-    drives: set[str],
     calibrations: dict[str, Calibration],
     problems: list[str],
-) -> ParallelReading[schema.Sample]:
+) -> list[schema.Sample]:
+    """The targets of the drives that have a calibration. Scans are read when they are stored."""
     without_scan: collections.Counter[str] = collections.Counter()
-    keys: list[tuple[Target, Path | None]] = []
+    samples = []
     for target in targets:
-        if target.drive not in drives:
+        drive, camera, frame = target.drive, target.camera, target.frame
+        if drive not in calibrations:
             continue
         scan = None
-        if split != "train" and target.frame in tree.frames(target.drive, target.camera):
-            if calibrations[target.drive.split("/")[0]].rect_T_velodyne is not None:
-                scan = tree.scans(target.drive).get(target.frame)
-            without_scan[target.drive] += scan is None
-        keys.append((target, scan))
+        if split != "train" and frame in tree.frames(drive, camera):
+            if calibrations[drive].rect_T_velodyne is not None:
+                scan = tree.scans(drive).get(frame)
+            without_scan[drive] += scan is None
+        depth = functools.partial(_read_depth, scan, calibrations[drive], camera) if scan else b""
+        samples.append(schema.Sample(sequence_of(drive), camera, frame, depth, str(scan)))
     for drive, count in without_scan.items():
-        date = drive.split("/")[0]
-        if count and calibrations[date].rect_T_velodyne is None:
+        if count and calibrations[drive].rect_T_velodyne is None:
+            calibration_file = tree.root / drive.split("/")[0] / VELODYNE_FILE
             problems.append(
-                f"{tree.root / date / VELODYNE_FILE} is missing, so no scan says what {count} "
-                f"{split} samples of {drive} show; no ground truth"
+                f"{calibration_file} is missing, so no scan says what {count} {split} samples of "
+                f"{drive} show; no ground truth"
             )
         elif count:
             others = tree.no_scans(drive)
@@ -255,19 +237,8 @@ def _read_samples(
                 f"{drive}: no Velodyne scan for {count} {split} samples{found * bool(others)}; "
                 "no ground truth"
             )
-    return ParallelReading(keys, functools.partial(_read_sample, split, calibrations), problems)
+    return samples
 
 
-def _read_sample(
-    split: str, calibrations: dict[str, Calibration], key: tuple[Target, Path | None]
-) -> tuple[schema.Sample, str]:
-    """A sample, with its depth map if there is a scan."""
-    target, path = key
-    depth, problem = b"", ""
-    if path is not None:
-        calibration = calibrations[target.drive.split("/")[0]]
-        try:
-            depth = schema.encode_truth(project_scan(read_scan(path), calibration, target.camera))
-        except (OSError, ValueError) as error:
-            problem = f"{path}: {error}; its {split} sample has no ground truth"
-    return schema.Sample(sequence_of(target.drive), target.camera, target.frame, depth), problem
+def _read_depth(scan: Path, calibration: Calibration, camera: int) -> np.ndarray:
+    return project_scan(read_scan(scan), calibration, camera)

@@ -1,8 +1,8 @@
 """KITTI's depth selection: single images of many scenes, with their depth and intrinsics."""
 
 import dataclasses
+import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
-from radepth_jax.data.builder import FrameDatasetBuilder, resolved
+from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.intrinsics import check_intrinsics
+from radepth_jax.data.pictures import image_size
 from radepth_jax.data.text import decode_text
 from radepth_jax.errors import UserError, reason
 from radepth_jax.names import shown, visible
@@ -51,30 +52,25 @@ class KittiSelection(FrameDatasetBuilder):
     that of Eigen et al. with Garg's crop, up to 80 m. The published images are cropped to
     1216x352, for which `--crop none` is usual. Images, depth maps and intrinsics that are missing
     or damaged are listed in `problems.txt`.
-
-    Download data_depth_selection.zip (2 GB) from the homepage.
     """
 
     CONFIG_CLASS = KittiSelectionConfig
     DOWNLOADS = DOWNLOADS
-    REQUIRED = ("source",)
+    REQUIRED: ClassVar[dict[str, str]] = {
+        "source": f"the folder that holds {IMAGES}, {DEPTHS} and {INTRINSICS}"
+    }
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "garg", "min_depth": 1e-3, "max_depth": 80.0}
     HOMEPAGE = "https://www.cvlibs.net/datasets/kitti/eval_depth.php?benchmark=depth_prediction"
 
-    def prepared_from(self) -> dict[str, Any]:
-        """The source folder."""
-        return {"source": resolved(self.builder_config.source)}
-
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
-        """List the images. They and their depth are read while they are written."""
+        """List the images. They and their depth are read when they are stored."""
         del dl_manager
-        folder = _find_folder(self.builder_config.source)
+        folder = _find_folder(self.source_folder())
         problems: list[str] = []
         images = _list_images(folder, problems)
         return schema.Contents(
-            frames=_read_frames(folder, images, problems),
-            samples={"test": _read_samples(folder, images, problems)},
-            total_frames=len(images),
+            frames=[_frame(folder, image, problems) for image in images],
+            samples={"test": [_sample(folder, image) for image in images]},
             problems=problems,
         )
 
@@ -88,16 +84,8 @@ class _Image:
     frame: int
     camera: int
 
-    def truth(self, folder: Path) -> Path:
-        """Its depth map."""
-        stem = self.path.stem.replace(f"{self.drive}_image_", f"{self.drive}_{DEPTHS}_")
-        return folder / DEPTHS / f"{stem}.png"
 
-
-def _find_folder(source: str | Path | None) -> Path:
-    if source is None:
-        raise UserError(f"kitti_selection: --source is missing; {DOWNLOADS}")
-    root = Path(source).expanduser()
+def _find_folder(root: Path) -> Path:
     for place in _PLACES:
         folder = root / place
         if all((folder / name).is_dir() for name in (IMAGES, DEPTHS, INTRINSICS)):
@@ -122,25 +110,16 @@ def _list_images(folder: Path, problems: list[str]) -> list[_Image]:
     return images
 
 
-def _read_frames(folder: Path, images: list[_Image], problems: list[str]) -> Iterator[schema.Frame]:
-    for image in images:
-        path = folder / INTRINSICS / f"{image.path.stem}.txt"
-        data = image.path.read_bytes()
-        try:
-            intrinsics = _read_intrinsics(path)
-            check_intrinsics(intrinsics, schema.image_size(data))
-        except (OSError, ValueError) as error:
-            # Depth is evaluated without intrinsics too.
-            problems.append(f"{shown(path)}: {reason(error)}; the intrinsics are not known")
-            intrinsics = np.full((3, 3), np.nan)
-        yield schema.Frame(
-            image=data,
-            sequence=image.drive,
-            camera=image.camera,
-            frame=image.frame,
-            intrinsics=intrinsics,
-            origin=str(image.path),
-        )
+def _frame(folder: Path, image: _Image, problems: list[str]) -> schema.Frame:
+    path = folder / INTRINSICS / f"{image.path.stem}.txt"
+    try:
+        intrinsics = _read_intrinsics(path)
+        check_intrinsics(intrinsics, image_size(image.path.read_bytes()))
+    except (OSError, ValueError) as error:
+        # Depth is evaluated without intrinsics too.
+        problems.append(f"{shown(path)}: {reason(error)}; the intrinsics are not known")
+        intrinsics = np.full((3, 3), np.nan)
+    return schema.Frame(image.path, image.drive, image.camera, image.frame, intrinsics)
 
 
 def _read_intrinsics(path: Path) -> np.ndarray:
@@ -151,17 +130,17 @@ def _read_intrinsics(path: Path) -> np.ndarray:
     return np.array([float(word) for word in words]).reshape(3, 3)
 
 
-def _read_samples(
-    folder: Path, images: list[_Image], problems: list[str]
-) -> Iterator[schema.Sample]:
-    for image in images:
-        path, depth = image.truth(folder), b""
-        try:
-            values = read_depth_png(path, unit=_METRES)
-            h, w = schema.image_size(image.path.read_bytes())
-            if values.shape != (h, w):
-                raise ValueError(f"{values.shape[1]}x{values.shape[0]}, but its image is {w}x{h}")
-            depth = schema.encode_truth(values)
-        except (OSError, ValueError) as error:
-            problems.append(f"{shown(path)}: {reason(error)}; its image has no ground truth")
-        yield schema.Sample(image.drive, image.camera, image.frame, depth)
+def _sample(folder: Path, image: _Image) -> schema.Sample:
+    stem = image.path.stem.replace(f"{image.drive}_image_", f"{image.drive}_{DEPTHS}_")
+    path = folder / DEPTHS / f"{stem}.png"
+    read = functools.partial(_read_truth, path, image.path)
+    return schema.Sample(image.drive, image.camera, image.frame, read, origin=str(path))
+
+
+def _read_truth(path: Path, image: Path) -> np.ndarray:
+    """float32 [h, w] in metres. It raises an OSError or a ValueError."""
+    depth = read_depth_png(path, unit=_METRES)
+    h, w = image_size(image.read_bytes())
+    if depth.shape != (h, w):
+        raise ValueError(f"{depth.shape[1]}x{depth.shape[0]}, but its image is {w}x{h}")
+    return depth

@@ -1,7 +1,7 @@
 """Which KITTI frames belong to which split, by published lists, list files or whole drives."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -88,13 +88,6 @@ def find_drives(names: Sequence[str], present: Sequence[str]) -> list[str]:
     return found
 
 
-def published_urls(name: str) -> Mapping[str, str]:
-    """The addresses of published lists by split. An unknown name is a UserError."""
-    if name not in PUBLISHED:
-        raise UserError(f"split lists {name!r}: expected one of {', '.join(PUBLISHED)}")
-    return {split: f"{SPLIT_LISTS_URL}/{path}" for split, path in PUBLISHED[name].items()}
-
-
 def list_paths(name: str | None, dl_manager: tfds.download.DownloadManager) -> dict[str, Path]:
     """The list files by split. They come from a folder, or are downloaded by a published name.
 
@@ -110,7 +103,9 @@ def list_paths(name: str | None, dl_manager: tfds.download.DownloadManager) -> d
         if not paths:
             raise UserError(f"{folder}: none of {', '.join(LIST_FILES.values())} in it")
         return paths
-    urls = dict(published_urls(name))
+    if name not in PUBLISHED:
+        raise UserError(f"split lists {name!r}: expected one of {', '.join(PUBLISHED)}")
+    urls = {split: f"{SPLIT_LISTS_URL}/{path}" for split, path in PUBLISHED[name].items()}
     try:
         return {split: Path(path) for split, path in dl_manager.download(urls).items()}
     except Exception as error:  # requests, urllib3 and TFDS have their own

@@ -1,13 +1,11 @@
 """An extracted KITTI raw tree: its drives, images and scans."""
 
-import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from radepth_jax.data import schema
 from radepth_jax.data.kitti_splits import Target
-from radepth_jax.data.kitti_velodyne import Calibration
-from radepth_jax.data.parallel_reading import ParallelReading
+from radepth_jax.data.kitti_velodyne import CAMERAS, Calibration, read_calibration
 from radepth_jax.errors import UserError
 from radepth_jax.names import hidden, visible
 
@@ -15,11 +13,8 @@ DOWNLOADS = (
     "download the drives' 'synced+rectified data' and each date's 'calibration' from "
     "https://www.cvlibs.net/datasets/kitti/raw_data.php and extract them into one folder"
 )
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # if a frame has two files, the later kind counts
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _SCANS, _SCAN_SUFFIXES = "velodyne_points", (".bin.gz", ".bin")
-
-Images = dict[tuple[str, int], dict[int, Path]]
-"""Maps (`date/drive`, camera) to a dict of frame number -> image, ascending."""
 
 
 class KittiTree:
@@ -41,22 +36,13 @@ class KittiTree:
 
     def _list(self, drive: str, folder: str, suffixes: tuple[str, ...]) -> dict[int, Path]:
         if (drive, folder) not in self._files:
-            found = sorted(
-                (int(number), suffixes.index(f".{ending.lower()}"), file)
-                for file in self._visible(drive, folder)
-                for number, _, ending in [file.name.partition(".")]
-                if f".{ending.lower()}" in suffixes and number.isdecimal()
-            )
-            self._files[drive, folder] = {number: file for number, _, file in found}
+            path = self.root / drive / folder / "data"
+            self._files[drive, folder] = numbered_files(path, suffixes)
         return self._files[drive, folder]
-
-    def _visible(self, drive: str, folder: str) -> list[Path]:
-        path = self.root / drive / folder / "data"
-        return visible(path) if path.is_dir() else []
 
     def frames(self, drive: str, camera: int) -> dict[int, Path]:
         """A dict of frame number -> image, ascending."""
-        return self._list(drive, f"image_{camera:02d}", _IMAGE_SUFFIXES)
+        return self._list(drive, f"image_{camera:02d}", IMAGE_SUFFIXES)
 
     def scans(self, drive: str) -> dict[int, Path]:
         """A dict of frame number -> Velodyne scan, ascending."""
@@ -64,25 +50,31 @@ class KittiTree:
 
     def no_scans(self, drive: str) -> list[str]:
         """The names of files in the scans' folder that are not read."""
-        scans = set(self.scans(drive).values())
-        return [file.name for file in self._visible(drive, _SCANS) if file not in scans]
+        folder, scans = self.root / drive / _SCANS / "data", set(self.scans(drive).values())
+        inside = visible(folder) if folder.is_dir() else []
+        return [file.name for file in inside if file not in scans]
+
+    def calibrations(self, drives: Iterable[str]) -> dict[str, Calibration]:
+        """The calibration of each drive, which is that of its date."""
+        dates = {drive: drive.split("/")[0] for drive in drives}
+        read = {date: read_calibration(self.root / date) for date in sorted(set(dates.values()))}
+        return {drive: read[date] for drive, date in dates.items()}
 
 
-def open_tree(source: str | Path | None, name: str) -> KittiTree:
-    """List the drives. If there are none, a UserError says what to download.
+def numbered_files(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> dict[int, Path]:
+    """A dict of number -> file, ascending, of the files that are called by a number.
 
     Args:
-        source: the folder that holds the date folders.
-        name: the data set's name, for messages.
+        folder: need not be there.
+        suffixes: the endings that count. If a number has several files, the last ending is taken.
     """
-    if source is None:
-        raise UserError(
-            f"{name}: --source is missing: the folder that holds 2011_09_26 and so on; {DOWNLOADS}"
-        )
-    root = Path(source).expanduser()
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; {DOWNLOADS}")
-    return KittiTree(root)
+    found = sorted(
+        (int(number), suffixes.index(f".{ending.lower()}"), file)
+        for file in (visible(folder) if folder.is_dir() else ())
+        for number, _, ending in [file.name.partition(".")]
+        if f".{ending.lower()}" in suffixes and number.isdecimal()
+    )
+    return {number: file for number, _, file in found}
 
 
 def sequence_of(drive: str) -> str:
@@ -90,47 +82,26 @@ def sequence_of(drive: str) -> str:
     return drive.split("/")[1]
 
 
-def only_targets(images: Images, targets: Iterable[Target]) -> Images:
-    """The images that are targets."""
-    wanted = set(targets)
-    return {
-        (drive, camera): {
-            frame: path for frame, path in paths.items() if Target(drive, frame, camera) in wanted
-        }
-        for (drive, camera), paths in images.items()
-    }
-
-
-def read_frames(
-    images: Images,
-    calibrations: Mapping[str, Calibration],
-    problems: list[str],
-) -> ParallelReading[schema.Frame]:
-    """Frames with the intrinsics of their date. Files that cannot be opened are `problems`."""
-    keys = [
-        (Target(drive, frame, camera), path)
-        for (drive, camera), paths in images.items()
-        for frame, path in paths.items()
+def list_frames(
+    images: Mapping[Target, Path], calibrations: Mapping[str, Calibration]
+) -> list[schema.Frame]:
+    """The images as frames, with the intrinsics of their drive. They are read when stored."""
+    return [
+        schema.Frame(
+            image=path,
+            sequence=sequence_of(target.drive),
+            camera=target.camera,
+            frame=target.frame,
+            intrinsics=calibrations[target.drive].intrinsics(target.camera),
+            size=calibrations[target.drive].size[target.camera],
+        )
+        for target, path in images.items()
     ]
-    return ParallelReading(keys, functools.partial(_read_frame, calibrations), problems)
 
 
-def _read_frame(
-    calibrations: Mapping[str, Calibration], key: tuple[Target, Path]
-) -> tuple[schema.Frame | None, str]:
-    target, path = key
-    calibration = calibrations[target.drive.split("/")[0]]
-    try:
-        image = path.read_bytes()
-    except OSError as error:
-        return None, f"{path}: {error.strerror}; left out"
-    frame = schema.Frame(
-        image=image,
-        sequence=sequence_of(target.drive),
-        camera=target.camera,
-        frame=target.frame,
-        intrinsics=calibration.intrinsics(target.camera),
-        size=calibration.size[target.camera],
-        origin=str(path),
-    )
-    return frame, ""
+def stereo_pairs(sequence: str, calibration: Calibration) -> list[schema.StereoPair]:
+    """Both directions of the pair of colour cameras."""
+    return [
+        schema.StereoPair(sequence, camera, other, calibration.camera_T_camera(other, camera))
+        for camera, other in (CAMERAS, CAMERAS[::-1])
+    ]

@@ -31,7 +31,7 @@ class Lens:
 
 
 def brown(coefficients: Sequence[float]) -> Lens:
-    """A lens from coefficients in OpenCV's order, filled up with zeros to a count that it takes.
+    """A lens from coefficients in OpenCV's order. Zeros are added up to a count that OpenCV takes.
 
     Raises:
         ValueError: a coefficient is not finite.

@@ -6,6 +6,7 @@ share of each part. So the step number is all that resuming needs, and all proce
 the same batch whatever P is.
 """
 
+import contextlib
 import multiprocessing
 import os
 import queue
@@ -15,7 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
 
 import grain
@@ -27,6 +28,8 @@ from radepth_jax.errors import UserError
 Batch = dict[str, np.ndarray]
 T = TypeVar("T")
 
+_READY = 2  # batches that are kept ready, by each worker if there are any
+
 
 class Source(Protocol):
     """Random access to samples of equal shapes. With workers, it has to be picklable."""
@@ -36,7 +39,7 @@ class Source(Protocol):
     def __getitem__(self, i: int, /) -> Mapping[str, np.ndarray]: ...
 
 
-class Loader(Iterator[Batch]):
+class Loader(Iterator[Batch], contextlib.AbstractContextManager):
     """An endless iterator of batches, and a context manager. `close` ends threads and workers."""
 
     def __init__(self, dataset: grain.IterDataset, pool: ThreadPoolExecutor | None):
@@ -64,9 +67,6 @@ class Loader(Iterator[Batch]):
     def close(self) -> None:
         """End the threads and the worker processes. It may be called twice."""
         self._end()
-
-    def __enter__(self) -> "Loader":
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
@@ -113,7 +113,6 @@ def make_loader(
     process_index: int = 0,
     process_count: int = 1,
     parts: int = 1,
-    prefetch: int = 2,
 ) -> Loader:
     """Load batches of `source` without end. The order is shuffled anew in every epoch.
 
@@ -126,7 +125,6 @@ def make_loader(
         process_index: p, which share of each global batch to read.
         process_count: P, how many processes there are.
         parts: how many parts a batch has, for gradient accumulation. B is a multiple of P * parts.
-        prefetch: how many batches are kept ready, by each worker if there are any.
 
     Returns:
         An iterator of dicts of arrays [B / P, ...].
@@ -147,14 +145,14 @@ def make_loader(
     steps = shares.batch(parts, drop_remainder=True)[start_step:]
     if not workers:
         pool = ThreadPoolExecutor(min(parts * share, os.cpu_count() or 1), "radepth-read")
-        options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch)
+        options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=_READY)
         batches = steps.map(_ReadBatch(source, pool.map)).to_iter_dataset(options)
         return Loader(batches, pool)
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()  # Grain's workers read absl flags, which only absl.app parses
     options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=1)
     batches = steps.map(_ReadBatch(source, map)).to_iter_dataset(options)
-    processes = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch)
+    processes = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=_READY)
     return Loader(batches.mp_prefetch(processes, worker_init_fn=_start_worker), None)
 
 
@@ -170,8 +168,11 @@ class _ReadBatch:
         return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
 
 
-class DevicePrefetch(Iterator[T], Generic[T]):
-    """See `device_prefetch`.
+class DevicePrefetch(Iterator[T], contextlib.AbstractContextManager, Generic[T]):
+    """Reads and places batches in a thread, so that a step finds the next batch on the device.
+
+    It is an iterator of device batches. An exception of the host's iterator or of `place_fn` is
+    raised where the batch is taken. Close it before the iterator that it reads from.
 
     Grain's `device_put` would do the placing, but neither measures the wait nor keeps signals from
     the workers that it starts.
@@ -180,11 +181,19 @@ class DevicePrefetch(Iterator[T], Generic[T]):
         seconds_waited: how long the consumer has waited for batches, all in all.
     """
 
-    def __init__(self, iterator: Iterator[Any], place_fn: Callable[[Any], T], depth: int):
+    def __init__(self, iterator: Iterator[Any], place_fn: Callable[[Any], T], depth: int = 2):
+        """Start the thread.
+
+        Args:
+            iterator: gives host batches.
+            place_fn: makes a device batch of a host batch, such as `jax.device_put` with a
+                sharding.
+            depth: how many batches are kept ready. One more may be on its way.
+        """
         self.seconds_waited = 0.0
-        self._queue: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=depth)
+        self._queue: queue.Queue[Future[T]] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
-        self._last: tuple[str, Any] | None = None
+        self._end: Future[T] | None = None  # a batch that raised, as every later one then does
         self._thread = threading.Thread(
             target=self._work, args=(iterator, place_fn), name="radepth-place", daemon=True
         )
@@ -194,62 +203,37 @@ class DevicePrefetch(Iterator[T], Generic[T]):
         # Reading starts workers, which inherit this mask. Without it a signal could kill them
         # before `_start_worker` runs.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-        try:
-            for batch in iterator:
-                self._put(("batch", place_fn(batch)))
-                if self._stop.is_set():
-                    return
-            self._put(("end", None))
-        except BaseException as error:  # reaches the consumer
-            self._put(("error", error))
+        going_on = True
+        while going_on and not self._stop.is_set():
+            batch: Future[T] = Future()
+            try:
+                batch.set_result(place_fn(next(iterator)))
+            except BaseException as error:  # reaches the consumer, as the iterator's end does
+                batch.set_exception(error)
+                going_on = False
+            self._put(batch)
 
-    def _put(self, item: tuple[str, Any]) -> None:
+    def _put(self, batch: Future[T]) -> None:
         while not self._stop.is_set():
             try:
-                return self._queue.put(item, timeout=0.1)
+                return self._queue.put(batch, timeout=0.1)
             except queue.Full:
                 continue
 
     def __next__(self) -> T:
         if self._stop.is_set():
             raise StopIteration
-        if self._last is None:
-            start = time.perf_counter()
-            kind, value = self._queue.get()
-            self.seconds_waited += time.perf_counter() - start
-            if kind == "batch":
-                return value
-            self._last = (kind, value)
-        kind, value = self._last
-        if kind == "error":
-            raise value
-        raise StopIteration
+        start = time.perf_counter()
+        batch = self._end or self._queue.get()
+        self.seconds_waited += time.perf_counter() - start
+        if batch.exception() is not None:
+            self._end = batch
+        return batch.result()
 
     def close(self) -> None:
         """End the thread. The iterator that it read from stays open. It may be called twice."""
         self._stop.set()
         self._thread.join()
 
-    def __enter__(self) -> "DevicePrefetch[T]":
-        return self
-
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def device_prefetch(
-    iterator: Iterator[Any], place_fn: Callable[[Any], T], depth: int = 2
-) -> DevicePrefetch[T]:
-    """Read and place batches in a thread, so that a step finds the next batch on the device.
-
-    Args:
-        iterator: gives host batches.
-        place_fn: makes a device batch of a host batch, such as `jax.device_put` with a sharding.
-        depth: how many batches are kept ready. One more may be on its way.
-
-    Returns:
-        An iterator of device batches that also measures how long its consumer waited. An exception
-        of the iterator or of `place_fn` is raised where the batch is taken. Close this iterator
-        before the one that it reads from.
-    """
-    return DevicePrefetch(iterator, place_fn, depth)

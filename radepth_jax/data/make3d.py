@@ -1,18 +1,17 @@
 """Make3D: 134 outdoor photographs with laser depth, to test how well a network generalises."""
 
 import dataclasses
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import PIL.Image
 import scipy.io
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
-from radepth_jax.data.builder import FrameDatasetBuilder, resolved
+from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.data.pictures import decode_image, encode_image
 from radepth_jax.errors import UserError, reason
 
 DOWNLOADS = (
@@ -55,12 +54,11 @@ class Make3d(FrameDatasetBuilder):
     and depth maps that are missing or damaged are left out and listed in `problems.txt`. Depth
     counts below 70 m (C1). The published RMSElog of this data set is in log10: it is 0.434 times
     that of `radepth evaluate`.
-
-    Download Test134.tar.gz and Test134Depth.tar.gz, linked from the homepage, into one folder.
     """
 
     CONFIG_CLASS = Make3dConfig
     DOWNLOADS = DOWNLOADS
+    REQUIRED: ClassVar[dict[str, str]] = {"source": f"the folder of {IMAGES} and {DEPTHS}"}
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "none", "min_depth": 1e-3, "max_depth": 70.0}
     HOMEPAGE = "http://make3d.cs.cornell.edu/data.html"
     CITATION = """@article{Saxena2009PAMI,
@@ -70,18 +68,10 @@ class Make3d(FrameDatasetBuilder):
   year = {2009}
 }"""
 
-    def prepared_from(self) -> dict[str, Any]:
-        """The source folder."""
-        source = self.builder_config.source
-        return {"source": resolved(source)}
-
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
         """List the files. They are read while they are written."""
         del dl_manager
-        source = self.builder_config.source
-        if source is None:
-            raise UserError(f"make3d: --source is missing; {DOWNLOADS}")
-        root = Path(source).expanduser()
+        root = self.source_folder()
         images = _list(root / IMAGES, _IMAGE_PREFIX, ".jpg")
         depths = _list(root / DEPTHS, _DEPTH_PREFIX, ".mat")
         problems = [f"{images[name]}: no depth map of it" for name in images.keys() - depths.keys()]
@@ -126,7 +116,7 @@ def _read_frames(
 ) -> Iterator[schema.Frame]:
     for number, path in enumerate(paths):
         try:
-            image = schema.decode_image(path.read_bytes())
+            image = decode_image(path.read_bytes())
             h, w = image.shape[:2]
             if 2 * h < w:
                 raise ValueError(f"{w}x{h} is wider than 2:1")
@@ -134,10 +124,8 @@ def _read_frames(
             problems.append(f"{path}: {error}; left out")
             continue
         fractions[number] = (w // 2, h)
-        data = io.BytesIO()
-        PIL.Image.fromarray(image[central_rows(w // 2, h, h)]).save(data, "PNG")
         yield schema.Frame(
-            image=data.getvalue(),
+            image=encode_image(image[central_rows(w // 2, h, h)], "PNG"),
             sequence=SEQUENCE,
             camera=0,
             frame=number,

@@ -1,20 +1,20 @@
 """NYU Depth V2: 654 labelled indoor test images."""
 
 import dataclasses
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import h5py
 import numpy as np
-import PIL.Image
 import scipy.io
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
-from radepth_jax.data.builder import FrameDatasetBuilder, resolved
+from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.data.pictures import encode_image
 from radepth_jax.errors import UserError, reason
+from radepth_jax.settings import check_choice
 
 DOWNLOADS = (
     "download nyu_depth_v2_labeled.mat (2.8 GB) from "
@@ -55,13 +55,11 @@ class NyuV2(FrameDatasetBuilder):
     `testNdxs` in `splits.mat`, which count from 1. The crop is that of Eigen et al. (NeurIPS 2014),
     rows 45 to 470 and columns 41 to 600. It leaves out the white border and what the depth camera
     does not see. Images that cannot be read are left out and listed in `problems.txt`.
-
-    Download nyu_depth_v2_labeled.mat (2.8 GB) from the homepage and splits.mat from
-    http://horatio.cs.nyu.edu/mit/silberman/indoor_seg_sup/splits.mat into one folder.
     """
 
     CONFIG_CLASS = NyuV2Config
     DOWNLOADS = DOWNLOADS
+    REQUIRED: ClassVar[dict[str, str]] = {"source": f"the folder of {LABELLED} and {SPLITS}"}
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "nyu", "min_depth": 1e-3, "max_depth": 10.0}
     HOMEPAGE = "https://cs.nyu.edu/~silberman/datasets/nyu_depth_v2.html"
     CITATION = """@inproceedings{Silberman2012ECCV,
@@ -71,23 +69,11 @@ class NyuV2(FrameDatasetBuilder):
   year = {2012}
 }"""
 
-    def prepared_from(self) -> dict[str, Any]:
-        """The source folder, and which depth is stored."""
-        source = self.builder_config.source
-        return {
-            "source": resolved(source),
-            "depth": self.builder_config.depth,
-        }
-
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
         """Read the split. Images and depth are read while they are written."""
         del dl_manager
-        config = self.builder_config
-        if config.source is None:
-            raise UserError(f"nyu_v2: --source is missing; {DOWNLOADS}")
-        if config.depth not in _DEPTHS:
-            raise UserError(f"nyu_v2: depth {config.depth!r}: expected filled or raw")
-        root = Path(config.source).expanduser()
+        config, root = self.builder_config, self.source_folder()
+        check_choice("nyu_v2: depth", config.depth, _DEPTHS)
         for name in (LABELLED, SPLITS):
             if not (root / name).is_file():
                 raise UserError(f"{root / name} is missing; {DOWNLOADS}")
@@ -148,10 +134,8 @@ def _read(path: Path, name: str, indices: list[int], problems: list[str]) -> Ite
 
 def _read_frames(path: Path, indices: list[int], problems: list[str]) -> Iterator[schema.Frame]:
     for i, values in _read(path, "images", indices, problems):
-        data = io.BytesIO()
-        PIL.Image.fromarray(np.ascontiguousarray(values.transpose(2, 1, 0))).save(data, "PNG")
         yield schema.Frame(
-            image=data.getvalue(),
+            image=encode_image(values.transpose(2, 1, 0), "PNG"),
             sequence=SEQUENCE,
             camera=0,
             frame=i,

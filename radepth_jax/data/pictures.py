@@ -11,7 +11,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
 import PIL.Image
@@ -93,6 +93,22 @@ def decode_image(data: bytes) -> np.ndarray:
     """uint8 [h, w, 3] RGB, upright. 16 bits are rounded to 8. Raises what `read_picture` raises."""
     image = read_picture(data)
     return image if image.dtype == np.uint8 else np.round(image * 255).astype(np.uint8)
+
+
+def encode_image(image: np.ndarray, kind: Literal["PNG", "JPEG"]) -> bytes:
+    """uint8 [h, w, 3] as a PNG file, or as a JPEG file of quality 95."""
+    data = io.BytesIO()
+    PIL.Image.fromarray(image).save(data, kind, quality=95)  # PNG has no quality, and ignores it
+    return data.getvalue()
+
+
+def pad_to_canvas(image: np.ndarray, canvas: tuple[int, int]) -> np.ndarray:
+    """Pad [h, w, ...] to [H0, W0, ...]: the last row and the last column are repeated."""
+    (h, w), (height, width) = image.shape[:2], canvas
+    if (h, w) == (height, width):
+        return image
+    pad = [(0, height - h), (0, width - w)] + [(0, 0)] * (image.ndim - 2)
+    return np.pad(image, pad, mode="edge")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import importlib
 import re
 import shutil
@@ -13,7 +14,7 @@ import rich.console
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
-from radepth_jax.data.builder import FrameDatasetBuilder
+from radepth_jax.data.builder import FrameDatasetBuilder, as_json
 from radepth_jax.data.dataset import Dataset, open_dataset
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.progress import Progress, progress_bars
@@ -158,7 +159,7 @@ def make_builder(
         raise UserError(
             f"data set {family}/{config}: a configuration's name is letters, digits, '_', '-', '.'"
         )
-    unknown = sorted(options.keys() - set(builder_class.option_names()))
+    unknown = sorted(options.keys() - set(builder_class.options()))
     if unknown:
         raise UserError(f"{family} takes no {', '.join(unknown)}")
     chosen = builder_class.CONFIG_CLASS(name=config or "default", source=source, **options)
@@ -166,7 +167,9 @@ def make_builder(
 
 
 def _check_same(builder: FrameDatasetBuilder, dataset: Dataset) -> None:
-    wanted, found = builder.prepared_from(), dataset.metadata.prepared_from
+    # An option that did not exist yet when a data set was prepared had its default.
+    defaults = {name: as_json(field.default) for name, field in builder.options().items()}
+    wanted, found = builder.prepared_from(), defaults | dataset.metadata.prepared_from
     for key in sorted(wanted.keys() | found.keys()):
         if wanted.get(key) != found.get(key):
             raise UserError(
@@ -177,23 +180,18 @@ def _check_same(builder: FrameDatasetBuilder, dataset: Dataset) -> None:
 
 
 def _say_what_came(console: rich.console.Console, dataset: Dataset) -> None:
+    say = functools.partial(console.print, soft_wrap=True, markup=False)
     splits = ", ".join(f"{split} {count}" for split, count in dataset.splits.items())
     height, width = dataset.canvas
-    console.print(
-        f"{dataset.name}: {len(dataset.metadata.index)} frames up to {width}x{height}; "
-        f"samples: {splits}",
-        soft_wrap=True,
-        markup=False,
-    )
+    frames = len(dataset.metadata.index)
+    say(f"{dataset.name}: {frames} frames up to {width}x{height}; samples: {splits}")
     report = dataset.directory / schema.PROBLEMS_FILE
     problems = report.read_text(encoding="utf-8").splitlines()
     for line in problems[:5]:
-        console.print(f"  {line}", soft_wrap=True, markup=False)
+        say(f"  {line}")
     if problems:
-        console.print(
-            f"  {len(problems)} problems in all, listed in {report}", soft_wrap=True, markup=False
-        )
-    console.print(f"prepared {dataset.directory}", soft_wrap=True, markup=False)
+        say(f"  {len(problems)} problems in all, listed in {report}")
+    say(f"prepared {dataset.directory}")
 
 
 @contextlib.contextmanager

@@ -70,8 +70,8 @@ def read_poses(dataset: Dataset, recording: Recording) -> tuple[np.ndarray, np.n
     """A recording's true trajectory.
 
     Returns:
-        `world_T_camera`, float64 [N, 4, 4] in metres, NaN for frames without a pose; and the times
-        of the frames, float64 [N] in seconds. If the data set lacks any of the times, the numbers
+        `world_T_camera`, float64 [N, 4, 4] in metres, and the times of the frames, float64 [N] in
+        seconds. Frames without a pose are NaN. If the data set lacks any of the times, the numbers
         of the frames are returned instead.
 
     Raises:

@@ -1,6 +1,7 @@
 """RGB-D recordings in the layout of 7-Scenes: a file each for colour, 16-bit depth and pose."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,8 +14,9 @@ from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.intrinsics import check_intrinsics, parse_intrinsics
+from radepth_jax.data.pictures import image_size
 from radepth_jax.data.text import decode_text, read_lines
-from radepth_jax.errors import UserError
+from radepth_jax.errors import UserError, reason
 from radepth_jax.names import shown, visible
 
 DOWNLOADS = (
@@ -69,8 +71,6 @@ class Rgbd(FrameDatasetBuilder):
 
     A folder holds `frame-000000.color.jpg` (or `.png`), `frame-000000.depth.png` (16-bit, mm, 0 or
     65535 = no value), `frame-000000.pose.txt` (4x4, camera to world) and `camera-intrinsics.txt`.
-    Download a scene from https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/.
-
     Images are stored as they are, as camera 0. Poses are for evaluation only. Depth is taken as
     seen by the colour camera. 7-Scenes does not register the two cameras, so edges are off by some
     pixels. The parts of a single folder are sequences of their own (`NAME-train`, ...), so no
@@ -80,36 +80,20 @@ class Rgbd(FrameDatasetBuilder):
 
     CONFIG_CLASS = RgbdConfig
     DOWNLOADS = DOWNLOADS
+    REQUIRED: ClassVar[dict[str, str]] = {"source": "a folder of frames"}
     PROTOCOL: ClassVar[dict[str, Any]] = {"crop": "none", "min_depth": 1e-3, "max_depth": 10.0}
     HOMEPAGE = "https://www.microsoft.com/en-us/research/project/rgb-d-dataset-7-scenes/"
-
-    def prepared_from(self) -> dict[str, Any]:
-        """The source and all options."""
-        config = self.builder_config
-        source = None if config.source is None else Path(config.source).expanduser().resolve()
-        values: dict[str, Any] = {"source": str(source), "intrinsics": config.intrinsics}
-        for split in schema.SAMPLE_SPLITS:
-            values[f"{split}_sequences"] = list(getattr(config, f"{split}_sequences"))
-        return values | {
-            "validation_share": config.validation_share,
-            "test_share": config.test_share,
-        }
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
         """List the folders. Images, depth and poses are read while they are written."""
         del dl_manager
-        config = self.builder_config
-        if config.source is None:
-            raise UserError(f"rgbd: --source is missing, a folder of frames; {DOWNLOADS}")
-        source = Path(config.source).expanduser()
-        if not source.is_dir():
-            raise UserError(f"{source}: no such folder; {DOWNLOADS}")
+        config, source = self.builder_config, self.source_folder()
         problems: list[str] = []
         parts = _find_parts(source, config)
         return schema.Contents(
             frames=_read_frames(parts, config.intrinsics, problems),
             samples={
-                split: _read_samples([part for part in parts if part.split == split], problems)
+                split: _list_samples([part for part in parts if part.split == split], problems)
                 for split in schema.SAMPLE_SPLITS
             },
             total_frames=sum(len(part.images) for part in parts),
@@ -187,6 +171,10 @@ def _split_in_time(
     ]
 
 
+def _words(path: Path) -> list[str]:
+    return [word for line in read_lines(path, comments="#") for word in line.text.split()]
+
+
 def _read_split_file(path: Path) -> tuple[str, ...]:
     """The folders that a split file names. `sequence1` stands for `seq-01`.
 
@@ -194,25 +182,37 @@ def _read_split_file(path: Path) -> tuple[str, ...]:
     """
     if not path.exists():
         return ()
-    words = [word for line in read_lines(path, comments="#") for word in line.text.split()]
+    words = _words(path)
     bad = [word for word in words if not re.fullmatch(r"sequence\d+", word)]
     if bad:
         raise UserError(f"{path}: expected words such as sequence1, got {bad[0]!r}")
     return tuple(f"seq-{int(word.removeprefix('sequence')):02d}" for word in words)
 
 
-def read_intrinsics(path: Path) -> np.ndarray:
-    """[3, 3] from a text file of nine numbers. A UserError names the file."""
-    words = [word for line in read_lines(path, comments="#") for word in line.text.split()]
+def read_intrinsics(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """The matrix [3, 3] in a text file of nine numbers.
+
+    Args:
+        path: the file.
+        size: (h, w) of the images.
+
+    Raises:
+        UserError: The file is no such file, or no camera of this size has such a matrix. The
+            message names the file.
+    """
     try:
-        values = np.array(words, float)
+        values = np.array(_words(path), float)
     except ValueError:
         raise UserError(
             f"{shown(path)}: not a text file of numbers; expected the nine numbers of a 3x3 matrix"
         ) from None
-    K = values.reshape(3, 3) if values.size == 9 else np.zeros((3, 3))
-    if not (np.isfinite(K).all() and K[0, 0] > 0 and K[1, 1] > 0 and (K[2] == [0, 0, 1]).all()):
+    if values.size != 9 or not np.isfinite(values).all() or (values[6:] != [0, 0, 1]).any():
         raise UserError(f"{path}: expected nine numbers: fx 0 cx, 0 fy cy, 0 0 1, in pixels")
+    K = values.reshape(3, 3)
+    try:
+        check_intrinsics(K, size)
+    except ValueError as error:
+        raise UserError(f"{shown(path)}: {error}") from None
     return K
 
 
@@ -239,17 +239,13 @@ def read_pose(path: Path) -> np.ndarray:
 def _intrinsics(part: _Part, given: str | None, size: tuple[int, int]) -> np.ndarray:
     if given is not None:
         return parse_intrinsics(given, None, size)
-    for folder in (part.folder, part.folder.parent):
-        if (folder / INTRINSICS_FILE).exists():
-            K = read_intrinsics(folder / INTRINSICS_FILE)
-            try:
-                check_intrinsics(K, size)
-            except ValueError as error:
-                raise UserError(f"{shown(folder / INTRINSICS_FILE)}: {error}") from None
-            return K
+    paths = [folder / INTRINSICS_FILE for folder in (part.folder, part.folder.parent)]
+    for path in paths:
+        if path.exists():
+            return read_intrinsics(path, size)
     raise UserError(
-        f"{part.folder / INTRINSICS_FILE} is missing; write the camera's 3x3 matrix there, or give "
-        "--intrinsics fx,fy,cx,cy (7-Scenes: 585,585,320,240)"
+        f"{paths[0]} is missing; write the camera's 3x3 matrix there, or give --intrinsics "
+        "fx,fy,cx,cy (7-Scenes: 585,585,320,240)"
     )
 
 
@@ -266,9 +262,9 @@ def _read_frames(
         for number, path in part.images.items():
             try:
                 image = path.read_bytes()
-                size = schema.image_size(image)
+                size = image_size(image)
             except (OSError, ValueError) as error:
-                problems.append(f"{path}: {getattr(error, 'strerror', None) or error}; left out")
+                problems.append(f"{path}: {reason(error)}; left out")
                 continue
             pose_path = _beside(path, ".pose.txt")
             pose = None
@@ -291,19 +287,18 @@ def _read_frames(
             problems.append(f"{part.sequence}: no pose for {without_pose} frames")
 
 
-def _read_samples(parts: list[_Part], problems: list[str]) -> Iterator[schema.Sample]:
+def _list_samples(parts: list[_Part], problems: list[str]) -> list[schema.Sample]:
+    samples = []
     for part in parts:
         without_depth = 0
         for number, path in part.images.items():
-            depth_path = _beside(path, ".depth.png")
-            depth = b""
-            try:
-                values = read_depth_png(depth_path, unit=MILLIMETRE, invalid=INVALID)
-                depth = schema.encode_truth(values)
-            except FileNotFoundError:
-                without_depth += 1
-            except (OSError, ValueError) as error:
-                problems.append(f"{depth_path}: {error}; its {part.split} sample has no depth")
-            yield schema.Sample(part.sequence, 0, number, depth)
+            file = _beside(path, ".depth.png")
+            depth = functools.partial(read_depth_png, file, unit=MILLIMETRE, invalid=INVALID)
+            there = file.exists()
+            without_depth += not there
+            samples.append(
+                schema.Sample(part.sequence, 0, number, depth if there else b"", str(file))
+            )
         if without_depth:
             problems.append(f"{part.sequence}: no depth map for {without_depth} frames")
+    return samples

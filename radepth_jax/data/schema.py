@@ -18,15 +18,12 @@ import bisect
 import dataclasses
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow_datasets as tfds
-
-# How a stored image is read: the loader, the builders and `predict` share the reader.
-from radepth_jax.data.pictures import decode_image as decode_image
-from radepth_jax.data.pictures import image_size as image_size
 
 SCHEMA_VERSION = 1
 FRAMES = "frames"
@@ -42,20 +39,21 @@ class Frame:
     """One image of one camera.
 
     Attributes:
-        image: the encoded bytes (PNG or JPEG), which are stored untouched.
+        image: the encoded bytes (PNG or JPEG), which are stored untouched; or the path of a file
+            that holds them, which is read when the frame is stored.
         sequence: the name of the recording.
         camera: the number of the camera in the recording.
         frame: the number of the frame. `frame + 1` is the next one of the same camera.
         intrinsics: [3, 3] in native pixels, where integer coordinates are pixel centres. NaN means
-            unknown; such frames serve evaluation only.
+            unknown. Frames without intrinsics serve evaluation only.
         world_T_camera: [4, 4], for evaluation only. None means unknown.
-        size: the (h, w) that the intrinsics hold for, if that is known from elsewhere. An image of
-            another size is then not stored.
-        origin: where the image came from, for messages.
+        size: the (h, w) that the intrinsics hold for. An image of another size is not stored. None
+            means that they hold for the image as it is.
+        origin: where the image came from, for messages. A path need not be repeated here.
         time: seconds on the recording's clock. None means unknown.
     """
 
-    image: bytes
+    image: bytes | Path
     sequence: str
     camera: int
     frame: int
@@ -68,15 +66,23 @@ class Frame:
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A target frame of a split. Its `depth` comes from `encode_depth`, or is empty.
+    """A target frame of a split.
 
-    The depth map shows what the image shows, but it may have another size.
+    Attributes:
+        sequence: the name of the recording.
+        camera: the number of the camera in the recording.
+        frame: the number of the frame.
+        depth: what `encode_depth` returned, or empty; or a function that reads the map, float32
+            [h, w] in metres, when the sample is stored. If it raises an OSError or a ValueError,
+            the sample has no depth. The map shows what the image shows, at any size.
+        origin: where the depth map comes from, for messages.
     """
 
     sequence: str
     camera: int
     frame: int
-    depth: bytes = b""
+    depth: bytes | Callable[[], np.ndarray] = b""
+    origin: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +103,8 @@ class Contents:
         frames: the frames, grouped by sequence and camera, ascending.
         samples: the samples of each split, in the order in which they are to be stored.
         stereo: both directions of every stereo pair.
-        total_frames: how many frames there are, if that is known, for the progress display.
+        total_frames: how many frames there are, for the progress display. `frames` may have a
+            length instead.
         problems: one line for each item of the source that could not be used. Lines may still be
             added while the iterables are consumed.
     """
@@ -130,35 +137,6 @@ def features() -> tfds.features.FeaturesDict:
     )
 
 
-def frame_row(frame: Frame) -> dict[str, Any]:
-    """The record of a frame."""
-    pose = np.full((4, 4), np.nan) if frame.world_T_camera is None else frame.world_T_camera
-    return {
-        "image": frame.image,
-        "sequence": frame.sequence,
-        "camera": frame.camera,
-        "frame": frame.frame,
-        "intrinsics": np.asarray(frame.intrinsics, np.float32),
-        "world_T_camera": np.asarray(pose, np.float64),
-        "time": np.float64(np.nan if frame.time is None else frame.time),
-        "depth": b"",
-    }
-
-
-def sample_row(sample: Sample) -> dict[str, Any]:
-    """The record of a sample."""
-    return {
-        "image": b"",
-        "sequence": sample.sequence,
-        "camera": sample.camera,
-        "frame": sample.frame,
-        "intrinsics": np.full((3, 3), np.nan, np.float32),
-        "world_T_camera": np.full((4, 4), np.nan),
-        "time": np.float64(np.nan),
-        "depth": sample.depth,
-    }
-
-
 def encode_depth(depth: np.ndarray) -> bytes:
     """Compress float32 [h, w] metres (0 = no value) without loss.
 
@@ -171,13 +149,6 @@ def encode_depth(depth: np.ndarray) -> bytes:
         raise ValueError(f"a depth map is [h, w], not {depth.shape}")
     planes = depth.view(np.uint8).reshape(-1, 4).T.tobytes()
     return _DEPTH_HEADER.pack(_DEPTH_MAGIC, *depth.shape) + zlib.compress(planes, 6)
-
-
-def encode_truth(depth: np.ndarray) -> bytes:
-    """`encode_depth` of a map that has at least one value. A map without any is a ValueError."""
-    if not (np.isfinite(depth) & (depth > 0)).any():
-        raise ValueError("no pixel has a value (all 0)")
-    return encode_depth(depth)
 
 
 def decode_depth(data: bytes) -> np.ndarray:
@@ -200,53 +171,58 @@ def depth_size(data: bytes) -> tuple[int, int]:
     return h, w
 
 
+class Run(NamedTuple):
+    """Consecutive frames of one camera that are stored one after the other."""
+
+    sequence: str
+    camera: int
+    first: int
+    length: int
+    position: int
+
+
 class FrameIndex:
     """Maps (sequence, camera, frame) to its position in `frames` and back. It is kept as runs."""
 
     def __init__(self, runs: Iterable[Sequence[Any]] = ()):
-        """A run is (sequence, camera, first frame, count, first position); positions ascend."""
-        self.runs: list[list[Any]] = [list(run) for run in runs]
-        self._by_camera: dict[tuple[str, int], list[list[Any]]] = {}
-        for run in self.runs:
-            self._by_camera.setdefault((run[0], run[1]), []).append(run)
-        for camera_runs in self._by_camera.values():
-            camera_runs.sort(key=lambda run: run[2])
+        """The positions of `runs` ascend. A frame that occurs twice is a ValueError."""
+        self.runs = [Run(*run) for run in runs]
+        self._by_camera: dict[tuple[str, int], list[Run]] = {}
+        for run in sorted(self.runs, key=lambda run: run.first):
+            before = self._by_camera.setdefault((run.sequence, run.camera), [])
+            if before and run.first < before[-1].first + before[-1].length:
+                raise ValueError(f"frame {frame_name(*run[:3])} occurs twice")
+            before.append(run)
+
+    @classmethod
+    def of(cls, frames: Iterable[tuple[str, int, int]]) -> "FrameIndex":
+        """The index of frames in the order in which they are stored."""
+        runs: list[Run] = []
+        for position, (sequence, camera, frame) in enumerate(frames):
+            last = runs[-1] if runs else None
+            if last and (last[:2], last.first + last.length) == ((sequence, camera), frame):
+                runs[-1] = last._replace(length=last.length + 1)
+            else:
+                runs.append(Run(sequence, camera, frame, 1, position))
+        return cls(runs)
 
     def __len__(self) -> int:
-        return self.runs[-1][4] + self.runs[-1][3] if self.runs else 0
-
-    def append(self, sequence: str, camera: int, frame: int) -> int:
-        """Add the next frame and return its position. A frame that occurs twice is a ValueError."""
-        if self.find(sequence, camera, frame) is not None:
-            raise ValueError(f"frame {frame_name(sequence, camera, frame)} occurs twice")
-        position = len(self)
-        if self.runs:
-            last = self.runs[-1]
-            if (last[0], last[1], last[2] + last[3]) == (sequence, camera, frame):
-                last[3] += 1
-                return position
-        run = [sequence, camera, frame, 1, position]
-        self.runs.append(run)
-        bisect.insort(
-            self._by_camera.setdefault((sequence, camera), []), run, key=lambda run: run[2]
-        )
-        return position
+        return self.runs[-1].position + self.runs[-1].length if self.runs else 0
 
     def find(self, sequence: str, camera: int, frame: int) -> int | None:
         """The position of a frame, or None."""
         runs = self._by_camera.get((sequence, camera), [])
-        after = bisect.bisect_right(runs, frame, key=lambda run: run[2])
-        if after == 0:
+        after = bisect.bisect_right(runs, frame, key=lambda run: run.first)
+        if after == 0 or frame >= runs[after - 1].first + runs[after - 1].length:
             return None
-        _, _, first, count, position = runs[after - 1]
-        return position + frame - first if frame < first + count else None
+        return runs[after - 1].position + frame - runs[after - 1].first
 
     def locate(self, position: int) -> tuple[str, int, int]:
         """The (sequence, camera, frame) at a position."""
         if not 0 <= position < len(self):
             raise IndexError(position)
-        run = self.runs[bisect.bisect_right(self.runs, position, key=lambda run: run[4]) - 1]
-        return run[0], run[1], run[2] + position - run[4]
+        run = self.runs[bisect.bisect_right(self.runs, position, key=lambda run: run.position) - 1]
+        return run.sequence, run.camera, run.first + position - run.position
 
 
 def frame_name(sequence: str, camera: int, frame: int) -> str:

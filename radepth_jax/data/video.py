@@ -12,16 +12,15 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
-from radepth_jax.data.films import Picture, encode_jpeg, is_film, read_film
+from radepth_jax.data.films import Picture, is_film, read_film
 from radepth_jax.data.folder import list_folder, read_listing
 from radepth_jax.data.intrinsics import parse_camera
 from radepth_jax.data.lens import Lens, straightener
-from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
+from radepth_jax.data.pictures import IMAGE_SUFFIXES, encode_image, is_picture
 from radepth_jax.data.selection import MIN_FRAMES, choose
 from radepth_jax.errors import UserError
 from radepth_jax.names import counted, examples, shown, visible
-
-SAMPLINGS = ("length", "even")
+from radepth_jax.settings import check_choice
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -77,23 +76,9 @@ class Video(FrameDatasetBuilder):
     CONFIG_CLASS = VideoConfig
 
     def prepared_from(self) -> dict[str, Any]:
-        """The source and all options."""
-        config = self.builder_config
-        sources = [str(Path(one).expanduser().resolve()) for one in listed(config.source)]
-        later: dict[str, Any] = {}  # newer options, if used: older data sets do not name them
-        if config.sampling != "length":
-            later["sampling"] = config.sampling
-        if config.unknown_camera:
-            later["unknown_camera"] = True
-        return {
-            "source": _one_or_all(sources),
-            "intrinsics": _one_or_all(listed(config.intrinsics)),
-            "fov": _one_or_all(listed(config.fov)),
-            "stride": config.stride,
-            "min_change": config.min_change,
-            "validation_share": config.validation_share,
-            **later,
-        }
+        """The source and all options. A list of one value counts as that value."""
+        options = super().prepared_from().items()
+        return {k: v[0] if isinstance(v, list) and len(v) == 1 else v for k, v in options}
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
         """Goes through the footage once to choose frames. It is read again to store them."""
@@ -102,33 +87,23 @@ class Video(FrameDatasetBuilder):
         _check_options(config)
         problems: list[str] = []
         sources = find_clips([Path(one).expanduser() for one in listed(config.source)], problems)
-        names = _names(sources)
+        cameras = zip(
+            _for_each(config.intrinsics, len(sources), "intrinsics"),
+            _for_each(config.fov, len(sources), "fov"),
+            strict=True,
+        )
         clips = [
-            self._clip(source, name, intrinsics, fov, problems)
-            for source, name, intrinsics, fov in zip(
-                sources,
-                names,
-                _for_each(config.intrinsics, len(sources), "intrinsics"),
-                _for_each(config.fov, len(sources), "fov"),
-                strict=True,
-            )
+            self._clip(source, name, *camera, problems)
+            for source, name, camera in zip(sources, _names(sources), cameras, strict=True)
         ]
-        samples = {
-            split: [
-                schema.Sample(clip.sequence(n), 0, n) for clip in clips for n in clip.split(split)
-            ]
-            for split in ("train", "validation")
-        }
-        if config.sampling == "even":
-            longest = max(len(clip.split("train")) for clip in clips)
-            samples["train"] = [
-                schema.Sample(clip.sequence(n), 0, n)
-                for clip in clips
-                for n in itertools.islice(itertools.cycle(clip.split("train")), longest)
-            ]
+        longest = max(len(clip.split("train")) for clip in clips)
+        count = longest if config.sampling == "even" else None
         return schema.Contents(
             frames=(frame for clip in clips for frame in clip.frames()),
-            samples=samples,
+            samples={
+                "train": [sample for clip in clips for sample in clip.samples("train", count)],
+                "validation": [sample for clip in clips for sample in clip.samples("validation")],
+            },
             total_frames=sum(len(clip.chosen) for clip in clips),
             problems=problems,
         )
@@ -193,14 +168,23 @@ class _Clip:
         held_out = split == "validation"
         return [n for n in self.chosen.values() if (n >= self.first_held_out) == held_out]
 
+    def samples(self, split: str, count: int | None = None) -> list[schema.Sample]:
+        """The samples of a split. They are repeated if there are fewer than `count`."""
+        numbers = self.split(split)
+        repeated = itertools.islice(itertools.cycle(numbers), count or len(numbers))
+        return [schema.Sample(self.sequence(number), 0, number) for number in repeated]
+
     def frames(self) -> Iterator[schema.Frame]:
         for picture in self.read():
             if picture.number in self.chosen:
                 number = self.chosen[picture.number]
+                image: bytes | Path | None = picture.file
+                if image is None or self.straighten:
+                    pixels = picture.decode()
+                    straight = self.straighten(pixels) if self.straighten else pixels
+                    image = encode_image(straight, "JPEG")
                 yield schema.Frame(
-                    image=picture.encode()
-                    if self.straighten is None
-                    else encode_jpeg(self.straighten(picture.decode())),
+                    image=image,
                     sequence=self.sequence(number),
                     camera=0,
                     frame=number,
@@ -215,10 +199,6 @@ def listed(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _one_or_all(values: list[Any]) -> Any:
-    return values if len(values) > 1 else values[0] if values else None
 
 
 def find_clips(sources: list[Path], problems: list[str]) -> list[Path]:
@@ -304,7 +284,4 @@ def _check_options(config: VideoConfig) -> None:
         raise UserError(
             f"video: validation_share {config.validation_share!r}: expected 0 to less than 1"
         )
-    if config.sampling not in SAMPLINGS:
-        raise UserError(
-            f"video: sampling {config.sampling!r}: expected one of {', '.join(SAMPLINGS)}"
-        )
+    check_choice("video: sampling", config.sampling, ("length", "even"))

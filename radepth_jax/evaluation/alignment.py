@@ -1,6 +1,6 @@
-"""Bringing a predicted trajectory into the truth's world, in the ways that the field reports.
+"""Brings a predicted trajectory into the truth's world, in the ways that the field reports.
 
-On the host in float64. A trajectory is `world_T_camera` [N, 4, 4].
+Everything is computed on the host in float64. A trajectory is `world_T_camera` [N, 4, 4].
 """
 
 import numpy as np
@@ -11,7 +11,12 @@ ALIGNMENTS = {
     "6dof": "the rigid motion that brings all positions closest",
     "7dof": "the similarity that brings all positions closest",
 }
-"""What may be fitted before a trajectory is compared; a monocular one needs `scale` or `7dof`."""
+"""What may be fitted before the comparison. A monocular trajectory needs `scale` or `7dof`."""
+
+
+def has_pose(trajectory: np.ndarray) -> np.ndarray:
+    """Which frames of a trajectory [N, 4, 4] have a pose, as bool [N]. The others are NaN."""
+    return np.isfinite(trajectory).all(axis=(1, 2))
 
 
 def align(
@@ -25,8 +30,8 @@ def align(
         alignment: a name in `ALIGNMENTS`.
 
     Returns:
-        The aligned `world_T_camera` [N, 4, 4], and the factor that its positions were scaled by:
-        metres per unit of the prediction. It is 0 where the predicted camera never moved.
+        The aligned `world_T_camera` [N, 4, 4], and the factor that its positions were scaled by, in
+        metres per unit of the prediction. The factor is 0 if the predicted camera never moved.
     """
     if alignment in ("origin", "scale"):
         relative = np.linalg.solve(predicted[:1], predicted)  # first_T_camera
@@ -57,10 +62,10 @@ def umeyama(
     Args:
         source: [N, 3].
         target: [N, 3].
-        with_scale: whether the scale is fitted too; otherwise it is 1.
+        with_scale: whether the scale is fitted too. Otherwise it is 1.
 
     Returns:
-        scale >= 0 (0 where it is fitted and all source points are one), R [3, 3], t [3].
+        scale, R [3, 3] and t [3]. A fitted scale is 0 if all source points are the same.
     """
     source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
     centred = source - source_mean

@@ -1,4 +1,4 @@
-"""Predicted depth against the ground truth: brought to metres, then measured, for any method."""
+"""Compares predicted depth with the ground truth. It is brought to metres and then measured."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,10 +6,24 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from radepth_jax.evaluation.ground import ground_scale
 from radepth_jax.evaluation.metrics import depth_metrics
 from radepth_jax.geometry.camera import resize_intrinsics
+from radepth_jax.geometry.ground import ground_height
 from radepth_jax.runs.protocol import Protocol
+
+
+def ground_scale(
+    depth: jax.Array, intrinsics: jax.Array, size: jax.Array, *, camera_height: float
+) -> jax.Array:
+    """Metres per unit of `depth` [], from the known camera height. NaN if no ground is seen.
+
+    Args:
+        depth: [H, W] in any unit.
+        intrinsics: [3, 3] in this map's pixels.
+        size: int32 [2], the true (h, w) inside the canvas.
+        camera_height: the camera's height above the ground in metres.
+    """
+    return camera_height / ground_height(depth, intrinsics, size)[0]
 
 
 def compare(
@@ -26,10 +40,11 @@ def compare(
         predicted: depth [B, Hd, Wd] at the size of the ground truth, in metres or up to scale.
         batch: `size` int32 [B, 2] of the images, `intrinsics` float32 [B, 3, 3] in their pixels,
             `depth` float32 [B, Hd, Wd] in metres, `depth_size` int32 [B, 2].
-        factor: [] metres per unit of predicted depth, for every scaling but the next two.
+        factor: [] metres per unit of predicted depth, for the scalings "fixed" and "none".
         protocol: the range of depth, the crop and the camera's height.
-        scalings: "median" takes each image's ratio of medians, "ground" the camera's height over
-            the ground that the prediction shows, every other name `factor`.
+        scalings: how predictions become metres. "median" takes the ratio of each image's medians.
+            "ground" takes the camera's height over the ground that the prediction shows. "fixed"
+            and "none" take `factor`.
 
     Returns:
         For each of `scalings` the `depth_metrics` by name, [B].

@@ -1,4 +1,4 @@
-"""Tables in the terminal, as wide as what they hold."""
+"""Tables in the terminal that are as wide as their contents."""
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -9,7 +9,7 @@ _NO_LIMIT = 100_000
 
 
 def add_folded_column(table: Table, name: str) -> None:
-    """A column of names, which may be paths: a long one takes several lines."""
+    """Add a column of names, which may be paths. A long name takes several lines."""
     table.add_column(name, overflow="fold", max_width=_MODEL_WIDTH)
 
 

@@ -13,11 +13,11 @@ class Curve:
     """AbsRel of one network over resolutions.
 
     Attributes:
-        label: the network's, with the scaling if that is not the usual one.
+        label: the network's label, with the scaling if that is not the usual one.
         worst: the largest AbsRel.
-        spread: the largest over the smallest; 1 is flat.
-        area: the mean over the logarithm of the width, by the trapezoidal rule, so that resolutions
-            that lie close together do not count twice.
+        spread: the largest AbsRel divided by the smallest. 1 is flat.
+        area: the mean AbsRel over the logarithm of the width, by the trapezoidal rule. Resolutions
+            that lie close together do not count twice in it.
     """
 
     label: str
@@ -26,7 +26,7 @@ class Curve:
     area: float
 
     def line(self) -> str:
-        """What the numbers say."""
+        """The numbers as a sentence."""
         return (
             f"{self.label}: AbsRel at worst {self.worst:.3f}, {self.spread:.2f} times its best; "
             f"{self.area:.3f} over the logarithm of the width"
@@ -34,7 +34,7 @@ class Curve:
 
 
 def curves(rows: Sequence[Row]) -> list[Curve]:
-    """Those of the networks that were evaluated at two widths or more, in the rows' order."""
+    """The curves of the networks that have two widths or more, in the rows' order."""
     found = []
     for label in dict.fromkeys(row.label for row in rows):
         own = {row.width: row.metrics["abs_rel"] for row in rows if row.label == label}

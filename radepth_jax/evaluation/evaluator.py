@@ -47,7 +47,7 @@ def evaluate_batch(
         flip: whether to average with the prediction of the mirrored image.
 
     Returns:
-        For each of `protocol.scalings`, the `depth_metrics` by name [B]; and the predicted depths
+        The `depth_metrics` by name [B] for each of `protocol.scalings`, and the predicted depths
         [B, Hd, Wd] before scaling, at the size of the ground truth.
     """
     canvas = (batch["depth"].shape[1], batch["depth"].shape[2])
@@ -100,9 +100,19 @@ def network_method(
     batch_size: int = 8,
     devices: Sequence[jax.Device] | None = None,
 ) -> Method:
-    """A network at each resolution, `evaluate_batch` under `pmap`. The arguments are `evaluate`'s.
+    """A network at each resolution: `evaluate_batch` under `pmap`.
 
     One compilation serves a resolution, whatever the images' sizes and their number are.
+
+    Args:
+        model: the networks and their variables, with the name for the table and the range of depth.
+        resolutions: a list of (width, height). None stands for the images' own.
+        protocol: how predictions are compared with the ground truth.
+        factor: metres per unit of predicted depth, for the scalings "fixed" and "none".
+        flip: whether to average with the prediction of the mirrored image.
+        batch_size: the images of a step over this process's devices. It is rounded up to a multiple
+            of their number.
+        devices: local devices. By default all are used.
     """
     chosen = list(devices or jax.local_devices())
     resolutions = [None if r is None else (int(r[0]), int(r[1])) for r in resolutions]
@@ -153,49 +163,26 @@ def evaluate(
     source: EvaluationSource,
     resolutions: Sequence[Resolution | None],
     *,
-    protocol: Protocol,
-    factor: float = 1.0,
-    flip: bool = False,
-    batch_size: int = 8,
     show: Sequence[int] = (),
     show_worst: int = 0,
-    devices: Sequence[jax.Device] | None = None,
+    **options: Any,
 ) -> list[Row]:
-    """Evaluate at every resolution. Metrics are computed for each image and then averaged.
-
-    Each image is decoded once. One compilation serves a resolution, whatever the images' sizes and
-    their number are. In a run of P processes all of them call this function. Each evaluates every
-    P-th image, and all get the same rows, except that the depths of `show` are only those of a
-    process's own images.
+    """Evaluate a network at every resolution: `evaluate_method` of a `network_method`.
 
     Args:
         model: the networks and their variables, with the name for the table and the range of depth.
         source: images. Those without ground truth in range are left out.
         resolutions: a list of (width, height). None stands for the images' own.
-        protocol: how predictions are compared with the ground truth.
-        factor: metres per unit of predicted depth, for the scalings "fixed" and "none".
-        flip: whether to average with the prediction of the mirrored image.
-        batch_size: the images of a step over this process's devices. It is rounded up to a multiple
-            of their number.
         show: the images whose predicted depth is kept in the rows.
-        show_worst: how many other images' predicted depth is kept: those of the largest AbsRel,
-            averaged over the resolutions.
-        devices: local devices. By default all are used.
+        show_worst: how many other images' predicted depth is kept, as of `evaluate_method`.
+        **options: the other arguments of `network_method`, of which `protocol` is needed.
 
     Returns:
         For each resolution, a Row for each of `protocol.scalings`.
 
     Raises:
-        UnusablePredictionError: as `make_row`: a prediction is NaN, say.
+        UnusablePredictionError: A prediction cannot be judged, as `make_row` says.
         UserError: No image has ground truth.
     """
-    method = network_method(
-        model,
-        resolutions,
-        protocol=protocol,
-        factor=factor,
-        flip=flip,
-        batch_size=batch_size,
-        devices=devices,
-    )
+    method = network_method(model, resolutions, **options)
     return evaluate_method(method, source, show, show_worst=show_worst)

@@ -2,20 +2,20 @@
 
 - t_rel and r_rel: Geiger, Lenz and Urtasun, "Are we ready for Autonomous Driving? The KITTI Vision
   Benchmark Suite", CVPR 2012, as the benchmark's development kit computes them.
-- ATE and RPE: Sturm et al., "A Benchmark for the Evaluation of RGB-D SLAM Systems", IROS 2012; RPE
-  between consecutive frames and as a mean, as is usual for KITTI.
+- ATE and RPE: Sturm et al., "A Benchmark for the Evaluation of RGB-D SLAM Systems", IROS 2012. As
+  is usual for KITTI, RPE is the mean over consecutive frames.
 
-On the host in float64. A trajectory is `world_T_camera` [N, 4, 4].
+Everything is computed on the host in float64. A trajectory is `world_T_camera` [N, 4, 4].
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from radepth_jax.evaluation.alignment import align
+from radepth_jax.evaluation.alignment import align, has_pose
 
 LENGTHS = tuple(range(100, 900, 100))  # metres
-STEP = 10  # frames between the starts of segments: a second of KITTI
+STEP = 10  # frames between the starts of two segments, which is one second of KITTI
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class AlignedErrors:
     """The errors of one trajectory after one alignment.
 
     Attributes:
-        scale: metres per unit of the predicted trajectory; NaN where fewer than two frames are
-            known.
-        ate: metres, the root mean square error of all positions; NaN likewise.
-        segment_translation: [S] of every segment, the translation error divided by its length.
-        segment_rotation: [S] of every segment, the rotation error in radians divided by its length
-            in metres.
-        pair_translation: [P] of every two consecutive frames, metres.
-        pair_rotation: [P] of every two consecutive frames, radians.
+        scale: metres per unit of the predicted trajectory. NaN if fewer than two frames have poses.
+        ate: the root mean square error of all positions in metres. NaN if fewer than two frames
+            have poses.
+        segment_translation: [S], each segment's translation error divided by its length.
+        segment_rotation: [S], each segment's rotation error in radians divided by its length in
+            metres.
+        pair_translation: [P] metres, the error between every two consecutive frames.
+        pair_rotation: [P] radians, the error between every two consecutive frames.
     """
 
     scale: float
@@ -47,11 +47,11 @@ def aligned_errors(
     """Align a trajectory and compare it with the truth.
 
     Args:
-        predicted: `world_T_camera` [N, 4, 4]; NaN where a frame has no prediction.
-        truth: `world_T_camera` [N, 4, 4] metres; NaN where a frame has no true pose.
-        alignment: a name in `alignment.ALIGNMENTS`, fitted to the frames that have both.
+        predicted: `world_T_camera` [N, 4, 4]. NaN means that a frame has no prediction.
+        truth: `world_T_camera` [N, 4, 4] in metres. NaN means that a frame has no true pose.
+        alignment: a name in `alignment.ALIGNMENTS`. It is fitted to the frames that have both.
     """
-    known = np.isfinite(predicted).all(axis=(1, 2)) & np.isfinite(truth).all(axis=(1, 2))
+    known = has_pose(predicted) & has_pose(truth)
     if known.sum() < 2:
         none = np.zeros(0)
         return AlignedErrors(float("nan"), float("nan"), none, none, none, none)
@@ -81,13 +81,13 @@ def segments(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     800 m further along the true path. Frames without a true pose add nothing to the path.
 
     Args:
-        truth: `world_T_camera` [N, 4, 4] metres; NaN where a frame has none.
+        truth: `world_T_camera` [N, 4, 4] in metres. NaN means that a frame has no pose.
 
     Returns:
-        first [S] and last [S] frames, and the nominal lengths [S] in metres. S is 0 where the path
-        is 100 m or shorter.
+        first [S] and last [S] frames, and the nominal lengths [S] in metres. S is 0 if the path is
+        100 m or shorter.
     """
-    known = np.flatnonzero(np.isfinite(truth).all(axis=(1, 2)))
+    known = np.flatnonzero(has_pose(truth))
     steps = np.zeros(len(truth))
     steps[known[1:]] = np.linalg.norm(np.diff(truth[known, :3, 3], axis=0), axis=1)
     path = np.cumsum(steps)
@@ -104,15 +104,16 @@ def relative_errors(
     """The difference of two trajectories' motions from one frame to another.
 
     It is `inverse(base's motion) @ other's motion`. The angle comes from the trace, as in the
-    development kit, and the matrices are not made orthonormal. KITTI's files have seven digits, so
-    at a twentieth of a degree it shows in the fourth digit after the point which of the two is the
-    base. The development kit takes the prediction, Sturm et al. (equation 1) take the truth.
+    development kit, and the matrices are not made orthonormal. Which of the two is the base makes a
+    difference, because KITTI's files have only seven digits: an angle of 0.05 degrees differs in
+    its fourth decimal place. The development kit takes the prediction as the base. Sturm et al.
+    (equation 1) take the truth.
 
     Args:
         base: `world_T_camera` [N, 4, 4].
         other: `world_T_camera` [N, 4, 4].
-        first: [S] frames, known in both.
-        last: [S] frames, known in both.
+        first: [S], frames that have a pose in both.
+        last: [S], frames that have a pose in both.
 
     Returns:
         translation [S] in the trajectories' unit and rotation [S] in radians.

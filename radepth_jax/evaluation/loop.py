@@ -1,12 +1,11 @@
-"""The one loop of every evaluation: from a method and a split to the rows of a table."""
+"""The loop of every evaluation, from a method and a split to the rows of a table."""
 
 from collections.abc import Collection, Iterator, Sequence, Set
-from typing import Any
 
 import jax
 import numpy as np
 
-from radepth_jax.data import EvaluationSource, device_prefetch
+from radepth_jax.data import DevicePrefetch, EvaluationSource
 from radepth_jax.evaluation.method import Compared, Method
 from radepth_jax.evaluation.row import Row, make_row
 from radepth_jax.processes import gather
@@ -28,11 +27,11 @@ def evaluate_methods(
         methods: what is evaluated.
         source: images. Those without ground truth in range are left out.
         show: the images whose predicted depth is kept in the rows.
-        show_worst: how many other images' predicted depth is kept: those at which the first method
-            is worst, of all methods.
+        show_worst: how many other images' predicted depth is kept, from all methods. They are the
+            images at which the first method is worst.
 
     Raises:
-        UserError: as of `evaluate_method`.
+        UserError: the same as of `evaluate_method`.
     """
     rows: list[Row] = []
     for method in methods:
@@ -58,32 +57,28 @@ def evaluate_method(
         method: what is evaluated.
         source: images. Those without ground truth in range are left out.
         show: the images whose predicted depth is kept in the rows.
-        show_worst: how many other images' predicted depth is kept: those of the largest AbsRel,
-            averaged over the method's steps.
+        show_worst: how many other images' predicted depth is kept. They are the images of the
+            largest AbsRel, averaged over the method's steps.
 
     Returns:
         For each of the method's steps, a Row for each of its scalings.
 
     Raises:
-        UnusablePredictionError: as `make_row`: a prediction is NaN, say.
+        UnusablePredictionError: A prediction cannot be judged, as `make_row` says.
         UserError: No image has ground truth.
     """
     processes = jax.process_count()
-    # Every process has equally many. Surplus images are dropped when the results are gathered.
+    # Every process has the same number. Surplus images are dropped when the results are gathered.
     share = range(jax.process_index(), -(-len(source) // processes) * processes, processes)
     indices = [i % len(source) for i in share]
     batch_size = -(-min(method.batch_size, len(indices)) // method.devices) * method.devices
     steps = method.steps()
     results = [_Result(method.scalings) for _ in steps]
 
-    def place(
-        item: tuple[dict[str, np.ndarray], list[str]],
-    ) -> tuple[Any, dict[str, np.ndarray], list[str]]:
-        return method.place(item[0]), item[0], item[1]
-
     names: list[str] = []
     worst: dict[int, float] = {}  # the `show_worst` so far, and their AbsRel
-    with device_prefetch(batches(source, indices, batch_size), place) as placed:
+    read = batches(source, indices, batch_size)
+    with DevicePrefetch(read, lambda item: (method.place(item[0]), *item)) as placed:
         for batch, on_host, real in placed:
             here = indices[len(names) : len(names) + len(real)]
             found = []
@@ -130,7 +125,7 @@ def batches(
     """Batches of one shape. The last one is filled up by repeating its last image.
 
     Yields:
-        (batch, the names of the images that are no repetitions).
+        The batch, and the names of its images without the repetitions.
     """
     for start in range(0, len(indices), batch_size):
         real = [source[i] for i in indices[start : start + batch_size]]
@@ -171,11 +166,11 @@ class _Result:
         self.depths = {i: depth for i, depth in self.depths.items() if i in images}
 
     def latest_abs_rel(self) -> np.ndarray:
-        """AbsRel of the images added last, by the first scaling; NaN without ground truth."""
+        """AbsRel of the images added last, by the first scaling. NaN without ground truth."""
         latest = next(iter(self.parts.values()))[-1]
         return np.where(latest["pixels"] > 0, latest["abs_rel"], np.nan)
 
     def per_image(self, scaling: str) -> dict[str, np.ndarray]:
-        """Everything that was collected, by name [N]."""
+        """The metrics of all images, by name [N]."""
         parts = self.parts[scaling]
         return {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}

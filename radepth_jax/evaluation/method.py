@@ -1,7 +1,7 @@
 """What is evaluated: anything that gives depth for images, behind one interface.
 
 A checkpoint under `pmap`, an ONNX network, a folder of depth maps and a prior differ in how they
-get depth. What is done with it is the same for all of them (`evaluate.loop`).
+get depth. What is done with the depth is the same for all of them (`evaluation.loop`).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from radepth_jax.evaluation.compare import compare
 from radepth_jax.inference.disparity import Resolution
 from radepth_jax.runs.protocol import Protocol
 
-# What is no checkpoint has no stored factor, and its ground is not looked for.
+# Only a checkpoint has a stored factor, and only its depth is searched for the ground.
 WITHOUT_CHECKPOINT = ("median", "none")
 NOT_TIMED = float("nan")
 
@@ -26,9 +26,9 @@ class Compared(NamedTuple):
 
     Attributes:
         metrics: for each of the method's scalings, the `depth_metrics` by name, [B] on the host.
-        depth: gives the predicted depth [Hd, Wd] before scaling, on the canvas of the ground truth,
-            of the image at a position in the batch.
-        seconds: how long the prediction took; `NOT_TIMED` where nothing is predicted.
+        depth: a function of a position in the batch. It returns the image's predicted depth
+            [Hd, Wd] before scaling, on the canvas of the ground truth.
+        seconds: how long the prediction took, or `NOT_TIMED` if nothing is predicted.
     """
 
     metrics: dict[str, dict[str, np.ndarray]]
@@ -40,9 +40,10 @@ class Step(NamedTuple):
     """How a method gets a batch's depth at one resolution.
 
     Attributes:
-        resolution: as the table names it: "WxH" of the input, "native", "as given".
-        run: a function of the batch's positions in the split and of the batch, as `Method.place`
-            returned it. The positions leave out the repeats that fill the last batch up.
+        resolution: the table's name of it: "WxH" of the input, "native" or "as given".
+        run: a function of the positions of the batch's images in the split, and of what
+            `Method.place` made of the batch. The last batch may be filled up with repeated images,
+            which have no positions.
         own_size: whether the input has the images' own size.
     """
 
@@ -58,19 +59,19 @@ def label(resolution: Resolution | None) -> str:
 
 @dataclass(frozen=True)
 class Method:
-    """What makes a table's rows: one for each of its steps and scalings.
+    """What is evaluated. It makes a row of the table for each of its steps and scalings.
 
     Attributes:
-        name: for the table.
-        scalings: how its depth becomes metres, in the order of the rows; the first one says which
-            images are the worst.
-        steps: makes the steps. What they need on the devices is placed there then, and is freed
-            with them, so that no two methods lie there together.
+        name: the name in the table.
+        scalings: how the depth becomes metres, in the order of the rows. The first one decides
+            which images are the worst.
+        steps: makes the steps. Only then is anything placed on the devices, and it is freed with
+            the steps. So two methods never share the devices' memory.
         batch_size: the images of a step. It is rounded up to a multiple of `devices`.
         devices: how many devices share a batch.
         place: gets a batch of arrays [B, ...] and returns what `Step.run` takes. It is called in
             the thread that reads.
-        pictured: whether its depth is worth a picture.
+        pictured: whether pictures of its depth are made.
     """
 
     name: str
@@ -98,8 +99,8 @@ def one_by_one(
         depth_of: a function of an image's position in the split and its sample. It returns the
             depth [Hd, Wd] on the canvas of the ground truth, and the seconds that it took.
         protocol: how predictions are compared with the ground truth.
-        scalings: those of the method.
-        factor: as of `compare`.
+        scalings: the method's scalings.
+        factor: the factor of `compare`.
     """
 
     def run(images: Sequence[int], batch: dict[str, np.ndarray]) -> Compared:
@@ -114,11 +115,11 @@ def one_by_one(
 
 
 def check_scaling(option: str, protocol: Protocol) -> None:
-    """Raise a `UserError` unless the protocol's scaling is one for what is no checkpoint.
+    """Raise a `UserError` if the protocol's scaling works with checkpoints only.
 
     Args:
-        option: of the command, which the error names.
-        protocol: how predictions are to be compared.
+        option: the command's option, for the message.
+        protocol: how predictions are compared with the ground truth.
     """
     if protocol.scaling not in WITHOUT_CHECKPOINT:
         raise UserError(

@@ -72,11 +72,12 @@ def depth_metrics(
         factor: [] metres per unit of `predicted`. By default it is the ratio of the medians.
 
     Returns:
-        `METRICS`; `scale`, what the prediction was multiplied by; and `median_ratio`, of the truth
-        to the prediction: all float32 [], and NaN if no pixel counts or the factor is NaN.
-        `known`, of how many pixels the truth counts; `pixels`, how many of them were compared: all,
-        or 0 if the factor is NaN. `not_finite` and `not_positive`, at how many of them the
-        prediction is NaN or infinite, and 0 or negative. If there are any, `METRICS` are NaN.
+        Arrays [] by name. `METRICS`, `scale` and `median_ratio` are float32, and NaN if no pixel
+        counts or the factor is NaN. `scale` is what the prediction was multiplied by, and
+        `median_ratio` is the truth's median over the prediction's. `known` is the number of pixels
+        at which the truth counts. `pixels` is how many of them were compared, which is 0 if the
+        factor is NaN. `not_finite` and `not_positive` are at how many of them the prediction is NaN
+        or infinite, and 0 or negative. If there are any, `METRICS` are NaN.
     """
     mask = valid_mask(truth, size, protocol)
     not_finite = (mask & ~jnp.isfinite(predicted)).sum()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from radepth_jax.evaluation.alignment import ALIGNMENTS
+from radepth_jax.evaluation.alignment import ALIGNMENTS, has_pose
 from radepth_jax.evaluation.kitti_odometry_errors import AlignedErrors, aligned_errors
 
 SNIPPET = 5  # frames (Zhou et al., CVPR 2017)
@@ -17,14 +17,14 @@ SNIPPET = 5  # frames (Zhou et al., CVPR 2017)
 
 @dataclass(frozen=True)
 class Score:
-    """One trajectory compared with the truth; NaN where there are too few frames for a number.
+    """One trajectory compared with the truth. A number for which there are too few frames is NaN.
 
     Attributes:
-        frames: how many were compared.
-        length: metres travelled, of the truth.
-        snippet_ate: metres [S], of every snippet of consecutive frames, as published.
-        snippet_rmse: metres [S], the root mean square error of the same positions.
-        aligned: the errors of the whole trajectory, by the name of the alignment before them.
+        frames: how many frames were compared.
+        length: the length of the true path in metres.
+        snippet_ate: [S] metres, the ATE of every snippet of consecutive frames, as published.
+        snippet_rmse: [S] metres, the root mean square error of the same positions.
+        aligned: maps each alignment to the errors of the whole trajectory after it.
     """
 
     frames: int
@@ -33,19 +33,9 @@ class Score:
     snippet_rmse: np.ndarray
     aligned: Mapping[str, AlignedErrors]
 
-    @property
-    def trajectory_ate(self) -> float:
-        """Metres, the root mean square error of all positions after a similarity alignment."""
-        return self.aligned["7dof"].ate
-
-    @property
-    def scale(self) -> float:
-        """Metres per unit of the predicted trajectory, from that alignment."""
-        return self.aligned["7dof"].scale
-
 
 def motions(axisangle: np.ndarray, translation: np.ndarray) -> np.ndarray:
-    """Rigid transforms of a pose network's answers, orthonormal in float64.
+    """The rigid transforms of a pose network's answers. They are orthonormal in float64.
 
     Args:
         axisangle: [N, 3] radians.
@@ -62,7 +52,7 @@ def motions(axisangle: np.ndarray, translation: np.ndarray) -> np.ndarray:
 
 
 def chain(later_T_earlier: np.ndarray) -> np.ndarray:
-    """The trajectory that makes these motions; the world is the first camera.
+    """The trajectory that consists of these motions. Its world is the first camera.
 
     `world_T_next = world_T_this @ inverse(next_T_this)`.
 
@@ -79,7 +69,7 @@ def chain(later_T_earlier: np.ndarray) -> np.ndarray:
 
 
 def invert(transforms: np.ndarray) -> np.ndarray:
-    """`src_T_dst` of rigid `dst_T_src` [..., 4, 4], in float64, which `se3.invert` would round."""
+    """The inverse of rigid transforms [..., 4, 4]. `se3.invert` would round them to float32."""
     rotation = np.swapaxes(transforms[..., :3, :3], -1, -2)
     inverse = np.zeros_like(transforms, float)
     inverse[..., :3, :3] = rotation
@@ -88,48 +78,45 @@ def invert(transforms: np.ndarray) -> np.ndarray:
     return inverse
 
 
-def snippet_errors(
-    predicted: np.ndarray, truth: np.ndarray, *, length: int = SNIPPET
-) -> tuple[np.ndarray, np.ndarray]:
-    """The errors of every snippet of `length` consecutive frames that has poses throughout.
+def snippet_errors(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The errors of every snippet of five consecutive frames that all have poses.
 
-    Positions are relative to the snippet's first frame; the predicted ones are scaled by
+    Positions are relative to the snippet's first frame. The predicted ones are scaled by
     `sum(truth * predicted) / sum(predicted^2)`. The published evaluation (Zhou et al., CVPR 2017,
-    and all that follow it) calls `sqrt(sum of squared errors) / length` the absolute trajectory
-    error: smaller by `sqrt(length)` than the root mean square error, which is returned beside it.
+    and all that follow it) calls `sqrt(sum of squared errors) / 5` the absolute trajectory error
+    (ATE). It is smaller by `sqrt(5)` than the root mean square error (RMSE).
 
     Args:
-        predicted: `world_T_camera` [N, 4, 4], up to scale; NaN where a frame has none.
-        truth: `world_T_camera` [N, 4, 4] metres; NaN where a frame has none.
-        length: frames of a snippet.
+        predicted: `world_T_camera` [N, 4, 4], up to scale. NaN means that a frame has no pose.
+        truth: `world_T_camera` [N, 4, 4] in metres. NaN means that a frame has no pose.
 
     Returns:
-        ATE [S] as published and RMSE [S], metres; S = N - length + 1 where no pose is missing.
+        ATE [S] as published and RMSE [S], in metres. If no pose is missing, S is N - 4.
     """
-    count = max(len(truth) - length + 1, 0)
-    windows = np.arange(count)[:, None] + np.arange(length)
-    known = np.isfinite(predicted).all(axis=(1, 2)) & np.isfinite(truth).all(axis=(1, 2))
+    count = max(len(truth) - SNIPPET + 1, 0)
+    windows = np.arange(count)[:, None] + np.arange(SNIPPET)
+    known = has_pose(predicted) & has_pose(truth)
     windows = windows[known[windows].all(axis=1)]
     p, t = (
         (invert(poses[windows[:, :1]]) @ poses[windows])[..., :3, 3] for poses in (predicted, truth)
     )
     squared = np.sum(p**2, axis=(1, 2))
-    # A camera that never moved has no scale; any will do.
+    # If the predicted camera never moved, every scale gives the same error.
     scale = np.sum(t * p, axis=(1, 2)) / np.where(squared > 0, squared, 1)
     error = np.sqrt(np.sum((t - scale[:, None, None] * p) ** 2, axis=(1, 2)))
-    return error / length, error / np.sqrt(length)
+    return error / SNIPPET, error / np.sqrt(SNIPPET)
 
 
 def score(predicted: np.ndarray, truth: np.ndarray) -> Score:
     """Compare a trajectory with the truth.
 
     Args:
-        predicted: `world_T_camera` [N, 4, 4], in any world and at any scale; NaN where a frame
-            has none.
-        truth: `world_T_camera` [N, 4, 4] metres; NaN where a frame has none.
+        predicted: `world_T_camera` [N, 4, 4], in any world and at any scale. NaN means that a
+            frame has no pose.
+        truth: `world_T_camera` [N, 4, 4] in metres. NaN means that a frame has no pose.
     """
     ate, rmse = snippet_errors(predicted, truth)
-    known = np.isfinite(predicted).all(axis=(1, 2)) & np.isfinite(truth).all(axis=(1, 2))
+    known = has_pose(predicted) & has_pose(truth)
     t = truth[known, :3, 3]
     return Score(
         frames=len(t),
@@ -141,14 +128,14 @@ def score(predicted: np.ndarray, truth: np.ndarray) -> Score:
 
 
 def straight_ahead(frames: int) -> np.ndarray:
-    """A yardstick: constant speed along the optical axis. `world_T_camera` [frames, 4, 4]."""
+    """The trajectory [frames, 4, 4] of a camera with constant speed along its optical axis."""
     world_T_camera = np.tile(np.eye(4), (frames, 1, 1))
     world_T_camera[:, 2, 3] = np.arange(frames)
     return world_T_camera
 
 
 def standing_still(frames: int) -> np.ndarray:
-    """A yardstick: no motion at all. `world_T_camera` [frames, 4, 4]."""
+    """The trajectory [frames, 4, 4] of a camera that does not move."""
     return np.tile(np.eye(4), (frames, 1, 1))
 
 

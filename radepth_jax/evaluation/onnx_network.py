@@ -1,7 +1,7 @@
-"""Anyone's depth network, as an ONNX file, evaluated at the same resolutions as our own."""
+"""Evaluates anyone's depth network, from an ONNX file, at the same resolutions as our own."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,22 +11,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from radepth_jax.data import EvaluationSource
 from radepth_jax.data.pictures import lies_on_its_side
 from radepth_jax.errors import UserError
-from radepth_jax.evaluation.loop import evaluate_method
 from radepth_jax.evaluation.method import Method, Step, check_scaling, label, one_by_one
 from radepth_jax.evaluation.metrics import valid_mask
-from radepth_jax.evaluation.row import Row
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.inference.disparity import Resolution, disparity_at, network_input
 from radepth_jax.names import shown
 from radepth_jax.runs.protocol import Protocol
 
-# What a network's output is. `disparity`: 1 / depth up to a factor. `relative`: up to a factor and
-# a shift, which least squares find for each image (Ranftl et al., TPAMI 2022).
+# What a network's output is. `disparity` is 1 / depth up to a factor. `relative` is 1 / depth up to
+# a factor and a shift, which least squares find for each image (Ranftl et al., TPAMI 2022).
 KINDS = ("depth", "disparity", "relative")
-# (mean, deviation) of what is subtracted from RGB in [0, 1] and divided by.
+# (mean, deviation): RGB in [0, 1] minus the mean, divided by the deviation, is the input.
 NORMALISATIONS = {
     "none": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -37,16 +34,16 @@ OURS = "radepth-jax"
 
 @dataclass(frozen=True)
 class OnnxNetwork:
-    """A network in onnxruntime, and how to talk to it.
+    """A network in onnxruntime, with its input's and its output's form.
 
     Attributes:
         path: the file.
-        session: of onnxruntime.
-        channels_first: the input is [N, 3, H, W] rather than [N, H, W, 3].
-        kind: of `KINDS`, or "ours": a disparity in (0, 1), as `radepth export` writes it.
-        normalise: of `NORMALISATIONS`.
-        sides: the (height, width) that its file fixes; None for an open one.
-        depth_range: (min, max) that the disparities of "ours" stand for.
+        session: the `onnxruntime.InferenceSession`.
+        channels_first: whether the input is [N, 3, H, W] and not [N, H, W, 3].
+        kind: one of `KINDS`, or "ours": a disparity in (0, 1), as `radepth export` writes it.
+        normalise: one of `NORMALISATIONS`.
+        sides: the (height, width) that the file fixes. None means that it does not fix this side.
+        depth_range: the (min, max) depth that the disparities of "ours" stand for.
     """
 
     path: Path
@@ -58,13 +55,14 @@ class OnnxNetwork:
     depth_range: tuple[float, float] = (0.1, 100.0)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """What the network says of a picture, float32 [h, w].
+        """The network's output for a picture, float32 [h, w].
 
         Args:
             image: float32 [height, width, 3], RGB in [0, 1].
 
         Raises:
-            UserError: it does not take this size, or gives no map of the same way up.
+            UserError: The network does not take this size, or its output is not a map, or is one
+                that lies on its side.
         """
         mean, deviation = (np.array(v, np.float32) for v in NORMALISATIONS[self.normalise])
         given = ((image - mean) / deviation)[None]
@@ -98,11 +96,12 @@ def load_onnx(path: str | Path, *, kind: str = "auto", normalise: str = "none") 
 
     Args:
         path: the file.
-        kind: of `KINDS`; "auto" for what `radepth export` wrote.
-        normalise: of `NORMALISATIONS`.
+        kind: one of `KINDS`, or "auto" for a file that `radepth export` wrote.
+        normalise: one of `NORMALISATIONS`.
 
     Raises:
-        UserError: it is no ONNX file, has no input for a picture, or does not say what it gives.
+        UserError: It is no ONNX file, it has no input for a picture, or `kind` is "auto" and
+            another program wrote it.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -153,7 +152,7 @@ def load_onnx(path: str | Path, *, kind: str = "auto", normalise: str = "none") 
 
 
 def _in_one_line(error: Exception) -> str:
-    """All that onnxruntime says: what it got and expected comes on the lines after the first."""
+    """All of onnxruntime's message. What it got and expected is on the lines after the first."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -165,19 +164,20 @@ def onnx_method(
     factor: float = 1.0,
     model: str = "onnx",
 ) -> Method:
-    """A network at each resolution, with the same resizing as of our own networks.
+    """A network at each resolution, with the same resizing as for our own networks.
 
     For `relative` outputs the scaling is "least squares" instead of "median".
 
     Args:
-        network: of `load_onnx`.
-        resolutions: (width, height) of what the network sees; None stands for the images' own.
-        protocol: how to compare; its scaling is "median" or "none".
+        network: what `load_onnx` returned.
+        resolutions: the (width, height) of the input. None stands for the images' own.
+        protocol: how predictions are compared with the ground truth. Its scaling is "median" or
+            "none".
         factor: metres per unit of depth, for the scaling "none".
-        model: name for the table.
+        model: the name in the table.
 
     Raises:
-        UserError: a resolution that the file does not take, or another scaling.
+        UserError: The file does not take a resolution, or the scaling is another one.
     """
     check_scaling("--onnx", protocol)
     for resolution in resolutions:
@@ -205,22 +205,6 @@ def onnx_method(
     return Method(model, (scaling,), lambda: steps)
 
 
-def evaluate_onnx(
-    network: OnnxNetwork,
-    source: EvaluationSource,
-    resolutions: Sequence[Resolution | None],
-    *,
-    show: Collection[int] = (),
-    **options: Any,
-) -> list[Row]:
-    """A row for each resolution; `options` go to `onnx_method`, the others to `evaluate_method`.
-
-    Raises:
-        UserError: as `onnx_method`, or an output that is not finite, 0 or negative (`make_row`).
-    """
-    return evaluate_method(onnx_method(network, resolutions, **options), source, show)
-
-
 def check_size(network: OnnxNetwork, resolution: Resolution | None) -> None:
     """Raise a `UserError` unless the file takes images of (width, height)."""
     height, width = network.sides
@@ -241,9 +225,8 @@ def _input(sample: dict[str, Any], resolution: Resolution | None) -> np.ndarray:
     return np.asarray(_resize_input(sample["image"], sample["size"], resolution=resolution))
 
 
-@partial(jax.jit, static_argnames="resolution")
-def _resize_input(image: jax.Array, size: jax.Array, *, resolution: Resolution) -> jax.Array:
-    return network_input(image, size, resolution)
+_resize_input = jax.jit(network_input, static_argnames="resolution")
+_resize_output = jax.jit(disparity_at, static_argnames="canvas")
 
 
 def _depth(
@@ -251,7 +234,7 @@ def _depth(
 ) -> jax.Array:
     """Depth on the canvas of the ground truth."""
     truth = sample["depth"]
-    given = _resize_output(values[..., None], sample["depth_size"], canvas=truth.shape)
+    given = _resize_output(values[..., None], canvas=truth.shape, size=sample["depth_size"])
     if network.kind == "ours":
         nearest, farthest = network.depth_range
         return depth_from_disparity(given, min_depth=nearest, max_depth=farthest)
@@ -260,27 +243,23 @@ def _depth(
     if network.kind == "relative":
         known = np.asarray(valid_mask(truth, sample["depth_size"], protocol))
         given = fit(np.asarray(given), truth, known, nearest=1 / protocol.max_depth)
-    # What is no depth stays what it is, and `depth_metrics` counts it.
+    # Values that no depth can have stay as they are, and `depth_metrics` counts them.
     return jnp.where(jnp.isfinite(given) & (given > 0), 1 / given, given)
 
 
-@partial(jax.jit, static_argnames="canvas")
-def _resize_output(values: jax.Array, size: jax.Array, *, canvas: tuple[int, int]) -> jax.Array:
-    return disparity_at(values, canvas, size)
-
-
 def fit(values: np.ndarray, truth: np.ndarray, known: np.ndarray, *, nearest: float) -> np.ndarray:
-    """Scale and shift of least squares to the truth's inverse depth.
+    """Fit values to the truth's inverse depth with a scale and a shift, by least squares.
 
     Args:
         values: [H, W].
         truth: [H, W] in metres.
         known: bool [H, W], the pixels of the truth that count.
-        nearest: the least inverse depth, which keeps the far away in front of the camera.
+        nearest: the smallest inverse depth that the result may have. It keeps far points in front
+            of the camera.
 
     Returns:
-        Inverse depth, float32 [H, W]: ones where fewer than two pixels are known, and NaN where a
-        value of a known pixel is not finite.
+        Inverse depth, float32 [H, W]. All of it is 1 if fewer than two pixels are known, and NaN if
+        the value of a known pixel is not finite.
     """
     if known.sum() < 2:
         return np.ones_like(values)

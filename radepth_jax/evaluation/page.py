@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
 import radepth_jax
@@ -27,7 +26,7 @@ from radepth_jax.evaluation.page_pictures import (
     pictured_rows,
     steps_of,
 )
-from radepth_jax.evaluation.report import intervals
+from radepth_jax.evaluation.report import figures, intervals
 from radepth_jax.evaluation.row import Row
 from radepth_jax.files import atomic_write
 from radepth_jax.runs.protocol import SCALINGS
@@ -182,8 +181,5 @@ def _cells(row: Row, own: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
             (f"{row.metrics[name]:.3f}", "{:.3f}–{:.3f}".format(*own[name]) if name in own else "")
             for name in METRICS
         ],
-        "scale": f"{row.scale:.2f}" if np.isfinite(row.scale) else "",
-        "spread": f"{row.scale_spread:.0%}" if np.isfinite(row.scale_spread) else "",
-        "images": row.images,
-        "speed": f"{row.images_per_second:.1f}" if np.isfinite(row.images_per_second) else "",
+        **figures(row),
     }

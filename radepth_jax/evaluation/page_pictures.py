@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,11 @@ from PIL import Image
 
 from radepth_jax.data import EvaluationSource
 from radepth_jax.evaluation.row import Row
-from radepth_jax.evaluation.sheets import cell_means
+from radepth_jax.evaluation.sheets import cell_means, cropped
 from radepth_jax.pictures import color_limits, colorize, resized
 
 WIDTHS = (640, 512, 384, 320, 256, 192, 128)  # the first at which all pictures fit is taken
-MAX_BYTES = 3_000_000  # of all pictures; with plotly.js the page stays under 5 MB
+MAX_BYTES = 3_000_000  # the size of all pictures, so that the page stays under 5 MB
 _QUALITY = 80
 
 
@@ -135,10 +135,10 @@ def make_cards(
 def _card(
     image: int, sample: Mapping[str, Any], rows: Sequence[Row], errors: np.ndarray, width: int
 ) -> Card:
-    photo = _crop(sample["image"], sample["size"])
+    photo = cropped(sample["image"], sample["size"])
     width = min(width, photo.shape[1])
     size = (max(1, round(photo.shape[0] * width / photo.shape[1])), width)
-    truth = _crop(sample["depth"], sample["depth_size"])
+    truth = cropped(sample["depth"], sample["depth_size"])
     inverse = [_inverse_depth(row, image) for row in rows]
     # One scale of colours for all resolutions and models, so that a change is a change of depth.
     known = truth > 0
@@ -154,10 +154,12 @@ def _card(
             uri=_uri(resized(colorize(values, limits=limits), size)),
         )
         models.setdefault(row.model, []).append(depth_map)
-    card = Card(
+    # Comparisons with NaN are false: images without ground truth do not count.
+    rank = 1 + int((errors > errors[image]).sum()) if scaled else 0
+    return Card(
         name=sample["name"],
         abs_rel=float(errors[image]),
-        rank=0,
+        rank=rank,
         ranked=int(np.isfinite(errors).sum()),
         photo=_uri(resized(photo, size)),
         truth=_uri(_truth_picture(truth, size, limits)) if scaled else "",
@@ -166,8 +168,6 @@ def _card(
             (name, sorted(maps, key=lambda one: one.step or 0)) for name, maps in models.items()
         ],
     )
-    # Comparisons with NaN are false: images without ground truth do not count.
-    return replace(card, rank=1 + int((errors > errors[image]).sum())) if scaled else card
 
 
 def _inverse_depth(row: Row, image: int) -> np.ndarray:
@@ -184,10 +184,6 @@ def _truth_picture(
     inverse, count = cell_means(1 / np.where(known, truth, 1), known, size)
     picture = colorize(inverse, limits=limits)
     return np.where(count[..., None] > 0, picture, np.uint8(40))
-
-
-def _crop(array: np.ndarray, size: np.ndarray) -> np.ndarray:
-    return array[: size[0], : size[1]]
 
 
 def _uri(picture: np.ndarray) -> str:

@@ -1,9 +1,8 @@
-"""Depth maps that another program wrote, evaluated as a network's."""
+"""Evaluates depth maps that another program wrote."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -12,9 +11,7 @@ from radepth_jax.data import EvaluationSource
 from radepth_jax.data.depth_png import read_depth_png
 from radepth_jax.data.pictures import lies_on_its_side
 from radepth_jax.errors import UserError, reason
-from radepth_jax.evaluation.loop import evaluate_method
 from radepth_jax.evaluation.method import NOT_TIMED, Method, Step, check_scaling, one_by_one
-from radepth_jax.evaluation.row import Row
 from radepth_jax.files import open_npy
 from radepth_jax.names import counted, examples, hidden, natural, shown
 from radepth_jax.runs.protocol import Protocol
@@ -22,23 +19,24 @@ from radepth_jax.runs.protocol import Protocol
 # Where an image has several files, the one whose ending comes first here is read.
 SUFFIXES = (".npy", ".pfm", ".exr", ".png")
 KINDS = ("depth", "disparity")
-PNG_LEVELS = 256.0  # of 16-bit PNG a unit: KITTI's, and `radepth predict`'s
+PNG_LEVELS = 256.0  # levels of a 16-bit PNG that make one unit, for KITTI and `radepth predict`
 
 
 def find_predictions(folder: Path, names: Sequence[str]) -> list[Path]:
     """The file of each image.
 
-    By name: a file's path below the folder, with `_` for `/` and without its ending (and without
-    `_depth`), is the image's name `SEQUENCE/CAMERA/FRAME`, or `SEQUENCE/FRAME` or `FRAME` where
-    these are as clear; frames may lack zeros. Otherwise, where there are as many files as images,
-    they are taken in natural order.
+    An image is called `SEQUENCE/CAMERA/FRAME`. A file is called by its path below the folder,
+    without its ending, and `_` counts as `/`. It belongs to an image if it is called like the
+    image, or `SEQUENCE/FRAME` or `FRAME` if these are as clear. It may end in `_depth` or `_disp`,
+    and frames may lack zeros. If the names do not tell, and there are as many files as images, the
+    files are taken in natural order.
 
     Args:
-        folder: of files, perhaps in folders.
-        names: of the images, in the split's order.
+        folder: holds the files, perhaps in folders.
+        names: the images' names, in the split's order.
 
     Raises:
-        UserError: where files cannot be told to belong to the images.
+        UserError: It cannot be told which files belong to the images.
     """
     if not folder.is_dir():
         raise UserError(f"{shown(folder)}: no such folder; expected one with a depth map an image")
@@ -50,8 +48,9 @@ def find_predictions(folder: Path, names: Sequence[str]) -> list[Path]:
                 stem = below.with_suffix("").as_posix().removesuffix("_depth").removesuffix("_disp")
                 by_stem.setdefault(stem, path)
     files = {_key(stem): path for stem, path in by_stem.items()}
-    for form in (_whole, _without_camera, _frame):
-        keys = [form(name) for name in names]
+    parts = [name.rsplit("/", 2) for name in names]  # sequence, camera, frame
+    for wanted in ((0, 1, 2), (0, 2), (2,)):
+        keys = [_key("/".join(own[i] for i in wanted)) for own in parts]
         if len(set(keys)) == len(names) and all(key in files for key in keys):
             return [files[key] for key in keys]
     if len(by_stem) == len(names):
@@ -63,33 +62,21 @@ def find_predictions(folder: Path, names: Sequence[str]) -> list[Path]:
     )
 
 
-def _key(stem: str) -> tuple[str, ...]:
-    return tuple(word.lstrip("0") or "0" for word in stem.replace("/", "_").split("_"))
-
-
-def _whole(name: str) -> tuple[str, ...]:
-    return _key(name)
-
-
-def _without_camera(name: str) -> tuple[str, ...]:
-    sequence, _, frame = name.rsplit("/", 2)
-    return _key(f"{sequence}/{frame}")
-
-
-def _frame(name: str) -> tuple[str, ...]:
-    return _key(name.rsplit("/", 1)[1])
+def _key(name: str) -> tuple[str, ...]:
+    """The words of a name, without the zeros that they begin with."""
+    return tuple(word.lstrip("0") or "0" for word in name.replace("/", "_").split("_"))
 
 
 def read_prediction(path: Path, *, png_levels: float = PNG_LEVELS) -> np.ndarray:
-    """A depth map (or a disparity map) as float32 [h, w]; 0 where it says nothing.
+    """A depth map or a disparity map as float32 [h, w]. 0 means that there is no value.
 
     Args:
-        path: an NPY file [h, w] (or with an axis of 1 more), a grey PFM, an EXR file with a channel
-            of depth (or only one, or equal ones), or a 16-bit PNG.
-        png_levels: of a PNG that make a unit.
+        path: an NPY file of [h, w], [h, w, 1] or [1, h, w]; a grey PFM; an EXR file that has a
+            channel of depth, a single channel or equal channels; or a 16-bit PNG.
+        png_levels: how many levels of a PNG make one unit.
 
     Raises:
-        UserError: naming the file, if it is none of these.
+        UserError: The file is none of these. The message names it.
     """
     try:
         if path.suffix.lower() == ".png":
@@ -111,7 +98,7 @@ def read_prediction(path: Path, *, png_levels: float = PNG_LEVELS) -> np.ndarray
 
 
 def _read_pfm(path: Path) -> np.ndarray:
-    """float32 [h, w] of a portable float map, whose rows are stored bottom up."""
+    """The values of a portable float map, float32 [h, w]. The file's first row is the lowest."""
     data = path.read_bytes()
     header = re.match(rb"Pf\s+(\d+)\s+(\d+)\s+([-+.\deE]+)\s", data)
     if header is None:
@@ -125,7 +112,7 @@ def _read_pfm(path: Path) -> np.ndarray:
 
 
 def _read_exr(path: Path) -> np.ndarray:
-    """[h, w] of the channel `Z`, `depth`, `disparity` or `Y`, or of the only one there is."""
+    """The values [h, w] of the channel `Z`, `depth`, `disparity` or `Y`, or of the only channel."""
     try:
         import OpenEXR
     except ImportError:
@@ -157,20 +144,21 @@ def folder_method(
     png_levels: float = PNG_LEVELS,
     model: str = "predictions",
 ) -> Method:
-    """A folder's depth maps, each resized to its ground truth's size as a prediction is.
+    """The depth maps of a folder. Each is resized to the size of its ground truth.
 
     Args:
-        folder: of `find_predictions`.
-        source: the images that they are of.
-        protocol: how to compare; its scaling is "median" or "none".
-        kind: "depth", or "disparity": 1 / depth.
+        folder: where `find_predictions` finds them.
+        source: the images that they belong to.
+        protocol: how predictions are compared with the ground truth. Its scaling is "median" or
+            "none".
+        kind: "depth", or "disparity", which is 1 / depth.
         factor: metres per unit of depth, for the scaling "none".
-        png_levels: of a PNG that make a unit.
-        model: name for the table.
+        png_levels: how many levels of a PNG make one unit.
+        model: the name in the table.
 
     Raises:
-        UserError: for files that are missing; and, when it is evaluated, for those that cannot be
-            read, or that say nothing where there is ground truth.
+        UserError: Files are missing. While the method is evaluated: a file cannot be read, or it
+            has no value at a pixel with ground truth.
     """
     if kind not in KINDS:
         raise UserError(f"predictions are {' or '.join(KINDS)}, not {kind!r}")
@@ -187,18 +175,10 @@ def folder_method(
     return Method(model, protocol.scalings, lambda: [Step("as given", run)])
 
 
-def evaluate_predictions(
-    folder: str | Path, source: EvaluationSource, *, show: Collection[int] = (), **options: Any
-) -> Row:
-    """The row; `options` go to `folder_method`, `show` to `evaluate_method`."""
-    (row,) = evaluate_method(folder_method(folder, source, **options), source, show)
-    return row
-
-
 def _on_canvas(
     path: Path, values: np.ndarray, sample: dict[str, np.ndarray], protocol: Protocol, kind: str
 ) -> np.ndarray:
-    """Depth on the canvas of the ground truth; 1 where a file says nothing and nothing counts."""
+    """Depth on the canvas of the ground truth. Pixels that do not count and have no value are 1."""
     h, w = (int(side) for side in sample["depth_size"])
     image_h, image_w = (int(side) for side in sample["size"])
     if lies_on_its_side((values.shape[0], values.shape[1]), (image_h, image_w)):
@@ -223,7 +203,7 @@ def _on_canvas(
 
 
 def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """[h, w] at another size; bilinear unless some pixels say nothing."""
+    """The map [h, w] at another size, interpolated bilinearly if every pixel has a value."""
     if values.shape == size:
         return values
     way = PIL.Image.Resampling.BILINEAR if values.all() else PIL.Image.Resampling.NEAREST

@@ -4,9 +4,7 @@ import numpy as np
 
 from radepth_jax.data import EvaluationSource
 from radepth_jax.errors import UserError
-from radepth_jax.evaluation.loop import evaluate_method
 from radepth_jax.evaluation.method import NOT_TIMED, Method, Step, one_by_one
-from radepth_jax.evaluation.row import Row
 from radepth_jax.runs.protocol import Protocol
 
 
@@ -52,11 +50,3 @@ def constant_method(depth: np.ndarray, *, protocol: Protocol, model: str) -> Met
     scalings = protocol.scalings[:1]
     run = one_by_one(lambda *_: (depth, NOT_TIMED), protocol=protocol, scalings=scalings)
     return Method(model, scalings, lambda: [Step("native", run)], pictured=False)
-
-
-def evaluate_constant(
-    depth: np.ndarray, source: EvaluationSource, *, protocol: Protocol, model: str
-) -> Row:
-    """The row of `constant_method` on a source's images."""
-    (row,) = evaluate_method(constant_method(depth, protocol=protocol, model=model), source)
-    return row

@@ -1,7 +1,5 @@
 """Evaluation tables in the terminal, as CSV and as JSON, and a plot over resolution."""
 
-import csv
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from radepth_jax.evaluation.bootstrap import bootstrap_intervals
 from radepth_jax.evaluation.console import add_folded_column, print_whole
 from radepth_jax.evaluation.curve import curves
 from radepth_jax.evaluation.metrics import METRICS
+from radepth_jax.evaluation.records import write_csv, write_json
 from radepth_jax.evaluation.row import Row
 from radepth_jax.files import atomic_write
 
@@ -65,18 +64,25 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
             row.resolution,
             row.scaling,
             *cells,
-            _number(row.scale, ".2f"),
-            _number(row.scale_spread, ".0%"),
-            str(row.images),
-            _number(row.images_per_second, ".1f"),
+            *figures(row).values(),
         )
     print_whole(table)
     for curve in curves(rows):
         print(curve.line())
 
 
-def _number(value: float, form: str) -> str:
-    return format(value, form) if np.isfinite(value) else ""
+def figures(row: Row) -> dict[str, str]:
+    """A row's cells but for its metrics. What is not known is empty."""
+
+    def number(value: float, form: str) -> str:
+        return format(value, form) if np.isfinite(value) else ""
+
+    return {
+        "scale": number(row.scale, ".2f"),
+        "spread": number(row.scale_spread, ".0%"),
+        "images": str(row.images),
+        "speed": number(row.images_per_second, ".1f"),
+    }
 
 
 def write_report(
@@ -101,10 +107,8 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     records = [_record(row, confidence) | dict(about or {}) for row in rows]
     paths = [folder / name for name in ("results.csv", "results.json", "resolutions.png")]
-    columns = list(dict.fromkeys(name for record in records for name in record))
-    _write_csv(paths[0], columns, records)
-    with atomic_write(paths[1]) as part:
-        part.write_text(json.dumps(records, indent=1) + "\n")
+    write_csv(paths[0], records)
+    write_json(paths[1], records)
     with warnings.catch_warnings():  # a name's character that the font lacks is shown as a box
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         with atomic_write(paths[2]) as part:
@@ -117,7 +121,7 @@ def write_report(
     ]
     if images:
         paths.append(folder / "per_image.csv")
-        _write_csv(paths[-1], list(images[0]), images)
+        write_csv(paths[-1], images)
     return paths
 
 
@@ -135,13 +139,6 @@ def _record(row: Row, confidence: float) -> dict[str, Any]:
     for name, bounds in intervals(row, confidence).items():
         record[f"{name}_low"], record[f"{name}_high"] = bounds
     return record
-
-
-def _write_csv(path: Path, columns: list[str], records: list[dict[str, Any]]) -> None:
-    with atomic_write(path) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(records)
 
 
 def plot_resolutions(rows: Sequence[Row]) -> Figure:

@@ -13,7 +13,7 @@ from radepth_jax.names import examples
 
 
 class UnusablePredictionError(UserError):
-    """What a network predicts has no figure that could stand beside another network's."""
+    """A network's predictions have no figure that can be compared with another network's."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def make_row(
         scaling: one of `runs.protocol.SCALINGS`.
         names: the names of all images.
         per_image: the figures of all images.
-        **rest: other fields of `Row`.
+        **rest: the other fields of `Row`.
 
     Raises:
         UnusablePredictionError: A prediction is not positive and finite at all pixels that count,
@@ -143,7 +143,7 @@ def over_same_images(rows: Sequence[Row]) -> list[Row]:
 
 
 def _averages(per_image: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Those fields of a `Row` that are computed from its images."""
+    """The fields of a `Row` that are computed from its images."""
     counted = per_image["pixels"] > 0
     ratio = per_image["median_ratio"][counted]
     return {

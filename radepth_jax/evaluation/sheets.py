@@ -32,14 +32,14 @@ def write_sheets(
     protocol: Protocol,
     folder: Path,
 ) -> list[Path]:
-    """Write `depth.png` and, where there is ground truth, `errors.png`; returns their paths.
+    """Write `depth.png` and, if there is ground truth, `errors.png`. Returns their paths.
 
     Args:
         source: the images.
-        show: the positions of those that the sheets have. Without any, nothing is written.
+        show: the positions of the images in the sheets. If there are none, nothing is written.
         rows: rows that have `depths` of these images.
-        protocol: as of `error_sheet`.
-        folder: where to.
+        protocol: gives the range of ground truth, to which predictions are clipped.
+        folder: the folder to write to.
     """
     if not show:
         return []
@@ -105,7 +105,7 @@ def error_sheet(
         label = f"{row.label} {row.resolution}: error 0 to {WORST_ERROR:.0%}"
         cells = []
         for i, sample in zip(images, samples, strict=True):
-            truth = _crop(sample["depth"], sample["depth_size"])
+            truth = cropped(sample["depth"], sample["depth_size"])
             scale = row.per_image["scale"][i]
             known = (truth > protocol.min_depth) & (truth < protocol.max_depth) & np.isfinite(scale)
             predicted = np.clip(row.depths[i] * scale, protocol.min_depth, protocol.max_depth)
@@ -153,24 +153,25 @@ def cell_means(
 
 
 def _truth(sample: dict, size: tuple[int, int]) -> np.ndarray:
-    truth = _crop(sample["depth"], sample["depth_size"])
+    truth = cropped(sample["depth"], sample["depth_size"])
     if not (truth > 0).any():
         return np.full((*size, 3), _NO_TRUTH, np.uint8)
     inverse, count = cell_means(1 / np.where(truth > 0, truth, 1), truth > 0, size)
     known = inverse[count > 0]
     top = max(float(np.percentile(known, 95)), 1e-12)
-    # The sky, and what no laser point reached, is as dark as what is far away.
+    # Pixels without a value (the sky, and what no laser point reached) are as dark as far ones.
     return colorize(np.where(count > 0, np.minimum(inverse, top), 0), percentile=100)
 
 
 def _image_line(samples: Sequence[dict], size: tuple[int, int]) -> list[np.ndarray]:
     return [
-        labelled(resized(_crop(sample["image"], sample["size"]), size), sample["name"])
+        labelled(resized(cropped(sample["image"], sample["size"]), size), sample["name"])
         for sample in samples
     ]
 
 
-def _crop(array: np.ndarray, size: np.ndarray) -> np.ndarray:
+def cropped(array: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The part of an array on its canvas, [H0, W0, ...], that has the true (h, w)."""
     return array[: size[0], : size[1]]
 
 

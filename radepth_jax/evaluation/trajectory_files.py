@@ -1,4 +1,4 @@
-"""Trajectories in files: KITTI's, TUM's and EuRoC's formats; the first two are written, too."""
+"""Reads trajectory files in the formats of KITTI, TUM and EuRoC, and writes the first two."""
 
 import re
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from radepth_jax.data.text import Line, read_lines
 from radepth_jax.errors import UserError
+from radepth_jax.evaluation.alignment import has_pose
 from radepth_jax.files import atomic_write
 from radepth_jax.names import shown
 
@@ -18,7 +19,7 @@ _COLUMNS = {
     8: "timestamp tx ty tz qx qy qz qw of TUM",
 }
 _MAX_FRAME = 1_000_000  # bounds the memory
-# The columns of a CSV file by their names, in TUM's order; of EuRoC's are `p_RS_R_x` and `q_RS_w`.
+# Patterns of the names of a CSV file's columns, in TUM's order. EuRoC has `p_RS_R_x` and `q_RS_w`.
 _NAMES = [
     r"timestamp|time|t",
     *(rf"(t_?|p_?|p_\w+_|position_)?{axis}" for axis in "xyz"),
@@ -29,14 +30,14 @@ _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A trajectory as a file holds it; exactly one of `frames` and `times` is there.
+    """A trajectory as a file holds it. It has either `frames` or `times`.
 
     Attributes:
         path: the file.
         world_T_camera: [N, 4, 4].
-        frames: [N] increasing frame numbers, of KITTI's format.
-        times: [N] increasing seconds, of TUM's format or a CSV file.
-        numbered: whether the frame numbers are the file's own; otherwise they count its lines.
+        frames: [N], the increasing frame numbers of a file in KITTI's format.
+        times: [N], the increasing seconds of a file in TUM's format or of a CSV file.
+        numbered: whether the file has the frame numbers. Otherwise they count its lines.
     """
 
     path: Path
@@ -47,15 +48,15 @@ class Trajectory:
 
 
 def read_trajectory(path: str | Path) -> Trajectory:
-    """Read a trajectory; its format is known by how many numbers a line has.
+    """Read a trajectory. How many numbers a line has says which format it is.
 
-    12 are KITTI's 3x4 matrix by rows, 13 a frame number and the same, 8 are TUM's `timestamp tx ty
-    tz qx qy qz qw`. Blank lines, what follows a `#`, a byte order mark and any kind of line end are
-    passed over. A file with commas is EuRoC's or another one whose first line names the columns.
-    Lines with a frame number or a timestamp may come in any order.
+    Twelve numbers are KITTI's 3x4 matrix by rows. Thirteen are a frame number and such a matrix.
+    Eight are TUM's `timestamp tx ty tz qx qy qz qw`. A file with commas is a CSV file such as
+    EuRoC's, whose first line names the columns. Blank lines and comments (`#`) do not count. Lines
+    with a frame number or a timestamp may come in any order.
 
     Raises:
-        UserError: the file cannot be read, or a line is not a pose; the message has its number.
+        UserError: The file cannot be read, or a line is not a pose. The message has its number.
     """
     path = Path(path)
     lines = read_lines(path, hint="expected a trajectory file")
@@ -93,7 +94,7 @@ def read_trajectory(path: str | Path) -> Trajectory:
 
 
 def _timed(path: Path, lines: list[Line], table: np.ndarray) -> Trajectory:
-    """Of rows in TUM's order."""
+    """The trajectory of rows in TUM's order."""
     lines, table = _in_order(lines, table, "timestamp")
     norms = np.linalg.norm(table[:, 4:], axis=1)
     _refuse(lines, np.abs(norms - 1) > 0.01, "the quaternion qx qy qz qw has not length 1")
@@ -104,7 +105,7 @@ def _timed(path: Path, lines: list[Line], table: np.ndarray) -> Trajectory:
 
 
 def _read_csv(header: Line, rows: list[Line]) -> np.ndarray:
-    """[N, 8] in TUM's order and in seconds, of lines with commas and one with their names."""
+    """The columns of a CSV file as [N, 8], in TUM's order and in seconds."""
     names, units = [], []
     for word in header.text.lstrip("#").split(","):
         name, _, unit = word.strip().lower().partition("[")
@@ -120,7 +121,7 @@ def _read_csv(header: Line, rows: list[Line]) -> np.ndarray:
             "[m],...,q_RS_w [],q_RS_x [],...`, or columns separated by spaces"
         )
     order = [columns[0] for columns in found]
-    # EuRoC's ground truth has nanoseconds whether it says so or not.
+    # EuRoC's ground truth is in nanoseconds even if the header does not say so.
     unit = units[order[0]] or ("ns" if names[order[1]].startswith("p_rs") else "s")
     if unit not in _UNITS:
         raise UserError(f"{header.where}: timestamps in {unit!r}; expected {', '.join(_UNITS)}")
@@ -134,7 +135,7 @@ def _read_csv(header: Line, rows: list[Line]) -> np.ndarray:
 
 
 def _in_order(lines: list[Line], table: np.ndarray, key: str) -> tuple[list[Line], np.ndarray]:
-    """Sorted by the first column, in which nothing is there twice."""
+    """The lines and their numbers, sorted by the first column. A value may not occur twice."""
     order = np.argsort(table[:, 0], kind="stable")
     table, lines = table[order], [lines[i] for i in order]
     _refuse(lines[1:], np.diff(table[:, 0]) == 0, f"{key} is there twice")
@@ -196,27 +197,27 @@ def write_trajectories(
 ) -> list[Path]:
     """Write a trajectory and the truth in both formats: `NAME_kitti.txt`, `NAME_truth_tum.txt`.
 
-    Where frames lack a true pose, the truth is written only as TUM: KITTI's format has a line for
+    If a frame lacks a true pose, the truth is not written in KITTI's format, which has a line for
     every frame.
 
     Args:
-        folder: where to.
-        name: the recording's.
+        folder: the folder to write to.
+        name: the recording's name.
         predicted: `world_T_camera` [N, 4, 4], as chained, in the network's unit.
-        truth: `world_T_camera` [N, 4, 4] metres, NaN where unknown.
+        truth: `world_T_camera` [N, 4, 4] in metres. NaN means unknown.
         times: [N] seconds.
 
     Returns:
         The files' paths.
     """
-    known = np.isfinite(truth).all(axis=(1, 2))
+    known = has_pose(truth)
     kitti, tum = folder / f"{name}_kitti.txt", folder / f"{name}_tum.txt"
     write_kitti(kitti, predicted)
     write_tum(tum, times, predicted)
     true_kitti, true_tum = folder / f"{name}_truth_kitti.txt", folder / f"{name}_truth_tum.txt"
     write_tum(true_tum, times[known], truth[known])
     if not known.all():
-        true_kitti.unlink(missing_ok=True)  # of an earlier run
+        true_kitti.unlink(missing_ok=True)  # an earlier run may have written it
         return [kitti, tum, true_tum]
     write_kitti(true_kitti, truth)
     return [kitti, tum, true_tum, true_kitti]

@@ -1,4 +1,4 @@
-"""Two trajectories from files brought to the same frames: by number, or by the nearest time."""
+"""Brings two trajectories from files to the same frames, by number or by the nearest time."""
 
 from typing import NamedTuple
 
@@ -10,8 +10,8 @@ from radepth_jax.evaluation.trajectory_files import Trajectory
 
 MAX_DIFFERENCE = 0.02  # seconds (Sturm et al., IROS 2012)
 
-# A median step above these is of a camera with timestamps in that unit, rather than of one that
-# takes a picture every few seconds, minutes or weeks.
+# If the median step is above one of these numbers, the timestamps are taken to be in that unit. A
+# camera that takes a picture every few seconds, minutes or weeks is less likely.
 _UNITS = {"nanoseconds": 2e6, "microseconds": 2e3, "milliseconds": 2.0}
 
 
@@ -19,10 +19,10 @@ class Pairs(NamedTuple):
     """Two trajectories at the same frames.
 
     Attributes:
-        predicted: `world_T_camera` [N, 4, 4], NaN where a frame is missing.
-        truth: likewise.
-        unpaired: how many poses of the prediction and of the truth have no partner.
-        gaps: how often frames are missing between two poses with timestamps.
+        predicted: `world_T_camera` [N, 4, 4]. A frame that is missing is NaN.
+        truth: the same of the truth.
+        unpaired: how many poses of the prediction, and of the truth, have no partner.
+        gaps: between how many neighbouring poses with timestamps frames are missing.
     """
 
     predicted: np.ndarray
@@ -36,18 +36,18 @@ def pair(
 ) -> Pairs:
     """Bring two trajectories to the same frames.
 
-    Frames of KITTI's format pair by their number. Poses with timestamps pair with the nearest one
-    in time, each with one at most; where two want the same, the nearer one has it. A step in time
-    of more than one and a half usual ones (their median) is a gap, in which frames are missing.
+    Frames in KITTI's format are paired by their numbers. Each pose with a timestamp is paired with
+    the nearest one in time. If two poses have the same nearest one, the nearer of them gets it. If
+    a step in time is longer than 1.5 times the median step, frames are missing in it.
 
     Args:
-        predicted: what is judged.
-        truth: what it is judged by.
-        max_difference: seconds that two timestamps of one pair may differ by.
+        predicted: the trajectory that is judged.
+        truth: the trajectory that it is compared with.
+        max_difference: by how many seconds the two timestamps of a pair may differ.
 
     Raises:
-        UserError: they cannot be paired, fewer than two frames are in both, or fewer than half by
-            timestamps that seem to be no seconds.
+        UserError: The formats do not go together, fewer than two frames are in both, or the
+            timestamps do not seem to be seconds and fewer than half of them are in both.
     """
     if (predicted.times is None) != (truth.times is None):
         kinds = ["KITTI" if one.times is None else "TUM" for one in (predicted, truth)]
@@ -102,17 +102,18 @@ def _pair_by_time(predicted: Trajectory, truth: Trajectory, max_difference: floa
 
 
 def _other_unit(times: np.ndarray | None) -> str:
-    """The unit that timestamps seem to have where a camera's would not be seconds; "" if none."""
+    """The unit that timestamps seem to have. It is "" if they may be seconds."""
     step = 0.0 if times is None or len(times) < 2 else float(np.median(np.diff(times)))
     return next((unit for unit, least in _UNITS.items() if step > least), "")
 
 
 def _frame_numbers(times: np.ndarray) -> tuple[np.ndarray, int]:
-    """Numbers [N] of frames with these times, 0 the first, and how often some are missing."""
+    """The numbers [N] from 0 of frames with these times, and the number of gaps between them."""
     steps = np.diff(times)
     usual = np.median(steps)
     missing = np.where(steps > 1.5 * usual, np.maximum(np.round(steps / usual) - 1, 1), 0)
-    # A gap may be of hours. Errors are of neighbours and of segments from every STEP-th frame on.
+    # A gap may last for hours, so long ones are shortened. That changes no error: only neighbours
+    # and segments that start at every STEP-th frame are compared.
     short = np.where(missing < 2 * STEP, missing, STEP + missing % STEP).astype(int)
     return np.concatenate([[0], np.cumsum(1 + short)]), int((short > 0).sum())
 
@@ -120,21 +121,21 @@ def _frame_numbers(times: np.ndarray) -> tuple[np.ndarray, int]:
 def associate(
     times: np.ndarray, others: np.ndarray, max_difference: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of the nearest timestamps.
+    """Find pairs of nearest timestamps.
 
     Args:
         times: [N] increasing seconds.
         others: [M] increasing seconds.
-        max_difference: seconds that a pair may differ by.
+        max_difference: by how many seconds the timestamps of a pair may differ.
 
     Returns:
-        indices into `times` [P] and into `others` [P], increasing, none of them twice.
+        Indices into `times` [P] and into `others` [P]. Both increase, and none occurs twice.
     """
     after = np.clip(np.searchsorted(others, times), 0, len(others) - 1)
     before = np.maximum(after - 1, 0)
     nearest = np.where(times - others[before] <= np.abs(others[after] - times), before, after)
     difference = np.abs(times - others[nearest])
-    order = np.lexsort((difference, nearest))  # of those that share a partner, the nearest first
+    order = np.lexsort((difference, nearest))  # by partner, and then the nearest first
     best = order[np.unique(nearest[order], return_index=True)[1]]
     best = np.sort(best[difference[best] <= max_difference])
     return best, nearest[best]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from radepth_jax import models
-from radepth_jax.data.dataset import pad_to_canvas
+from radepth_jax.data.pictures import pad_to_canvas
 from radepth_jax.errors import UserError
 from radepth_jax.geometry import se3
 from radepth_jax.geometry.alignment import align

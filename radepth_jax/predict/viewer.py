@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from radepth_jax.data.dataset import pad_to_canvas
+from radepth_jax.data.pictures import pad_to_canvas
 from radepth_jax.errors import UserError
 from radepth_jax.files import atomic_write
 from radepth_jax.geometry import se3

@@ -13,13 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from radepth_jax import platforms
-from radepth_jax.data import (
-    Dataset,
-    TrainingSource,
-    device_prefetch,
-    make_loader,
-    open_or_prepare,
-)
+from radepth_jax.data import Dataset, TrainingSource, make_loader, open_or_prepare
 from radepth_jax.data.fingerprint import fingerprint
 from radepth_jax.data.loader import DevicePrefetch
 from radepth_jax.devices import loader_workers, place_batch, replicate
@@ -139,7 +133,7 @@ def train(
             def place(batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
                 return place_batch(batch, parts=config.train.accumulate)
 
-            with loader, device_prefetch(loader, place) as batches:
+            with loader, DevicePrefetch(loader, place) as batches:
                 run = Run(
                     config=config,
                     recipe=recipe or make_recipe(config, total_steps),

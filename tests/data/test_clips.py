@@ -7,8 +7,9 @@ import PIL.Image
 import pytest
 
 from radepth_jax.cli import prepare as command
-from radepth_jax.data.dataset import TrainingSource, open_dataset
+from radepth_jax.data.dataset import open_dataset
 from radepth_jax.data.prepare import prepare
+from radepth_jax.data.training_source import TrainingSource
 from radepth_jax.data.video import find_clips
 from radepth_jax.errors import UserError
 
@@ -81,7 +82,7 @@ def test_clips_are_sampled_by_length_or_evenly(clips, tmp_path, sampling, expect
 def test_what_does_not_go_together_is_named(clips, tmp_path):
     with pytest.raises(UserError, match="3 values of fov for 2 clips; give one for all"):
         prepare("video", source=clips, data_dir=tmp_path, fov=(60.0, 70.0, 80.0))
-    with pytest.raises(UserError, match="sampling 'odd': expected one of length, even"):
+    with pytest.raises(UserError, match="sampling: expected one of length, even, got 'odd'"):
         prepare("video", source=clips, data_dir=tmp_path, fov=60.0, sampling="odd")
     with pytest.raises(UserError, match="nowhere: no such file or folder"):
         prepare("video", source=[*clips, tmp_path / "nowhere"], data_dir=tmp_path, fov=60.0)

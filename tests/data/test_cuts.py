@@ -6,9 +6,10 @@ import PIL.Image
 import pytest
 
 from radepth_jax.data.cuts import find_cuts
-from radepth_jax.data.dataset import TrainingSource, open_dataset
+from radepth_jax.data.dataset import open_dataset
 from radepth_jax.data.folder import thumbnail
 from radepth_jax.data.prepare import prepare
+from radepth_jax.data.training_source import TrainingSource
 
 SIZE = (96, 160)
 

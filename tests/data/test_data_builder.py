@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from small_data_sets import Toy, build_toy, encode, toy_contents, toy_image
 
 from radepth_jax.data import builder, schema
-from radepth_jax.data.dataset import EvaluationSource
+from radepth_jax.data.evaluation_source import EvaluationSource
 from radepth_jax.errors import UserError
 
 

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from small_data_sets import BASELINE, build_toy, encode, toy_contents, toy_depth, toy_image
 
-from radepth_jax.data.dataset import (
-    EvaluationSource,
-    TrainingSource,
-    open_dataset,
-    pad_to_canvas,
-)
+from radepth_jax.data.dataset import open_dataset
+from radepth_jax.data.evaluation_source import EvaluationSource
+from radepth_jax.data.pictures import pad_to_canvas
+from radepth_jax.data.training_source import TrainingSource
 from radepth_jax.errors import UserError
 
 CANVAS = (20, 32)
@@ -170,12 +168,12 @@ CORRUPT = {
 @pytest.fixture(scope="module", params=sorted(CORRUPT))
 def damaged(request, tmp_path_factory, toy):
     """The toy data set with three frames' bytes damaged after they were stored."""
-    from radepth_jax.data import builder
+    from radepth_jax.data import rows
 
     bad = CORRUPT[request.param]
     keys = [("a", 2, 2), ("a", 2, 3), ("b", 3, 0)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builder.schema, "image_size", lambda data: CANVAS)
+        patch.setattr(rows, "image_size", lambda data: CANVAS)
         return build_toy(
             tmp_path_factory.mktemp("damaged"), lambda: toy_contents(dict.fromkeys(keys, bad))
         )
@@ -219,10 +217,10 @@ def test_corrupt_frames_are_skipped_up_to_a_limit(damaged):
 
 
 def test_skipping_everything_is_an_error(tmp_path, monkeypatch):
-    from radepth_jax.data import builder
+    from radepth_jax.data import rows
 
     keys = [(f.sequence, f.camera, f.frame) for f in toy_contents().frames]
-    monkeypatch.setattr(builder.schema, "image_size", lambda data: CANVAS)
+    monkeypatch.setattr(rows, "image_size", lambda data: CANVAS)
     dataset = build_toy(tmp_path, lambda: toy_contents(dict.fromkeys(keys, b"x")))
     with pytest.raises(UserError, match="no sample of 'train' can be read"):
         TrainingSource(dataset, "train", (0,), skip_corrupt=True)[5]

@@ -13,8 +13,8 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from radepth_jax.data.dataset import TrainingSource
-from radepth_jax.data.loader import device_prefetch, make_loader
+from radepth_jax.data.loader import DevicePrefetch, make_loader
+from radepth_jax.data.training_source import TrainingSource
 from radepth_jax.errors import UserError
 
 
@@ -135,7 +135,7 @@ def test_a_worker_that_dies_is_reported_with_its_cause(end, expected):
 
 def test_workers_leave_signals_to_their_parent():
     loader = make_loader(Numbers(50), global_batch=2, seed=0, workers=2)
-    with loader, device_prefetch(loader, lambda batch: batch) as batches:
+    with loader, DevicePrefetch(loader, lambda batch: batch) as batches:
         deadline = time.monotonic() + 60
         while len(multiprocessing.active_children()) < 2 and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -224,7 +224,7 @@ def test_images_pass_through_workers(toy):
 
 
 def test_prefetching_places_in_order_and_ends():
-    with device_prefetch(iter(range(5)), lambda x: x * 10) as batches:
+    with DevicePrefetch(iter(range(5)), lambda x: x * 10) as batches:
         assert list(batches) == [0, 10, 20, 30, 40]
         assert list(batches) == []
 
@@ -235,10 +235,10 @@ def test_prefetching_measures_the_consumers_wait():
             time.sleep(0.1)
             yield i
 
-    with device_prefetch(slow(), lambda x: x) as batches:
+    with DevicePrefetch(slow(), lambda x: x) as batches:
         next(batches)
         assert batches.seconds_waited > 0.05
-    with device_prefetch(iter(range(3)), lambda x: x) as batches:
+    with DevicePrefetch(iter(range(3)), lambda x: x) as batches:
         time.sleep(0.2)
         next(batches)
         assert batches.seconds_waited < 0.05
@@ -246,7 +246,7 @@ def test_prefetching_measures_the_consumers_wait():
 
 def test_prefetching_stays_ahead_by_its_depth():
     placed = []
-    with device_prefetch(iter(range(100)), placed.append, depth=2) as batches:
+    with DevicePrefetch(iter(range(100)), placed.append, depth=2) as batches:
         next(batches)
         time.sleep(0.3)
         assert len(placed) == 4  # one taken, two ready, one waiting for room
@@ -265,7 +265,7 @@ def test_prefetching_passes_errors_on(where):
             raise UserError("sample 7: corrupt")
         return value
 
-    with device_prefetch(broken(), place) as batches:
+    with DevicePrefetch(broken(), place) as batches:
         assert next(batches) == 1
         for _ in range(2):
             with pytest.raises(UserError, match="sample 7"):
@@ -273,7 +273,7 @@ def test_prefetching_passes_errors_on(where):
 
 
 def test_prefetching_can_be_closed_while_full():
-    batches = device_prefetch(iter(range(100)), lambda x: x, depth=1)
+    batches = DevicePrefetch(iter(range(100)), lambda x: x, depth=1)
     next(batches)
     batches.close()
     batches.close()

@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 
 from radepth_jax.data import schema
+from radepth_jax.data.pictures import decode_image, image_size
 
 depths = hypothesis.extra.numpy.arrays(
     np.float32,
@@ -51,8 +52,7 @@ frame_keys = st.lists(
 @hypothesis.given(frame_keys, st.booleans())
 def test_index_finds_exactly_what_was_added(keys, grouped):
     keys = sorted(keys) if grouped else keys
-    index = schema.FrameIndex()
-    assert [index.append(*key) for key in keys] == list(range(len(keys)))
+    index = schema.FrameIndex.of(keys)
     for stored in (index, schema.FrameIndex(index.runs)):
         assert len(stored) == len(keys)
         for position, key in enumerate(keys):
@@ -61,21 +61,18 @@ def test_index_finds_exactly_what_was_added(keys, grouped):
         for other in {("a", c, f) for c in range(3) for f in range(-1, 14)} - set(keys):
             assert stored.find(*other) is None
     with pytest.raises(ValueError, match="twice"):
-        index.append(*keys[0])
+        schema.FrameIndex.of([*keys, keys[0]])
 
 
 def test_consecutive_frames_are_one_run():
-    index = schema.FrameIndex()
-    for frame in [3, 4, 5, 7]:
-        index.append("a", 0, frame)
-    assert index.runs == [["a", 0, 3, 3, 0], ["a", 0, 7, 1, 3]]
+    index = schema.FrameIndex.of(("a", 0, frame) for frame in [3, 4, 5, 7])
+    assert index.runs == [("a", 0, 3, 3, 0), ("a", 0, 7, 1, 3)]
 
 
 def test_metadata_survives_json():
     import json
 
-    index = schema.FrameIndex()
-    index.append("a", 2, 0)
+    index = schema.FrameIndex.of([("a", 2, 0)])
     transform = np.eye(4)
     transform[0, 3] = -0.5327190420453419
     metadata = schema.Metadata(
@@ -115,7 +112,7 @@ def test_damaged_images_decode_or_raise_value_error(kind, data):
     for _ in range(data.draw(st.integers(0, 4))):
         if encoded:
             encoded[data.draw(st.integers(0, len(encoded) - 1))] = data.draw(st.integers(0, 255))
-    for function in (schema.decode_image, schema.image_size):
+    for function in (decode_image, image_size):
         message = "decoded"
         try:
             function(bytes(encoded))
@@ -131,7 +128,7 @@ def test_damaged_images_decode_or_raise_value_error(kind, data):
 )
 def test_corrupt_images_say_why(data, message):
     with pytest.raises(ValueError, match=message):
-        schema.decode_image(data)
+        decode_image(data)
 
 
 def test_grey_palette_and_alpha_become_rgb_and_16_bits_8():
@@ -139,11 +136,11 @@ def test_grey_palette_and_alpha_become_rgb_and_16_bits_8():
     for mode in ("L", "P", "RGBA"):
         data = io.BytesIO()
         grey.convert(mode).save(data, "PNG")
-        decoded = schema.decode_image(data.getvalue())
+        decoded = decode_image(data.getvalue())
         np.testing.assert_array_equal(decoded, np.asarray(grey)[..., None].repeat(3, -1))
     data = io.BytesIO()
     levels = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5957
     PIL.Image.fromarray(levels).save(data, "PNG")
-    decoded = schema.decode_image(data.getvalue())
+    decoded = decode_image(data.getvalue())
     assert decoded.dtype == np.uint8
     np.testing.assert_array_equal(decoded[..., 0], np.round(levels / 257))

@@ -6,7 +6,8 @@ import pytest
 from small_data_sets import KITTI_SIZE, encode
 
 from radepth_jax.data import kitti_splits
-from radepth_jax.data.dataset import EvaluationSource, open_dataset
+from radepth_jax.data.dataset import open_dataset
+from radepth_jax.data.evaluation_source import EvaluationSource
 from radepth_jax.data.prepare import prepare
 from radepth_jax.errors import UserError
 

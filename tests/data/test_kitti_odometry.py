@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from radepth_jax.cli import prepare as command
-from radepth_jax.data.dataset import TrainingSource, open_dataset
+from radepth_jax.data.dataset import open_dataset
 from radepth_jax.data.prepare import prepare
 from radepth_jax.data.recordings import find_recordings, read_poses
+from radepth_jax.data.training_source import TrainingSource
 from radepth_jax.errors import UserError
 
 

@@ -9,11 +9,14 @@ import PIL.Image
 import pytest
 from small_data_sets import KITTI_SIZE, OFFSETS, write_drive
 
-from radepth_jax.data import kitti_splits, schema
-from radepth_jax.data.dataset import EvaluationSource, TrainingSource, open_dataset
+from radepth_jax.data import kitti_splits
+from radepth_jax.data.dataset import open_dataset
+from radepth_jax.data.evaluation_source import EvaluationSource
 from radepth_jax.data.kitti_splits import Target, find_drives, read_list
 from radepth_jax.data.kitti_velodyne import project_scan, read_calibration, read_scan
+from radepth_jax.data.pictures import decode_image
 from radepth_jax.data.prepare import prepare
+from radepth_jax.data.training_source import TrainingSource
 from radepth_jax.errors import UserError
 
 D1 = "2011_09_26/2011_09_26_drive_0001_sync"
@@ -58,7 +61,7 @@ def test_training_samples_have_neighbours_and_stereo(kitti, tmp_path):
         sample = source[i]
         keys = [(camera, 1), (camera, 0), (camera, 2), (5 - camera, 1)]
         for image, (c, f) in zip(sample["frames"], keys, strict=True):
-            expected = schema.decode_image(image_path(kitti, D1, c, f).read_bytes())
+            expected = decode_image(image_path(kitti, D1, c, f).read_bytes())
             np.testing.assert_array_equal(image, expected)
         shift = (OFFSETS[3] - OFFSETS[2]) * (1 if camera == 2 else -1)
         np.testing.assert_allclose(sample["stereo_T_target"][:3, 3], shift, atol=1e-6)
@@ -84,7 +87,7 @@ def test_targets_alone_are_stored_where_that_is_asked_for(kitti, tmp_path):
     assert dataset.splits == {"test": 2}
     assert dataset.metadata.with_depth == {"test": 2}
     assert dataset.metadata.protocol["crop"] == "garg"
-    with pytest.raises(UserError, match="prepared with targets_only True, not None"):
+    with pytest.raises(UserError, match="prepared with targets_only True, not False"):
         make(kitti, tmp_path, split_lists=options["split_lists"])
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from radepth_jax.data.dataset import EvaluationSource, open_dataset
+from radepth_jax.data.dataset import open_dataset
+from radepth_jax.data.evaluation_source import EvaluationSource
 from radepth_jax.data.prepare import prepare
 from radepth_jax.errors import UserError
 

@@ -3,8 +3,8 @@ import pytest
 from published_protocol import velodyne_depth
 from small_data_sets import KITTI_K, KITTI_SIZE, OFFSETS, VELO_R, VELO_T, write_calibration
 
-from radepth_jax.data import schema
 from radepth_jax.data.kitti_velodyne import project_scan, read_calibration, read_scan
+from radepth_jax.data.pictures import decode_image
 from radepth_jax.errors import UserError
 
 
@@ -149,7 +149,7 @@ def test_real_depth_and_stereo_transform_explain_the_other_camera(real):
     """Warping by scan depth and `camera_T_camera` finds the colours of the right image."""
     calibration, drive = real
     left, right = (
-        schema.decode_image((drive / f"image_0{c}" / "data" / "0000000003.png").read_bytes())
+        decode_image((drive / f"image_0{c}" / "data" / "0000000003.png").read_bytes())
         for c in (2, 3)
     )
     scan = read_scan(drive / "velodyne_points" / "data" / "0000000003.bin")

@@ -5,7 +5,8 @@ import pytest
 import scipy.io
 from small_data_sets import encode
 
-from radepth_jax.data.dataset import EvaluationSource, open_dataset
+from radepth_jax.data.dataset import open_dataset
+from radepth_jax.data.evaluation_source import EvaluationSource
 from radepth_jax.data.make3d import central_rows
 from radepth_jax.data.prepare import prepare
 from radepth_jax.errors import UserError

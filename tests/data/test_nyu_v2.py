@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from radepth_jax.data.dataset import EvaluationSource, open_dataset
+from radepth_jax.data.dataset import open_dataset
+from radepth_jax.data.evaluation_source import EvaluationSource
 from radepth_jax.data.prepare import prepare
 from radepth_jax.errors import UserError
 
@@ -93,7 +94,7 @@ def test_unusable_files_are_named_with_what_to_download(folder, tmp_path):
     where = r"download nyu_depth_v2_labeled.mat"
     labelled, splits = folder / "nyu_depth_v2_labeled.mat", folder / "splits.mat"
     whole = labelled.read_bytes()
-    with pytest.raises(UserError, match="depth 'dense': expected filled or raw"):
+    with pytest.raises(UserError, match="nyu_v2: depth: expected one of filled, raw, got 'dense'"):
         make(folder, tmp_path, depth="dense")
     labelled.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=rf"nyu_depth_v2_labeled.mat: unreadable .*{where}"):

@@ -116,15 +116,17 @@ def test_an_unwritable_folder_is_reported(shots, tmp_path):
 
 def test_a_killed_preparation_is_cleared_away_and_finished(shots, tmp_path):
     code = f"""
+import sys
 import time
-from radepth_jax.data import schema
+from radepth_jax.data import rows
 from radepth_jax.data.prepare import prepare
-size = schema.image_size
+size = rows.image_size
 def slow(data):
-    print("storing", flush=True)
+    sys.stdout.write("storing\\n")
+    sys.stdout.flush()
     time.sleep(60)
     return size(data)
-schema.image_size = slow
+rows.image_size = slow
 prepare("video", source={str(shots)!r}, data_dir={str(tmp_path / "d")!r}, fov=60.0)
 """
     root = Path(builder.__file__).parents[2]
@@ -220,7 +222,7 @@ def test_every_option_of_a_data_set_is_explained(family, capsys):
     explained = command.describe_fields(
         builder.CONFIG_CLASS.__doc__ if builder.CONFIG_CLASS else ""
     )
-    for name in builder.option_names():
+    for name in builder.options():
         assert f"--{name}" in text
         assert len(explained[name]) > 10
     assert ("--beam_pipeline_options" in text) == builder.BEAM

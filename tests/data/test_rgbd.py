@@ -7,8 +7,10 @@ import PIL.Image
 import pytest
 from small_data_sets import encode
 
-from radepth_jax.data.dataset import EvaluationSource, TrainingSource, open_dataset
+from radepth_jax.data.dataset import open_dataset
+from radepth_jax.data.evaluation_source import EvaluationSource
 from radepth_jax.data.prepare import prepare
+from radepth_jax.data.training_source import TrainingSource
 from radepth_jax.errors import UserError
 
 SIZE = (12, 16)
@@ -125,7 +127,7 @@ def test_what_is_missing_or_damaged_is_named_and_the_rest_kept(room, tmp_path):
         "room-train: no pose for 1 frames",
         "room-test: no depth map for 1 frames",
         f"{room}/frame-000007.depth.png: mode L, expected a 16-bit grey PNG; its validation sample "
-        "has no depth",
+        "has no ground truth",
     ):
         assert expected in found
     assert any(line.startswith(f"{path}: ") for line in found)

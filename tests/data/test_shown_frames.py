@@ -165,7 +165,7 @@ def test_interlaced_frames_are_made_whole(tmp_path, name, codec):
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
     assert all(frame.interlaced_frame for frame in frames)
-    stored = Picture(1, "", lambda: frames[1].to_ndarray(format="rgb24"), bytes)
+    stored = Picture(1, "", lambda: frames[1].to_ndarray(format="rgb24"))
     assert far_from_a_moment(stored) > 15
     notes = []
     pictures = list(read_film(path, notes.append))

@@ -7,9 +7,10 @@ import PIL.Image
 import pytest
 from small_data_sets import encode
 
-from radepth_jax.data.dataset import TrainingSource, open_dataset
+from radepth_jax.data.dataset import open_dataset
 from radepth_jax.data.intrinsics import parse_intrinsics
 from radepth_jax.data.prepare import prepare
+from radepth_jax.data.training_source import TrainingSource
 from radepth_jax.errors import UserError
 
 SIZE = (48, 64)

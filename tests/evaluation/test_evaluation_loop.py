@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from radepth_jax.data import EvaluationSource, open_dataset
-from radepth_jax.evaluation.ground import ground_scale
+from radepth_jax.evaluation.compare import ground_scale
 from radepth_jax.evaluation.loop import evaluate_method, evaluate_methods
 from radepth_jax.evaluation.method import NOT_TIMED, Method, Step, one_by_one
 from radepth_jax.evaluation.row import UnusablePredictionError

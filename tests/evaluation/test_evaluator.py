@@ -14,6 +14,7 @@ from PIL import Image
 from radepth_jax import models
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluation import evaluator, priors, report
+from radepth_jax.evaluation.loop import evaluate_method
 from radepth_jax.evaluation.metrics import METRICS
 from radepth_jax.evaluation.row import Row, UnusablePredictionError
 from radepth_jax.runs.protocol import Protocol
@@ -175,11 +176,13 @@ def test_a_constant_map_is_judged_on_every_image(source):
             return source[i] | {"depth": np.float32(1 + i) * source[0]["depth"]}
 
     depth = np.where(source[0]["depth"] > 0, source[0]["depth"], 1)
-    row = priors.evaluate_constant(depth, Two(), protocol=Protocol(max_depth=1e4), model="x")
+    protocol = Protocol(max_depth=1e4)
+    method = priors.constant_method(depth, protocol=protocol, model="x")
+    (row,) = evaluate_method(method, Two())
     assert row.images == 2
     assert row.metrics["abs_rel"] == pytest.approx(0, abs=1e-6)  # both up to scale
     fixed = Protocol(max_depth=1e4, scaling="none")
-    row = priors.evaluate_constant(depth, Two(), protocol=fixed, model="x")
+    (row,) = evaluate_method(priors.constant_method(depth, protocol=fixed, model="x"), Two())
     assert row.metrics["abs_rel"] == pytest.approx((0 + 0.5) / 2, abs=1e-6)
 
 

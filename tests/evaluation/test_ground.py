@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from radepth_jax.data import EvaluationSource, open_dataset
-from radepth_jax.evaluation.ground import ground_scale
+from radepth_jax.evaluation.compare import ground_scale
 from radepth_jax.geometry.ground import ground_height
 
 compiled = jax.jit(ground_height)

@@ -57,7 +57,7 @@ def test_the_truth_at_any_scale_and_in_any_world_has_no_error(seed):
     score = odometry.score(similar(truth, seed), truth)
     assert score.snippet_ate.shape == (16,)
     np.testing.assert_allclose(score.snippet_ate, 0, atol=1e-9)
-    assert score.trajectory_ate < 1e-9
+    assert score.aligned["7dof"].ate < 1e-9
     steps = [np.linalg.norm(b - a) for a, b in itertools.pairwise(truth[:, :3, 3])]
     assert score.length == pytest.approx(sum(steps))
 
@@ -67,9 +67,9 @@ def test_scale_and_world_of_a_prediction_do_not_matter(seed):
     truth = drive(seed)
     predicted = disturbed(truth, seed)
     one, two = odometry.score(predicted, truth), odometry.score(similar(predicted, seed), truth)
-    assert one.trajectory_ate > 0.01
+    assert one.aligned["7dof"].ate > 0.01
     np.testing.assert_allclose(one.snippet_ate, two.snippet_ate, rtol=1e-6)
-    assert one.trajectory_ate == pytest.approx(two.trajectory_ate, rel=1e-6)
+    assert one.aligned["7dof"].ate == pytest.approx(two.aligned["7dof"].ate, rel=1e-6)
 
 
 @given(seeds)
@@ -94,15 +94,15 @@ def test_snippets_as_published_one_by_one(seed):
 
 def test_a_line_is_aligned_although_its_roll_is_free():
     predicted, truth = odometry.straight_ahead(8), similar(odometry.straight_ahead(8), 0)
-    assert odometry.score(predicted, truth).trajectory_ate < 1e-9
+    assert odometry.score(predicted, truth).aligned["7dof"].ate < 1e-9
 
 
 def test_standing_still_is_off_by_the_way_travelled():
     truth = odometry.straight_ahead(5)
     score = odometry.score(odometry.standing_still(5), truth)
     assert score.snippet_ate == pytest.approx([np.sqrt(1 + 4 + 9 + 16) / 5])
-    assert score.trajectory_ate == pytest.approx(np.sqrt(2))
-    assert score.scale == 0
+    assert score.aligned["7dof"].ate == pytest.approx(np.sqrt(2))
+    assert score.aligned["7dof"].scale == 0
 
 
 def test_frames_without_a_pose_are_left_out():
@@ -114,7 +114,7 @@ def test_frames_without_a_pose_are_left_out():
     expected, _ = odometry.snippet_errors(predicted, truth)
     np.testing.assert_allclose(score.snippet_ate, expected[[0, 1, 7]])
     assert score.frames == 11
-    assert np.isfinite(score.trajectory_ate)
+    assert np.isfinite(score.aligned["7dof"].ate)
 
 
 @pytest.mark.parametrize("frames", [2, 4])
@@ -122,4 +122,4 @@ def test_too_few_frames_for_a_snippet_have_none(frames):
     truth = drive(1, frames=frames)
     score = odometry.score(truth, truth)
     assert score.snippet_ate.shape == score.snippet_rmse.shape == (0,)
-    assert score.trajectory_ate < 1e-9
+    assert score.aligned["7dof"].ate < 1e-9

@@ -5,7 +5,8 @@ import pytest
 
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.errors import UserError
-from radepth_jax.evaluation.onnx_network import evaluate_onnx, fit, load_onnx
+from radepth_jax.evaluation.loop import evaluate_method
+from radepth_jax.evaluation.onnx_network import fit, load_onnx, onnx_method
 from radepth_jax.evaluation.row import UnusablePredictionError
 from radepth_jax.runs.protocol import Protocol
 
@@ -55,7 +56,8 @@ def brightness(path, *, shape=("n", 3, "h", "w"), factor=1.0, shift=0.0, last=No
 
 def row_of(network, source, resolutions=((64, 32),), **options):
     protocol = Protocol(**options)
-    return evaluate_onnx(network, source, list(resolutions), protocol=protocol)[0].metrics
+    method = onnx_method(network, list(resolutions), protocol=protocol)
+    return evaluate_method(method, source)[0].metrics
 
 
 def test_the_orders_of_axes_agree(source, tmp_path):

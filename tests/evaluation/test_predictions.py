@@ -12,11 +12,8 @@ from PIL import Image
 
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.errors import UserError
-from radepth_jax.evaluation.predictions import (
-    evaluate_predictions,
-    find_predictions,
-    read_prediction,
-)
+from radepth_jax.evaluation.loop import evaluate_method
+from radepth_jax.evaluation.predictions import find_predictions, folder_method, read_prediction
 from radepth_jax.runs.protocol import Protocol
 
 NAMES = ["2011_09_26_drive_0002_sync/2/0000000069", "2011_09_26_drive_0002_sync/2/0000000070"]
@@ -25,6 +22,11 @@ NAMES = ["2011_09_26_drive_0002_sync/2/0000000069", "2011_09_26_drive_0002_sync/
 @pytest.fixture(scope="module")
 def source(street_dir):
     return EvaluationSource(open_dataset("street/tiny", street_dir), "test")
+
+
+def evaluate_predictions(folder: Path, source, **options):
+    (row,) = evaluate_method(folder_method(folder, source, **options), source)
+    return row
 
 
 def write_pfm(path: Path, values: np.ndarray, order: str = "<") -> None:

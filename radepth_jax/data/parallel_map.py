@@ -1,11 +1,10 @@
-"""Parallel reading: items that are read independently, and a `map` whose threads work ahead."""
+"""A `map` whose threads work ahead."""
 
 import collections
-import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,26 +37,3 @@ def parallel_map(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         finally:
             for future in waiting:
                 future.cancel()
-
-
-@dataclasses.dataclass(frozen=True)
-class ParallelReading(Generic[T]):
-    """Items that are read independently: by threads when iterated over, or by Beam's workers.
-
-    Attributes:
-        keys: what to read, in order.
-        read: maps a key to (item, problem). The item is None if it cannot be read, and the problem
-            is "" if there is none. It is pickled for other processes.
-        problems: gets the problems while the items are iterated over.
-    """
-
-    keys: Sequence[Any]
-    read: Callable[[Any], tuple[T | None, str]]
-    problems: list[str]
-
-    def __iter__(self) -> Iterator[T]:
-        for thing, problem in parallel_map(self.read, self.keys):
-            if problem:
-                self.problems.append(problem)
-            if thing is not None:
-                yield thing

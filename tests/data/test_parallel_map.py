@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from radepth_jax.data.parallel_reading import WORKERS, parallel_map
+from radepth_jax.data.parallel_map import WORKERS, parallel_map
 
 
 def test_results_come_in_order_from_threads_that_work_at_once():
