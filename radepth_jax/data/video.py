@@ -5,27 +5,30 @@ import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
-from radepth_jax.data.films import Picture, is_film, read_film
+from radepth_jax.data.clips import Clip, crop_camera, list_clips, listed, name_clips
+from radepth_jax.data.films import Picture, read_film
 from radepth_jax.data.folder import list_folder, read_listing
-from radepth_jax.data.intrinsics import parse_camera
 from radepth_jax.data.lens import Lens, straightener
-from radepth_jax.data.pictures import IMAGE_SUFFIXES, encode_image, is_picture
-from radepth_jax.data.selection import MIN_FRAMES, choose
+from radepth_jax.data.pictures import encode_image
+from radepth_jax.data.selection import MIN_FRAMES, Selection, choose
+from radepth_jax.data.text import read_text
 from radepth_jax.errors import UserError
-from radepth_jax.names import counted, examples, shown, visible
+from radepth_jax.names import shown
 from radepth_jax.settings import check_choice
+
+Edit = Callable[[np.ndarray], np.ndarray]  # uint8 [h, w, 3] to the same, perhaps smaller
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class VideoConfig(tfds.core.BuilderConfig):
-    """What to prepare. One of `intrinsics`, `fov` and `unknown_camera` has to be given.
+    """What to prepare. One of `intrinsics`, `fov`, `unknown_camera` and `clips` has to be given.
 
     There is one camera for all clips, or one for each.
 
@@ -41,6 +44,10 @@ class VideoConfig(tfds.core.BuilderConfig):
             pixels are square unless a video says otherwise.
         unknown_camera: whether the camera is not known. Training learns its focal length then, with
             config.pose.learned_fov=60. All clips share one camera.
+        clips: a file in YAML or JSON that names clips and gives each of them its camera, in place
+            of `source`. Its lines are such as `drive.mp4: {fov: 70}`; instead of `fov` they have
+            `intrinsics` [fx, fy, cx, cy] or the file of a `camera`, and they may have `distortion`
+            [k1, k2, p1, p2, k3], `fisheye: true` and a `crop` [x, y, width, height].
         stride: every `stride`-th frame is kept.
         min_change: the least change between frames that are kept. It is the mean absolute
             difference, in levels of 255, of their 64x36 grey versions. 0 keeps all frames.
@@ -53,6 +60,7 @@ class VideoConfig(tfds.core.BuilderConfig):
     intrinsics: str | Sequence[str] | None = None
     fov: float | Sequence[float] | None = None
     unknown_camera: bool = False
+    clips: str | Path | None = None
     stride: int = 1
     min_change: float = 0.5
     validation_share: float = 0.1
@@ -74,11 +82,14 @@ class Video(FrameDatasetBuilder):
     """
 
     CONFIG_CLASS = VideoConfig
+    REQUIRED: ClassVar[dict[str, str]] = {}
 
     def prepared_from(self) -> dict[str, Any]:
         """The source and all options. A list of one value counts as that value."""
-        options = super().prepared_from().items()
-        return {k: v[0] if isinstance(v, list) and len(v) == 1 else v for k, v in options}
+        options = super().prepared_from()
+        if options["clips"] is not None:  # what it says, because a file may change
+            options["clips"] = read_text(Path(options["clips"]))
+        return {k: v[0] if isinstance(v, list) and len(v) == 1 else v for k, v in options.items()}
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
         """Goes through the footage once to choose frames. It is read again to store them."""
@@ -86,15 +97,10 @@ class Video(FrameDatasetBuilder):
         config = self.builder_config
         _check_options(config)
         problems: list[str] = []
-        sources = find_clips([Path(one).expanduser() for one in listed(config.source)], problems)
-        cameras = zip(
-            _for_each(config.intrinsics, len(sources), "intrinsics"),
-            _for_each(config.fov, len(sources), "fov"),
-            strict=True,
-        )
+        given = list_clips(config.source, config.intrinsics, config.fov, config.clips, problems)
         clips = [
-            self._clip(source, name, *camera, problems)
-            for source, name, camera in zip(sources, _names(sources), cameras, strict=True)
+            self._clip(clip, name, problems)
+            for clip, name in zip(given, name_clips(given), strict=True)
         ]
         longest = max(len(clip.split("train")) for clip in clips)
         count = longest if config.sampling == "even" else None
@@ -108,13 +114,11 @@ class Video(FrameDatasetBuilder):
             problems=problems,
         )
 
-    def _clip(
-        self, source: Path, name: str, intrinsics: Any, fov: Any, problems: list[str]
-    ) -> "_Clip":
+    def _clip(self, clip: Clip, name: str, problems: list[str]) -> "_Footage":
         config = self.builder_config
-        read = _reader(source, problems)
+        read = _reader(clip.path, problems)
         selection = choose(
-            source,
+            clip.path,
             read(),
             stride=config.stride,
             min_change=config.min_change,
@@ -122,26 +126,39 @@ class Video(FrameDatasetBuilder):
             progress=lambda count: self._progress("choosing", count, None),
         )
         numbers = list(selection.chosen.values())
-        K, lens = np.full((3, 3), np.nan), Lens()
-        if not config.unknown_camera:
-            K, lens = parse_camera(intrinsics, fov, selection.size, selection.aspect)
-        straighten = None
-        if lens.bends:
-            straighten, K = straightener(K, lens, selection.size)
-            problems.append(f"{shown(source)}: straightened, because its lens bends the image")
         held_out = min(round(config.validation_share * len(numbers)), len(numbers) - MIN_FRAMES)
-        return _Clip(
+        K, edit = _camera(clip, selection, config.unknown_camera, problems)
+        return _Footage(
             name=name,
             read=read,
             chosen=selection.chosen,
             first_held_out=numbers[-held_out] if held_out else numbers[-1] + 1,
             intrinsics=K,
-            straighten=straighten,
+            edit=edit,
         )
 
 
+def _camera(
+    clip: Clip, selection: Selection, unknown: bool, problems: list[str]
+) -> tuple[np.ndarray, Edit | None]:
+    """The intrinsics [3, 3] of a clip's stored frames, and how a frame becomes a stored one."""
+    K, lens = np.full((3, 3), np.nan), Lens()
+    if not unknown:
+        K, lens = clip.camera(selection.size, selection.aspect)
+    straighten: Edit | None = None
+    if lens.bends:
+        straighten, K = straightener(K, lens, selection.size)
+        problems.append(f"{shown(clip.path)}: straightened, because its lens bends the image")
+    if clip.crop is None:
+        return K, straighten
+    K, kept = crop_camera(clip, K, selection.size)
+    if straighten is None:
+        return K, lambda picture: picture[kept]
+    return K, lambda picture: straighten(picture)[kept]
+
+
 @dataclasses.dataclass(frozen=True)
-class _Clip:
+class _Footage:
     """One source's frames.
 
     Attributes:
@@ -150,7 +167,7 @@ class _Clip:
         chosen: maps a frame's number in the footage to its number in the data set, ascending.
         first_held_out: the number in the data set of the first frame that is held out.
         intrinsics: [3, 3]. NaN means unknown.
-        straighten: undoes the lens in a picture. None if the lens does not bend the image.
+        edit: undoes the lens in a picture and crops it. None if pictures are stored as they are.
     """
 
     name: str
@@ -158,7 +175,7 @@ class _Clip:
     chosen: dict[int, int]
     first_held_out: int
     intrinsics: np.ndarray
-    straighten: Callable[[np.ndarray], np.ndarray] | None = None
+    edit: Edit | None = None
 
     def sequence(self, number: int) -> str:
         split = "validation" if number >= self.first_held_out else "train"
@@ -179,10 +196,9 @@ class _Clip:
             if picture.number in self.chosen:
                 number = self.chosen[picture.number]
                 image: bytes | Path | None = picture.file
-                if image is None or self.straighten:
+                if image is None or self.edit:
                     pixels = picture.decode()
-                    straight = self.straighten(pixels) if self.straighten else pixels
-                    image = encode_image(straight, "JPEG")
+                    image = encode_image(self.edit(pixels) if self.edit else pixels, "JPEG")
                 yield schema.Frame(
                     image=image,
                     sequence=self.sequence(number),
@@ -192,64 +208,6 @@ class _Clip:
                     origin=picture.origin,
                     time=None if picture.time is None else float(picture.time),
                 )
-
-
-def listed(value: Any) -> list[Any]:
-    """No value, one value or several values, as a list."""
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def find_clips(sources: list[Path], problems: list[str]) -> list[Path]:
-    """The clips that sources stand for. A source that is not there is a UserError.
-
-    Args:
-        sources: films, folders of pictures, and folders that hold films or such folders.
-        problems: gets a line about the files of a folder of clips that are passed over.
-    """
-    clips = []
-    for source in sources:
-        if not source.exists():
-            raise UserError(f"{shown(source)}: no such file or folder")
-        inside = visible(source) if source.is_dir() else []
-        holds_pictures = any(path.suffix.lower() in IMAGE_SUFFIXES for path in inside) or any(
-            path.is_file() and is_picture(path) for path in inside
-        )
-        found = [
-            path
-            for path in (() if holds_pictures else inside)
-            if (path.is_dir() and any(is_picture(p) for p in visible(path) if p.is_file()))
-            or (path.is_file() and is_film(path))
-        ]
-        clips += found or [source]
-        others = [path.name for path in inside if path.is_file() and path not in found]
-        if found and others:
-            files = counted(len(others), "file")
-            names = examples(others)
-            problems.append(f"{source}: passed over {files} without a film: {names}")
-    return clips
-
-
-def _names(sources: list[Path]) -> list[str]:
-    """What each clip is called. The only clip has an empty name."""
-    if len(sources) == 1:
-        return [""]
-    names = [shown(source.resolve().stem) for source in sources]
-    return [
-        name if names.count(name) == 1 else f"{name}_{number}"
-        for number, name in enumerate(names, 1)
-    ]
-
-
-def _for_each(given: Any, clips: int, option: str) -> list[Any]:
-    values = listed(given) or [None]
-    if len(values) not in (1, clips):
-        raise UserError(
-            f"video: {len(values)} values of {option} for {clips} clips; give one for all, or one "
-            "for each in their order"
-        )
-    return values * clips if len(values) == 1 else values
 
 
 def _reader(source: Path, problems: list[str]) -> Callable[[], Iterator[Picture]]:
@@ -268,13 +226,17 @@ def _reader(source: Path, problems: list[str]) -> Callable[[], Iterator[Picture]
 
 
 def _check_options(config: VideoConfig) -> None:
-    if config.source is None or not listed(config.source):
-        raise UserError("video: --source is missing, a video file or a folder of images")
-    given = (listed(config.intrinsics), listed(config.fov), config.unknown_camera)
+    if bool(listed(config.source)) == bool(config.clips):
+        raise UserError(
+            "video: give either --source, a video file or a folder of images, or --clips, a file "
+            "that names clips with a camera each"
+        )
+    given = (listed(config.intrinsics), listed(config.fov), config.unknown_camera, config.clips)
     if sum(map(bool, given)) != 1:
         raise UserError(
             "video: give either the intrinsics 'fx,fy,cx,cy' in pixels, or the horizontal field of "
-            "view (fov) in degrees, or unknown_camera to have the focal length learned"
+            "view (fov) in degrees, or unknown_camera to have the focal length learned; a file of "
+            "clips has their cameras itself"
         )
     if isinstance(config.stride, bool) or not isinstance(config.stride, int) or config.stride < 1:
         raise UserError(f"video: stride {config.stride!r}: expected a whole number from 1")

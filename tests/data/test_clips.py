@@ -1,16 +1,18 @@
 """Several clips in one data set."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+import yaml
 
 from radepth_jax.cli import prepare as command
+from radepth_jax.data.clips import find_clips
 from radepth_jax.data.dataset import open_dataset
 from radepth_jax.data.prepare import prepare
 from radepth_jax.data.training_source import TrainingSource
-from radepth_jax.data.video import find_clips
 from radepth_jax.errors import UserError
 
 
@@ -86,3 +88,81 @@ def test_what_does_not_go_together_is_named(clips, tmp_path):
         prepare("video", source=clips, data_dir=tmp_path, fov=60.0, sampling="odd")
     with pytest.raises(UserError, match="nowhere: no such file or folder"):
         prepare("video", source=[*clips, tmp_path / "nowhere"], data_dir=tmp_path, fov=60.0)
+
+
+def listing(folder: Path, **entries) -> Path:
+    path = folder / "clips.yaml"
+    path.write_text(yaml.safe_dump(entries))
+    return path
+
+
+def test_a_list_gives_each_clip_its_camera_and_its_crop(clips, tmp_path):
+    (tmp_path / "in" / "camera.json").write_text(
+        json.dumps({"fl_x": 26, "fl_y": 27, "cx": 10, "cy": 15, "w": 20, "h": 30})
+    )
+    path = listing(
+        tmp_path / "in",
+        city={"fov": 60, "crop": [4, 2, 24, 20]},
+        forest={"camera": "camera.json"},
+    )
+    command.main(["video/listed", "--data_dir", str(tmp_path), "--clips", str(path)])
+    dataset = open_dataset("video/listed", tmp_path)
+    source = TrainingSource(dataset, "train", (0, -1, 1))
+    samples = [source[i] for i in range(len(source))]
+    cameras = {tuple(s["size"]): s["intrinsics"] for s in samples}
+    assert set(cameras) == {(20, 24), (30, 20)}
+    focal = 16 / np.tan(np.radians(30))
+    expected = [[focal, 0, 15.5 - 4], [0, focal, 11.5 - 2], [0, 0, 1]]
+    np.testing.assert_allclose(cameras[20, 24], expected, rtol=1e-6)
+    np.testing.assert_allclose(cameras[30, 20][:2], [[26, 0, 9.5], [0, 27, 14.5]], rtol=1e-6)
+    # The crop's pixels are those of the picture. JPEG keeps the brightness of noise.
+    whole = np.asarray(PIL.Image.open(clips[0] / "1.png").convert("L"), float)[2:22, 4:28]
+    first = next(s for s in samples if tuple(s["size"]) == (20, 24))["frames"][0, :20, :24]
+    assert np.abs(np.asarray(PIL.Image.fromarray(first).convert("L")) - whole).mean() < 10
+
+
+def test_a_changed_list_is_another_data_set(clips, tmp_path):
+    path = listing(tmp_path / "in", city={"fov": 60})
+    prepare("video", data_dir=tmp_path, clips=path)
+    prepare("video", data_dir=tmp_path, clips=path)
+    listing(tmp_path / "in", city={"fov": 70})
+    with pytest.raises(UserError, match="was prepared with clips 'city"):
+        prepare("video", data_dir=tmp_path, clips=path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({}, "city: expected one of intrinsics, fov, camera, got none"),
+        ({"fov": 60, "intrinsics": [1, 2, 3, 4]}, "expected one of .*, got fov, intrinsics"),
+        ({"fov": 60, "croop": [1]}, "city: expected some of intrinsics, .*got"),
+        ({"intrinsics": [40, 40]}, r"city: intrinsics: expected a list of 4, got \[40, 40\]"),
+        ({"fov": "wide"}, "city: .*wide"),
+        ({"fov": 60, "crop": [0, 0, 33, 24]}, "inside 32x24 pixels"),
+        ({"fov": 60, "distortion": [0.1, "x"]}, "city: .*x"),
+        ({"fov": 60, "fisheye": True, "distortion": [0.1] * 5}, "5 coefficients of a fisheye"),
+        ([], "city: expected some of"),
+    ],
+)
+def test_what_is_wrong_in_a_list_is_named(clips, tmp_path, entry, said):
+    path = listing(tmp_path / "in", city=entry)
+    with pytest.raises(UserError, match=said):
+        prepare("video", data_dir=tmp_path, clips=path)
+
+
+@pytest.mark.parametrize("text", ["", "- city", "city: {fov: 60", "[" * 5000])
+def test_what_is_no_list_of_clips_is_one_line(clips, tmp_path, text):
+    path = tmp_path / "in" / "clips.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match="not a list of clips"):
+        prepare("video", data_dir=tmp_path, clips=path)
+
+
+def test_a_list_takes_the_place_of_sources_and_cameras(clips, tmp_path):
+    path = listing(tmp_path / "in", city={"fov": 60}, nowhere={"fov": 60})
+    with pytest.raises(UserError, match="nowhere: no such file or folder beside this list"):
+        prepare("video", data_dir=tmp_path, clips=path)
+    with pytest.raises(UserError, match=r"either --source, .* or --clips"):
+        prepare("video", data_dir=tmp_path, clips=path, source=clips[0])
+    with pytest.raises(UserError, match="a file of clips has their cameras itself"):
+        prepare("video", data_dir=tmp_path, clips=path, fov=60.0)

@@ -201,7 +201,7 @@ def test_the_command_line_prepares(shots, kitti, tmp_path, capsys):
     [
         [],
         ["nothing"],
-        ["video"],
+        ["make3d"],
         ["video", "--source", "x", "--stride", "two"],
         ["street", "--fov"],
     ],

@@ -1,6 +1,6 @@
-"""A file that names clips and gives each of them its camera, in YAML or JSON.
+"""The clips of a data set, each with its camera, from options or from a file that lists them.
 
-Such as:
+Such a file is in YAML or JSON:
     drive.mp4: {fov: 70}
     calibrated.mp4: {intrinsics: [578, 576, 335, 194], distortion: [-0.25, -0.03, 0, 0, 0.01]}
     pictures: {camera: pictures/cameras.txt}
@@ -8,17 +8,20 @@ Such as:
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from radepth_jax.data.films import is_film
 from radepth_jax.data.intrinsics import check_intrinsics, parse_camera
 from radepth_jax.data.lens import Lens, brown, kannala_brandt
+from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
 from radepth_jax.data.text import read_text
 from radepth_jax.errors import UserError, reason
-from radepth_jax.names import shown
+from radepth_jax.names import counted, examples, shown, visible
 
 CAMERAS = ("intrinsics", "fov", "camera")  # one of them says what the camera is
 FIELDS = (*CAMERAS, "distortion", "fisheye", "crop")
@@ -40,8 +43,8 @@ class Clip:
     path: Path
     intrinsics: str | None
     fov: float | None
-    lens: Lens | None
-    crop: tuple[int, int, int, int] | None
+    lens: Lens | None = None
+    crop: tuple[int, int, int, int] | None = None
 
     def camera(self, size: tuple[int, int], aspect: Any) -> tuple[np.ndarray, Lens]:
         """The intrinsics [3, 3] and the lens of the uncropped clip, whose size is (h, w)."""
@@ -109,25 +112,111 @@ def _numbers(entry: dict[str, Any], field: str, count: int | None) -> list[float
     return [float(value) for value in values]
 
 
-def cropped(
-    K: np.ndarray, size: tuple[int, int], crop: tuple[int, int, int, int]
+def crop_camera(
+    clip: Clip, K: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, tuple[slice, slice]]:
-    """The intrinsics of a crop, and the rows and columns that it keeps.
+    """The intrinsics of a clip's crop, and the rows and columns that it keeps.
 
     Args:
-        K: [3, 3] of the whole image, in pixels.
-        size: its (h, w).
-        crop: (x, y, width, height).
+        clip: a clip with a crop.
+        K: [3, 3] of the whole image, in pixels. NaN means unknown.
+        size: the whole image's (h, w).
 
     Raises:
-        ValueError: the crop is not inside the image, or no camera can have its intrinsics.
+        UserError: the crop is not inside the image, or no camera can have its intrinsics.
     """
-    x, y, width, height = crop
+    assert clip.crop is not None
+    x, y, width, height = clip.crop
     h, w = size
     if x < 0 or y < 0 or width < 1 or height < 1 or x + width > w or y + height > h:
-        raise ValueError(f"crop {list(crop)}: expected [x, y, width, height] inside {w}x{h} pixels")
+        raise UserError(
+            f"{shown(clip.path)}: crop {list(clip.crop)}: expected [x, y, width, height] inside "
+            f"{w}x{h} pixels"
+        )
     K = K.copy()
-    K[0, 2] -= x
-    K[1, 2] -= y
-    check_intrinsics(K, (height, width))
+    K[:2, 2] -= x, y
+    try:
+        check_intrinsics(K, (height, width))
+    except ValueError as error:
+        raise UserError(f"{shown(clip.path)}: crop {list(clip.crop)}: {error}") from None
     return K, (slice(y, y + height), slice(x, x + width))
+
+
+def list_clips(
+    source: Any, intrinsics: Any, fov: Any, clips: str | Path | None, problems: list[str]
+) -> list[Clip]:
+    """The clips of a data set: those of a file that lists them, or those of the sources.
+
+    Args:
+        source: see `VideoConfig`.
+        intrinsics: see `VideoConfig`.
+        fov: see `VideoConfig`.
+        clips: see `VideoConfig`.
+        problems: see `find_clips`.
+
+    Raises:
+        UserError: a clip is not there, or the number of cameras is not that of the clips.
+    """
+    if clips is not None:
+        return read_clip_list(Path(clips).expanduser())
+    paths = find_clips([Path(one).expanduser() for one in listed(source)], problems)
+    cameras = (_for_each(v, len(paths), n) for v, n in ((intrinsics, "intrinsics"), (fov, "fov")))
+    return [Clip(path, K, angle) for path, K, angle in zip(paths, *cameras, strict=True)]
+
+
+def listed(value: Any) -> list[Any]:
+    """No value, one value or several values, as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def find_clips(sources: list[Path], problems: list[str]) -> list[Path]:
+    """The clips that sources stand for. A source that is not there is a UserError.
+
+    Args:
+        sources: films, folders of pictures, and folders that hold films or such folders.
+        problems: gets a line about the files of a folder of clips that are passed over.
+    """
+    clips = []
+    for source in sources:
+        if not source.exists():
+            raise UserError(f"{shown(source)}: no such file or folder")
+        inside = visible(source) if source.is_dir() else []
+        holds_pictures = any(path.suffix.lower() in IMAGE_SUFFIXES for path in inside) or any(
+            path.is_file() and is_picture(path) for path in inside
+        )
+        found = [
+            path
+            for path in (() if holds_pictures else inside)
+            if (path.is_dir() and any(is_picture(p) for p in visible(path) if p.is_file()))
+            or (path.is_file() and is_film(path))
+        ]
+        clips += found or [source]
+        others = [path.name for path in inside if path.is_file() and path not in found]
+        if found and others:
+            files = counted(len(others), "file")
+            names = examples(others)
+            problems.append(f"{source}: passed over {files} without a film: {names}")
+    return clips
+
+
+def name_clips(clips: Sequence[Clip]) -> list[str]:
+    """What each clip is called. The only clip has an empty name."""
+    if len(clips) == 1:
+        return [""]
+    names = [shown(clip.path.resolve().stem) for clip in clips]
+    return [
+        name if names.count(name) == 1 else f"{name}_{number}"
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def _for_each(given: Any, clips: int, option: str) -> list[Any]:
+    values = listed(given) or [None]
+    if len(values) not in (1, clips):
+        raise UserError(
+            f"video: {len(values)} values of {option} for {clips} clips; give one for all, or one "
+            "for each in their order"
+        )
+    return values * clips if len(values) == 1 else values
