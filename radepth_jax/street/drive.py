@@ -1,0 +1,51 @@
+"""The drive through a world: where the camera is at each frame, and which way it looks."""
+
+import numpy as np
+
+from radepth_jax.street.road import Lanes, Road, beside
+from radepth_jax.street.variety import Variety
+
+
+def draw_drive(
+    rng: np.random.Generator, variety: Variety, road: Road, lanes: Lanes, frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Camera poses world_T_camera [T, 4, 4] along our lane, and its z on the centre line [T]."""
+    along = _progress(rng, variety, frames)
+    t = np.arange(frames)
+
+    def wave(size: float, slowest: float = 9.0) -> np.ndarray:
+        return size * np.sin(2 * np.pi * t / rng.uniform(4, slowest) + rng.uniform(0, 2 * np.pi))
+
+    yaw = np.radians(variety.yaw + wave(variety.swing, 12))
+    pitch = np.radians(variety.pitch + wave(variety.bounce))
+    roll = np.radians(variety.roll + wave(0.5 * variety.bounce))
+    height = variety.height + wave(0.015)
+    k, phase = 2 * np.pi / rng.uniform(20, 40), rng.uniform(0, 2 * np.pi)
+    d = lanes.ego + variety.weave * np.sin(k * along + phase)
+    turn = np.arctan(variety.weave * k * np.cos(k * along + phase))
+    poses = np.tile(np.eye(4), (frames, 1, 1))
+    for i in range(frames):
+        (x, z), heading = beside(road, along[i], d[i])
+        poses[i, :3, :3] = camera_rotation(heading + turn[i] + yaw[i], pitch[i], roll[i])
+        poses[i, :3, 3] = x, -height[i], z
+    return poses, along
+
+
+def _progress(rng: np.random.Generator, variety: Variety, frames: int) -> np.ndarray:
+    """How far along the centre line the camera is, [T]. It may stop for 1 to 3 frames."""
+    t = np.arange(frames)
+    wave = np.sin(2 * np.pi * t / rng.uniform(15, 40) + rng.uniform(0, 2 * np.pi))
+    speed = variety.speed * (1.0 + variety.ripple * wave)
+    if variety.stops:
+        stop = rng.integers(frames)
+        speed = speed * np.clip(np.abs(t - stop) / 4.0 - rng.uniform(0.0, 0.4), 0.0, 1.0)
+    return np.concatenate([[0.0], np.cumsum(speed[:-1])])
+
+
+def camera_rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """The rotation world_R_camera [3, 3]: turned right, nodded down and rolled, in radians."""
+    (cy, sy), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (yaw, -pitch, roll))
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return about_y @ about_x @ about_z
