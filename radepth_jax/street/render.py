@@ -173,19 +173,16 @@ def _cast(
     table = jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in solids[:-1]], 1)
     index = jnp.minimum(hit, table.shape[0] - 1)
     own = _columns(table.T[:, index], solids.seed[index])
-    origin, direction = local(own, eye, rays)
-    t_box, axis = enter_box(own.half, origin, direction)
-    t_round = enter_round(own.half, own.ellipsoid, origin, direction)
-    is_round = hit >= boxes
-    t = jnp.where(is_round, t_round, t_box)
+    ray = local(own, eye, rays)
+    t_box, t_round = enter_box(own.half, *ray)[0], enter_round(own.half, own.ellipsoid, *ray)
+    t = jnp.where(hit >= boxes, t_round, t_box)
     # A ray that grazes a hill may miss it in this second computation, because it rounds
     # differently. The search's depth is kept then.
     t = jnp.where(t > 2 * FAR, jax.lax.bitcast_convert_type(first & ~255, jnp.float32), t)
     t = jnp.where(hit == GROUND, to_ground, t)
     depth = jnp.where(hit == SKY, 0.0, t)
     t = jnp.where(hit == SKY, 1.0, t)
-    surfaces = (own, pose, K, rays, origin, direction, t, hit, axis, is_round)
-    return shade(road, appearance, *surfaces, solids, boxes), depth, hit
+    return shade(road, appearance, solids, boxes, pose, K, rays, own, t, hit), depth, hit
 
 
 def _tag(t: Array, index: Array) -> Array:

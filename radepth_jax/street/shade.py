@@ -9,7 +9,7 @@ from jax import Array
 
 from radepth_jax.street import ground, light, texture
 from radepth_jax.street.appearance import Appearance
-from radepth_jax.street.intersect import Rays, Vector
+from radepth_jax.street.intersect import Rays, enter_box, local
 from radepth_jax.street.road import Road
 from radepth_jax.street.solids import Solids
 
@@ -19,37 +19,31 @@ GROUND, SKY = 254, 255  # what a pixel shows, besides the index of a solid
 def shade(
     road: Road,
     appearance: Appearance,
-    own: Solids,
+    solids: Solids,
+    boxes: int,
     pose: Array,
     K: Array,
     rays: Rays,
-    origin: Vector,
-    direction: Vector,
+    own: Solids,
     t: Array,
     hit: Array,
-    axis: Array,
-    is_round: Array,
-    solids: Solids,
-    boxes: int,
 ) -> Array:
     """The light [3, S] from what the rays of a tile meet. It may exceed 1.
 
     Args:
       road: the road.
       appearance: the world's light and ground.
-      own: the solid that each sample meets, with the sample axis last.
+      solids: all solids, which cast shadows.
+      boxes: how many of them are boxes.
       pose: world_T_camera [4, 4].
       K: intrinsics [3, 3].
       rays: world directions.
-      origin: the rays' origin in the solid's axes.
-      direction: their direction there.
+      own: the solid that each ray meets, with the sample axis last.
       t: depth [S].
       hit: index of the solid, or GROUND or SKY, [S].
-      axis: the axis of the box's face through which the ray enters, [S].
-      is_round: whether the solid is a cylinder or an ellipsoid, [S].
-      solids: all solids, which cast shadows.
-      boxes: how many of them are boxes.
     """
+    origin, direction = local(own, pose[:3, 3], rays)
+    axis, is_round = enter_box(own.half, origin, direction)[1], hit >= boxes
     on_ground = hit == GROUND
     c, s = jnp.cos(own.yaw), jnp.sin(own.yaw)
     p = [o + t * d for o, d in zip(origin, direction, strict=True)]
