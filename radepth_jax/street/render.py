@@ -170,9 +170,8 @@ def _cast(
     hit = first & 255
 
     # The search keeps only the winner's index. Depth and surface are computed once, precisely.
-    table = jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in solids[:-1]], 1)
-    index = jnp.minimum(hit, table.shape[0] - 1)
-    own = _columns(table.T[:, index], solids.seed[index])
+    index = jnp.minimum(hit, reach.shape[0] - 1)
+    own = jax.tree.map(lambda leaf: leaf.T[..., index], solids)  # with the sample axis last
     ray = local(own, eye, rays)
     t_box, t_round = enter_box(own.half, *ray)[0], enter_round(own.half, own.ellipsoid, *ray)
     t = jnp.where(hit >= boxes, t_round, t_box)
@@ -188,15 +187,3 @@ def _cast(
 def _tag(t: Array, index: Array) -> Array:
     """Depth and index in one int32 that sorts by depth. The index takes the eight lowest bits."""
     return (jax.lax.bitcast_convert_type(t, jnp.int32) & ~255) | index
-
-
-def _columns(rows: Array, seed: Array) -> Solids:
-    """Solids with the sample axis last ([3, S], [S]) from the stacked columns of their table."""
-    widths = dict(
-        centre=3, half=3, yaw=1, ellipsoid=1, base=3, second=3, grid=5, cell=1, contrast=1
-    )
-    fields, start = {}, 0
-    for name, width in widths.items():
-        fields[name] = rows[start : start + width] if width > 1 else rows[start]
-        start += width
-    return Solids(**fields, seed=seed)

@@ -108,7 +108,7 @@ def vehicle(
     parts, width, length = (
         _lorry(site, colour) if kind < lorries else _car(site, colour, kind > 0.85)
     )
-    if z < site.reached + FAR:
+    if z < site.reached + (2 * FAR if speed < 0 else FAR):
         rear = -0.5 * length - 0.01
         gap = (width * 0.96 - 0.3, 100.0, width * 0.96 - 0.6, 100.0, -1.0)
         axles = (-0.31 * length, 0.31 * length)
