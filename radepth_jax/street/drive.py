@@ -21,13 +21,18 @@ def draw_drive(
     roll = np.radians(variety.roll + wave(0.5 * variety.bounce))
     height = variety.height + wave(0.015)
     k, phase = 2 * np.pi / rng.uniform(20, 40), rng.uniform(0, 2 * np.pi)
-    d = lanes.ego + variety.weave * np.sin(k * along + phase)
-    turn = np.arctan(variety.weave * k * np.cos(k * along + phase))
+
+    def place(z: float) -> np.ndarray:
+        d = lanes.ego + variety.weave * np.sin(k * z + phase)
+        return np.array(beside(road, z, float(d))[0])
+
     poses = np.tile(np.eye(4), (frames, 1, 1))
-    for i in range(frames):
-        (x, z), heading = beside(road, along[i], d[i])
-        poses[i, :3, :3] = camera_rotation(heading + turn[i] + yaw[i], pitch[i], roll[i])
-        poses[i, :3, 3] = x, -height[i], z
+    for i, z in enumerate(along.tolist()):
+        ahead = place(z + 0.05) - place(z - 0.05)
+        heading = float(np.arctan2(*ahead))
+        poses[i, :3, :3] = camera_rotation(heading + yaw[i], pitch[i], roll[i])
+        poses[i, [0, 2], 3] = place(z)
+        poses[i, 1, 3] = -height[i]
     return poses, along
 
 
