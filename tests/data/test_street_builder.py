@@ -84,7 +84,7 @@ def test_every_target_has_its_neighbours_and_its_partner(data_dir):
     ],
 )
 def test_worlds_that_were_published_stay_as_they_are(split, index, image, depth, poses, solids):
-    # Means of the images and depths and the sum of the poses, from before there were varied worlds.
+    # Means of the images and depths, and the sum of the poses.
     world = make_world(world_seed(TINY, split, index), TINY.frames)
     shot = render_frames(world, range(TINY.frames), size=(TINY.height, TINY.width))
     assert len(world.solids) == solids

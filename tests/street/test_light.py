@@ -94,7 +94,7 @@ def _solids(*boxes: Solid) -> Solids:
 
 
 def test_a_box_shades_what_the_sun_would_light_through_it():
-    appearance = make_world((0, 0, 0), 3, VARIED).appearance._replace(
+    appearance = make_world((0, 0, 0), 3).appearance._replace(
         sun=np.array([0.6, -0.8, 0.0], np.float32)
     )
     solids = jax.tree.map(

@@ -109,7 +109,8 @@ def test_nothing_floats(ranges, seed):
             - max(other.size[0], other.size[2]) / 2
             for other in below
         ]
-        full = len([s for s in world.solids if s.shape == "box"]) == MAX_BOXES
+        boxes = sum(s.shape == "box" for s in world.solids)
+        full = boxes == MAX_BOXES or len(world.solids) - boxes == MAX_ROUNDS  # some are left out
         assert full or min(gaps, default=99) <= reach, solid
 
 
