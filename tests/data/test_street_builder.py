@@ -77,10 +77,10 @@ def test_every_target_has_its_neighbours_and_its_partner(data_dir):
 @pytest.mark.parametrize(
     ("split", "index", "image", "depth", "poses", "solids"),
     [
-        ("train", 0, 102.8023655, 21.419931, 32.124857665698386, 21),
-        ("train", 1, 81.7194444, 22.418640, 27.769355495441364, 94),
-        ("validation", 0, 90.5128906, 17.364779, 26.766579732874682, 35),
-        ("test", 0, 99.8822698, 17.609846, 29.536844067113762, 75),
+        ("train", 0, 107.8097656, 19.900778, 14.410752287511215, 69),
+        ("train", 1, 122.7782335, 23.177740, 25.961548201959864, 121),
+        ("validation", 0, 92.1654731, 18.669147, 26.015868965536857, 56),
+        ("test", 0, 107.6197483, 22.640404, 23.217802648817393, 48),
     ],
 )
 def test_worlds_that_were_published_stay_as_they_are(split, index, image, depth, poses, solids):
