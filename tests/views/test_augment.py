@@ -119,7 +119,7 @@ def test_a_cut_out_is_a_rectangle_of_the_mean_colour():
 def test_a_colour_cast_is_one_factor_for_each_channel():
     image = 0.5 * TARGETS[MIDDLE]  # so that nothing is clipped
     keys = jax.random.split(jax.random.key(1), 20)
-    factors = jax.vmap(lambda key: colour_cast(key, image, strength=0.3))(keys) / image
+    factors = jax.vmap(lambda key: colour_cast(key, image, strength=0.3))(keys) / image[None]
     assert jnp.max(jnp.std(factors, axis=(1, 2))) < 1e-5
     means = jnp.mean(factors, axis=(1, 2))  # [20, 3]
     assert 0.7 < means.min() < 0.8
