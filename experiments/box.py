@@ -39,7 +39,7 @@ from radepth_jax.runs.packed_model import PackedModel, write_packed
 from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.startup import start_program
 from radepth_jax.street import RANGES, make_world, render_frames
-from radepth_jax.views.augment import colour_jitter
+from radepth_jax.views.jitter import colour_jitter
 
 # Maps the (width, height) that the network sees to the number of images of a step.
 CANVASES = (((192, 64), 8), ((160, 96), 8), ((320, 96), 4))
