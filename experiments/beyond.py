@@ -60,7 +60,7 @@ def filler(config: ConfigDict) -> ConfigDict:
 
 def narrow(config: ConfigDict) -> ConfigDict:
     """The high view at 1.1 to 1.5 times the middle one's size, in place of 1.1 to 2."""
-    config.views.high_scale = (1.1, 1.5)
+    config.views.entries.high.scale = (1.1, 1.5)
     return config
 
 

@@ -38,9 +38,8 @@ from radepth_jax.runs.config import default_config
 from radepth_jax.runs.packed_model import PackedModel, write_packed
 from radepth_jax.runs.saved_model import load_model, save_model
 from radepth_jax.startup import start_program
-from radepth_jax.street.frames import render_frames
-from radepth_jax.street.varied import make_varied_world
-from radepth_jax.views.augment import colour_jitter
+from radepth_jax.street import RANGES, make_world, render_frames
+from radepth_jax.views.jitter import colour_jitter
 
 # Maps the (width, height) that the network sees to the number of images of a step.
 CANVASES = (((192, 64), 8), ((160, 96), 8), ((320, 96), 4))
@@ -184,7 +183,8 @@ def film_worlds(number: int, first: int, size: tuple[int, int]) -> dict[str, np.
     config = next(c for c in Street.BUILDER_CONFIGS if c.name == "varied")
 
     def shoot(index: int) -> dict[str, np.ndarray]:
-        world = make_varied_world(world_seed(config, "train", first + index), config.frames)
+        seed = world_seed(config, "train", first + index)
+        world = make_world(seed, config.frames, RANGES[config.kind])
         shot = render_frames(world, FRAMES, size=size, device=jax.devices()[0], chunk=len(FRAMES))
         T = shot.world_T_camera
         inverse = np.where(shot.depth > 0, 1 / np.maximum(shot.depth, 1e-3), 0)

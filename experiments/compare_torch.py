@@ -179,7 +179,7 @@ def jax_side(way: str, resolution: str, batch: int) -> None:
     start_program()
     config = default_config()
     config.views.resolution = parse_resolution("--resolution", resolution)
-    config.views.jitter = 0.0
+    config.views.augmentations.colour_jitter.probability = 0.0
     config.model.dtype = way
     config.data.batch_size = batch
     height, width = FRAMES

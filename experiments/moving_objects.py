@@ -27,8 +27,7 @@ from radepth_jax.data.street import Street, world_seed
 from radepth_jax.predict import load
 from radepth_jax.runs.config import parse_resolution
 from radepth_jax.startup import start_program
-from radepth_jax.street.frames import render_frames
-from radepth_jax.street.world import World, make_world
+from radepth_jax.street import RANGES, Ranges, World, make_world, render_frames
 
 HOLE = 2.0
 
@@ -76,9 +75,11 @@ def main() -> None:
         options.output.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def parked_world(seed: tuple[int, int, int], frames: int) -> World:
+def parked_world(
+    seed: tuple[int, int, int], frames: int, ranges: Ranges = RANGES["plain"]
+) -> World:
     """The world of `make_world`. In training worlds no car moves, and none is in our lane."""
-    world = make_world(seed, frames)
+    world = make_world(seed, frames, ranges)
     if seed[1] != schema.SAMPLE_SPLITS.index("train"):
         return world
 
@@ -97,7 +98,8 @@ def test_frames(name: str) -> list[Frame]:
     config = next(known for known in Street.BUILDER_CONFIGS if known.name == name)
     frames = []
     for index in range(config.test):
-        world = make_world(world_seed(config, "test", index), config.frames)
+        seed = world_seed(config, "test", index)
+        world = make_world(seed, config.frames, RANGES[config.kind])
         shot = render_frames(world, range(config.frames), size=(config.height, config.width))
         frames += [
             Frame(shot.image[i], shot.depth[i], shot.moving[i]) for i in range(1, config.frames - 1)

@@ -36,10 +36,7 @@ class Rule:
         """Such as "a number from 0 to 1"; empty where any value of the type will do."""
         if self.choices:
             return f"one of {', '.join(map(str, self.choices))}"
-        if self.least is None:
-            return ""
-        to = "" if self.most in (None, math.inf) else f" to {self.most}"
-        return f"a number from {self.least}{to}"
+        return "" if self.least is None else _range(self.least, self.most)
 
     def check(self, name: str, value: Any) -> None:
         """Raise a `UserError` that starts with the setting's `name`, unless the value will do."""
@@ -52,10 +49,7 @@ class Rule:
         elif self.choices:
             check_choice(name, value, self.choices)
         elif self.least is not None:
-            number: Any = value if isinstance(value, numbers.Real) else math.nan
-            most = sys.float_info.max if self.most is None else self.most
-            if not self.least <= number <= most:
-                raise UserError(f"{name}: expected {self.expected}, got {value!r}")
+            check_number(name, value, self.least, self.most)
 
 
 def setting(
@@ -78,6 +72,25 @@ def check_choice(name: str, value: Any, choices: Iterable[Any]) -> None:
     choices = tuple(choices)
     if value not in choices:
         raise UserError(f"{name}: expected one of {', '.join(map(str, choices))}, got {value!r}")
+
+
+def check_number(name: str, value: Any, least: float, most: float | None = None) -> None:
+    """Raise a `UserError` that starts with the setting's `name`, unless the value is in a range.
+
+    Args:
+        name: of the setting.
+        value: what it is.
+        least: the smallest number.
+        most: the largest one; None is any finite number, and `math.inf` an infinite one too.
+    """
+    number: Any = value if isinstance(value, numbers.Real) else math.nan
+    if not least <= number <= (sys.float_info.max if most is None else most):
+        raise UserError(f"{name}: expected {_range(least, most)}, got {value!r}")
+
+
+def _range(least: float, most: float | None) -> str:
+    to = "" if most in (None, math.inf) else f" to {most}"
+    return f"a number from {least}{to}"
 
 
 class Named(dict):
@@ -114,8 +127,8 @@ class Settings:
         return ".".join(filter(None, ("config", cls.group, field)))
 
 
-def rules(cls: type[Settings]) -> dict[str, Rule]:
-    """The rules of a group's fields, in their order."""
+def rules(cls: type) -> dict[str, Rule]:
+    """The rules of the fields of a dataclass, in their order."""
     found = {field.name: field.metadata.get("rule") for field in dataclasses.fields(cls)}
     return {name: rule for name, rule in found.items() if rule is not None}
 

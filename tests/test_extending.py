@@ -23,6 +23,7 @@ from radepth_jax.losses import TERMS
 from radepth_jax.models import presets
 from radepth_jax.models.build import DECODERS, ENCODERS
 from radepth_jax.runs.saved_model import load_model
+from radepth_jax.views import AUGMENTATIONS
 
 ROOT = Path(__file__).parents[1]
 HRNET, RESNET = "timm/hrnet_w18.ms_in1k", "timm/resnet18.tv_in1k"
@@ -41,9 +42,10 @@ def block(kind: str, containing: str) -> str:
 @pytest.fixture(autouse=True)
 def tables():
     """What the page adds to the package's tables goes again."""
-    before = [dict(table) for table in (DECODERS, ENCODERS, TERMS)]
+    tables = (AUGMENTATIONS, DECODERS, ENCODERS, TERMS)
+    before = [dict(table) for table in tables]
     yield
-    for table, entries in zip((DECODERS, ENCODERS, TERMS), before, strict=True):
+    for table, entries in zip(tables, before, strict=True):
         table.clear()
         table.update(entries)
 
@@ -152,3 +154,25 @@ def test_the_other_programs_run():
             exec(compile(text, "extending.md", "exec"), names)
     assert np.isfinite(names["metrics"]["total"])
     assert names["disparity"].shape == (2, 192, 640, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("my_views.py", "entries.near = "), ("my_fog.py", 'AUGMENTATIONS["fog"] = ')]
+)
+def test_a_view_or_an_augmentation_of_one_s_own_trains(desk, tmp_path, name, file):
+    (tmp_path / name).write_text(block("python", file))
+    run_in_a_shell(block("sh", "--config my_views.py").replace("my_views.py", name), desk)
+    run = tmp_path / "runs" / "views"
+    totals = losses(run)
+    assert len(totals) == 2
+    assert np.isfinite(totals).all()
+    views = load_model(run).config.views
+    if name == "my_views.py":
+        assert views.names == ("high", "middle", "low", "near")
+        records = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+        assert all(r["train/consistency_near"] > 0 for r in records if "train/total" in r)
+    else:
+        assert views.augmentations.fog.probability == 0.3
+        text = desk("-m", "radepth_jax", "config", name)
+        assert "--config.views.augmentations.fog.density=0.7" in text
+        assert "The largest share of white, from 0 to 1." in text

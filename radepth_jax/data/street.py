@@ -10,7 +10,7 @@ import dataclasses
 import io
 import os
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -19,9 +19,8 @@ from PIL import Image
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.errors import UserError
-from radepth_jax.street.frames import CHUNK, render_frames
-from radepth_jax.street.varied import make_varied_world
-from radepth_jax.street.world import make_world
+from radepth_jax.street import RANGES, make_world, render_frames
+from radepth_jax.street.frames import CHUNK
 
 LEFT, RIGHT = 2, 3  # cameras, numbered as KITTI's colour pair
 BASELINE = 0.54  # metres
@@ -38,8 +37,7 @@ class StreetConfig(tfds.core.BuilderConfig):
         width, height: the images' size in pixels.
         stereo: whether there is also the right camera of a pair, 0.54 m apart.
         seed: another seed gives other worlds. The splits never share a world.
-        varied: whether the worlds differ in place, camera, light and weather (see
-            `radepth_jax.street.varied`).
+        kind: the kind of worlds, which names their ranges in `radepth_jax.street.RANGES`.
 
     In every configuration a depth of 0 means sky. Every other pixel has a depth.
     """
@@ -52,17 +50,7 @@ class StreetConfig(tfds.core.BuilderConfig):
     height: int = 128
     stereo: bool = False
     seed: int = 0
-    varied: bool = False
-
-
-class _Job(NamedTuple):
-    """Consecutive frames of one world and one camera."""
-
-    config: StreetConfig
-    seed: tuple[int, int, int]
-    sequence: str
-    camera: int
-    frames: range
+    kind: str = "plain"
 
 
 class Street(FrameDatasetBuilder):
@@ -71,53 +59,28 @@ class Street(FrameDatasetBuilder):
     name = "street"
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
     BUILDER_CONFIGS: ClassVar[list[StreetConfig]] = [
+        # Many short worlds: what they look like matters more than how long they are.
         StreetConfig(
-            # Many short worlds: what they look like matters more than how long they are.
-            name="demo",
-            description="Rendered in seconds.",
-            train=44,
-            validation=3,
-            test=5,
-            frames=12,
+            name="demo", description="For ten minutes.", train=44, validation=3, test=5, frames=12
         ),
+        # Enough worlds to learn from scratch.
+        StreetConfig(name="full", train=64, validation=6, test=8, frames=30),
+        # With the right camera of a stereo pair.
+        StreetConfig(name="stereo", train=16, validation=3, test=4, stereo=True),
+        # For tests.
         StreetConfig(
-            name="full",
-            description="Enough worlds to learn from scratch.",
-            train=64,
-            validation=6,
-            test=8,
-            frames=30,
+            name="tiny", train=2, validation=1, test=1, frames=5, width=96, height=32, stereo=True
         ),
+        # For real footage: many kinds of road, camera, light and weather.
         StreetConfig(
-            name="stereo",
-            description="With the right camera of a stereo pair.",
-            train=16,
-            validation=3,
-            test=4,
-            stereo=True,
-        ),
-        StreetConfig(
-            name="tiny",
-            description="For tests.",
-            train=2,
-            validation=1,
-            test=1,
-            frames=5,
-            width=96,
-            height=32,
-            stereo=True,
-        ),
-        StreetConfig(
-            # For real footage: towns, country and highways, each world with a camera of its own.
             name="varied",
-            description="Many kinds of road, camera, light and weather.",
             train=1200,
             validation=20,
             test=20,
             frames=CHUNK,
             width=512,
             height=192,
-            varied=True,
+            kind="varied",
         ),
     ]
 
@@ -125,8 +88,6 @@ class Street(FrameDatasetBuilder):
         """All options."""
         own = {f.name for f in dataclasses.fields(StreetConfig)}
         own -= {f.name for f in dataclasses.fields(tfds.core.BuilderConfig)}
-        if not self.builder_config.varied:
-            own -= {"varied"}  # data sets that were prepared before this option existed lack it
         return {name: getattr(self.builder_config, name) for name in sorted(own)}
 
     def contents(self, dl_manager: tfds.download.DownloadManager) -> schema.Contents:
@@ -177,6 +138,8 @@ def _check(config: StreetConfig) -> None:
         value = getattr(config, name)
         if not isinstance(value, int) or value < low:
             raise UserError(f"street: {name} must be an integer of at least {low}, not {value!r}")
+    if config.kind not in RANGES:
+        raise UserError(f"street: kind must be one of {', '.join(RANGES)}, not {config.kind!r}")
 
 
 def _frames(
@@ -186,54 +149,51 @@ def _frames(
     depths: dict[tuple[str, int, int], bytes],
 ) -> Iterator[schema.Frame]:
     """Every frame in order, rendered and encoded on all cores a little ahead of the reader."""
-
-    def jobs() -> Iterator[_Job]:
-        for split, sequences in worlds.items():
-            for index, sequence in enumerate(sequences):
-                seed = world_seed(config, split, index)
-                for camera in cameras:
-                    for start in range(0, config.frames, CHUNK):
-                        frames = range(start, min(start + CHUNK, config.frames))
-                        yield _Job(config, seed, sequence, camera, frames)
-
     workers = os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
+    jobs = (
+        (config, world_seed(config, split, index), sequence, camera, start, depths)
+        for split, sequences in worlds.items()
+        for index, sequence in enumerate(sequences)
+        for camera in cameras
+        for start in range(0, config.frames, CHUNK)
+    )
     ahead: collections.deque[concurrent.futures.Future] = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for job in jobs():
-            ahead.append(pool.submit(_shoot, job))
+        for job in jobs:
+            ahead.append(pool.submit(_shoot, *job))
             if len(ahead) > 2 * (workers or 1):
-                yield from _unpack(ahead.popleft().result(), depths)
+                yield from ahead.popleft().result()
         while ahead:
-            yield from _unpack(ahead.popleft().result(), depths)
+            yield from ahead.popleft().result()
 
 
-def _shoot(job: _Job) -> list[tuple[schema.Frame, bytes]]:
-    """Render and encode the frames of a job, each with its depth."""
-    config = job.config
-    # Each job draws its world again. That takes milliseconds, in the worker's thread.
-    world = (make_varied_world if config.varied else make_world)(job.seed, config.frames)
-    size = (config.height, config.width)
-    shot = render_frames(world, job.frames, size=size, right=BASELINE * (job.camera == RIGHT))
+def _shoot(
+    config: StreetConfig,
+    seed: tuple[int, int, int],
+    sequence: str,
+    camera: int,
+    start: int,
+    depths: dict[tuple[str, int, int], bytes],
+) -> list[schema.Frame]:
+    """Render and encode the frames of a world from `start` on. Their depth goes to `depths`."""
+    # Each call draws its world again. That takes milliseconds, in the worker's thread.
+    world = make_world(seed, config.frames, RANGES[config.kind])
+    frames = range(start, min(start + CHUNK, config.frames))
+    size, right = (config.height, config.width), BASELINE * (camera == RIGHT)
+    shot = render_frames(world, frames, size=size, right=right)
     encoded = []
-    for i, frame in enumerate(job.frames):
+    for i, frame in enumerate(frames):
         buffer = io.BytesIO()
         Image.fromarray(shot.image[i]).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
         record = schema.Frame(
             image=buffer.getvalue(),
-            sequence=job.sequence,
-            camera=job.camera,
+            sequence=sequence,
+            camera=camera,
             frame=frame,
             intrinsics=shot.intrinsics,
             world_T_camera=shot.world_T_camera[i],
             origin="rendered",
         )
-        encoded.append((record, schema.encode_depth(shot.depth[i])))
+        depths[sequence, camera, frame] = schema.encode_depth(shot.depth[i])
+        encoded.append(record)
     return encoded
-
-
-def _unpack(
-    shots: list[tuple[schema.Frame, bytes]], depths: dict[tuple[str, int, int], bytes]
-) -> Iterator[schema.Frame]:
-    for frame, depth in shots:
-        depths[frame.sequence, frame.camera, frame.frame] = depth
-        yield frame

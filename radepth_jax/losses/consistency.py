@@ -29,8 +29,8 @@ class Overlap(NamedTuple):
 def overlap(canvas: tuple[int, int], size: Int[Array, "2"], offset: Int[Array, "2"]) -> Overlap:
     """What the middle view and another one both show.
 
-    Of a larger frame (the high view) that is the whole crop; of a smaller one (the low view) it is
-    the whole frame, without the strips that fill the canvas beyond it.
+    Of a larger frame (as of the high view) that is the whole crop; of a smaller one (as of the low
+    view) it is the whole frame, without the strips that fill the canvas beyond it.
 
     Args:
       canvas: (h, w) of both views.

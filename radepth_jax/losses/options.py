@@ -46,8 +46,9 @@ class LossOptions(Settings):
     )
     mask_low_filler: bool = setting(
         False,
-        "Leave the low view's filler strips out of its losses. They are images of nothing under "
-        "its intrinsics; the published training keeps them.",
+        "Leave the strips that fill the canvas of a smaller view, such as the low one, out of its "
+        "losses. They are images of nothing under its intrinsics; the published training keeps "
+        "them.",
     )
     min_depth: float = setting(0.1, "Depth of disparity 1.")
     max_depth: float = setting(100.0, "Depth of disparity 0.")

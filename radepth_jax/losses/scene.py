@@ -192,8 +192,8 @@ def _reproject(
 
 
 def _region(views: Views) -> Region | None:
-    """Of each view [V] the part without filler, which the low view alone has."""
-    if "low" not in views.names:
+    """Of each view [V] the part without filler; None where no view has any."""
+    if not views.filled:
         return None
     canvas = views.images.shape[-3:-1]
     sizes = jnp.minimum(views.size, jnp.array([canvas], views.size.dtype))

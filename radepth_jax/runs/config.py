@@ -16,6 +16,7 @@ from radepth_jax.models.depth import check_resolution
 from radepth_jax.runs.optimizer import make_optimizer
 from radepth_jax.runs.options import Options, options_of, validation_resolutions
 from radepth_jax.settings import check_choice
+from radepth_jax.views import check_augmentations
 
 
 def default_config(model: str = "ra_depth") -> ConfigDict:
@@ -48,6 +49,7 @@ def check_config(config: ConfigDict) -> None:
     """
     options = options_of(config)
     check_weights(options.loss)
+    check_augmentations(options.views)
     networks = models.build(config.model)
     of_views, in_training = options.views.resolution, options.train.resolutions
     for resolution in (of_views, *in_training, *validation_resolutions(config)):

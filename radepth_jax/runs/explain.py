@@ -14,6 +14,8 @@ from radepth_jax.models.settings import defaults
 from radepth_jax.runs.config import default_config, to_json
 from radepth_jax.runs.options import GROUPS, Options
 from radepth_jax.settings import Rule, rules
+from radepth_jax.views import AUGMENTATIONS
+from radepth_jax.views.options import ViewEntry
 
 WIDTH = 100
 _TABLES: dict[str, Mapping[str, type]] = {
@@ -68,7 +70,9 @@ def fields_of(config: ConfigDict) -> list[Field]:
     places = {name: place for place, name in enumerate(known)}
 
     def setting(name: str) -> str:
-        return name if name in known else name.rpartition(".")[0]  # such as loss.weights
+        while name and name not in known:  # a part of a dictionary, such as loss.weights
+            name = name.rpartition(".")[0]
+        return name
 
     fields = [
         Field(name, value, standard.get(name), known.get(setting(name)))
@@ -90,8 +94,22 @@ def _rules(config: ConfigDict) -> dict[str, Rule]:
         for name, meaning in _attributes(_module(config, part)).items():
             found[f"{part}.{name}"] = Rule(meaning)
     for group, cls in GROUPS.items():
-        found |= {f"{group}.{name}": rule for name, rule in rules(cls).items()}
+        for name, rule in rules(cls).items():
+            found[f"{group}.{name}"] = rule
+            found |= _rules_within(config, f"{group}.{name}")
     return found
+
+
+def _rules_within(config: ConfigDict, setting: str) -> dict[str, Rule]:
+    """The rules of a dictionary's parts, where these have their own."""
+    parts: dict[str, dict[str, Rule]] = {}
+    if setting == "views.entries":
+        parts = {name: rules(ViewEntry) for name in config.views.entries}
+    if setting == "views.augmentations":
+        for name in config.views.augmentations:
+            said = _documented(AUGMENTATIONS[name], "Args")
+            parts[name] = {option: Rule(meaning) for option, meaning in said.items()}
+    return {f"{setting}.{part}.{n}": rule for part, own in parts.items() for n, rule in own.items()}
 
 
 def _defaults(config: ConfigDict) -> dict[str, Any]:
@@ -118,12 +136,16 @@ def _attributes(cls: type) -> dict[str, str]:
     """What the docstrings of a class and of its bases say of its attributes."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        text = inspect.cleandoc(base.__doc__ or "")
-        if section := re.search(r"^Attributes.*:\n((?: .*\n?|\n)*)", text, re.M):
-            parts = re.split(r"^(\w+): ", textwrap.dedent(section[1]), flags=re.M)[1:]
-            pairs = zip(parts[::2], parts[1::2], strict=True)
-            found |= {name: _sentence(meaning) for name, meaning in pairs}
+        found |= _documented(base, "Attributes")
     return found
+
+
+def _documented(item: Any, section: str) -> dict[str, str]:
+    """What a section of a docstring says of each name."""
+    text = inspect.cleandoc(item.__doc__ or "")
+    match = re.search(rf"^{section}.*:\n((?: .*\n?|\n)*)", text, re.M)
+    parts = re.split(r"^(\w+): ", textwrap.dedent(match[1]), flags=re.M)[1:] if match else []
+    return {n: _sentence(meaning) for n, meaning in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def _sentence(text: str) -> str:

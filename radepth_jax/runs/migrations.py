@@ -1,5 +1,6 @@
 """Read the configs that checkpoints of this version and of earlier ones hold."""
 
+import dataclasses
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -9,6 +10,7 @@ from radepth_jax.losses.options import ON_REQUEST
 from radepth_jax.models import presets
 from radepth_jax.models.build import POSES
 from radepth_jax.runs.config import default_config
+from radepth_jax.views import ViewOptions
 
 
 def from_json(values: dict) -> ConfigDict:
@@ -31,10 +33,12 @@ def from_json(values: dict) -> ConfigDict:
         # The defaults of newer fields are what a pose network was without them.
         pose = presets.settings(POSES, pose["name"]) | pose
     values = values | {"model": values["model"] | {"depth": depth, "pose": pose}}
+    views = _views_by_entries(values.get("views", {}))
     given = dict(values["evaluate"])
     if not given.pop("median_scaling", True):  # the earlier form of `scaling`
         given["scaling"] = "none"
-    values = values | {"evaluate": given, "loss": _loss_by_terms(values.get("loss", {}))}
+    loss = _loss_by_terms(values.get("loss", {}))
+    values = values | {"evaluate": given, "loss": loss, "views": views}
     for section, defaults in default_config().to_dict().items():
         if isinstance(defaults, dict) and section != "model":
             values[section] = defaults | values.get(section, {})
@@ -43,6 +47,20 @@ def from_json(values: dict) -> ConfigDict:
             if unknown:
                 raise ValueError(f"unknown setting config.{section}.{unknown[0]}")
     return ConfigDict(_tuples(values))
+
+
+def _views_by_entries(values: dict) -> dict:
+    """`config.views` as it is, from the time when each scale and number was a field of it, too."""
+    values, views = dict(values), dataclasses.asdict(ViewOptions())
+    for name in ("high", "low"):
+        if f"{name}_scale" in values:
+            views["entries"][name]["scale"] = values.pop(f"{name}_scale")
+    jitter = views["augmentations"]["colour_jitter"]
+    for option in jitter:
+        old = "jitter" if option == "probability" else option
+        if old in values:
+            jitter[option] = values.pop(old)
+    return views | values
 
 
 def _loss_by_terms(values: dict) -> dict:

@@ -8,7 +8,7 @@ import numpy as np
 
 from radepth_jax.street.render import render
 from radepth_jax.street.shade import SKY
-from radepth_jax.street.world import MAX_BOXES, World, intrinsics, scene
+from radepth_jax.street.world import MAX_BOXES, World, scene
 
 CHUNK = 6  # default number of frames a call of the renderer: one compilation serves any number
 
@@ -47,7 +47,7 @@ def render_frames(
     """
     poses = world.world_T_camera[list(frames)]
     poses[:, :3, 3] += right * poses[:, :3, 0]
-    K = intrinsics(world, size)
+    K = world.variety.intrinsics(size)
     images, depths, moving = [], [], []
     for start in range(0, len(frames), chunk):
         some = list(frames[start : start + chunk])

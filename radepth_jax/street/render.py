@@ -7,21 +7,28 @@ the centre ray alone.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from radepth_jax.street.appearance import Appearance
-from radepth_jax.street.intersect import FAR, NEAR, Rays, enter_box, enter_round, local
+from radepth_jax.street.intersect import (
+    FAR,
+    NEAR,
+    Rays,
+    enter_box,
+    enter_round,
+    fold_reached,
+    local,
+)
+from radepth_jax.street.light import expose
 from radepth_jax.street.road import Road
 from radepth_jax.street.shade import GROUND, SKY, shade
 from radepth_jax.street.solids import Solids
-from radepth_jax.street.weather import expose, ragged_miss
 
 TILE = (32, 32)  # pixels
-UNROLL = 4  # how many solids a step of the search for the nearest one has
 
 
 class FrameBuffers(NamedTuple):
@@ -38,7 +45,7 @@ def render(
     solids: Solids,
     world_T_camera: Array,
     intrinsics: Array,
-    appearance: Appearance | None = None,
+    appearance: Appearance,
     *,
     size: tuple[int, int],
     boxes: int,
@@ -51,7 +58,7 @@ def render(
         ellipsoids.
       world_T_camera: float32 [T, 4, 4].
       intrinsics: float32 [3, 3] in pixels of the rendered size, without skew.
-      appearance: a varied world's. Without one, the world has the street's own light and ground.
+      appearance: the world's light and ground.
       size: (h, w).
       boxes: how many of the solids are boxes.
 
@@ -72,7 +79,7 @@ def _frame(
     solids: Solids,
     pose: Array,
     K: Array,
-    appearance: Appearance | None,
+    appearance: Appearance,
     size: tuple[int, int],
     boxes: int,
 ) -> FrameBuffers:
@@ -91,10 +98,7 @@ def _frame(
         centre = centre.reshape(3, th, tw)
         corner = corner.reshape(3, th + 1, tw + 1)
         around = corner[:, :-1, :-1] + corner[:, 1:, :-1] + corner[:, :-1, 1:] + corner[:, 1:, 1:]
-        image = 0.5 * centre + 0.125 * around
-        if appearance is None:
-            image = jnp.round(255.0 * jnp.clip(image, 0.0, 1.0)).astype(jnp.uint8)
-        image = image.transpose(1, 2, 0)
+        image = (0.5 * centre + 0.125 * around).transpose(1, 2, 0)
         return image, depth[: th * tw].reshape(th, tw), hit[: th * tw].reshape(th, tw)
 
     def join(tiles: Array) -> Array:
@@ -104,10 +108,7 @@ def _frame(
         return out[: size[0], : size[1]]
 
     image, depth, hit = jax.lax.map(tile, jnp.arange(rows * columns))
-    image = join(image)
-    if appearance is not None:
-        image = expose(appearance, image, pose)
-    return FrameBuffers(image, join(depth), join(hit))
+    return FrameBuffers(expose(appearance, join(image), pose), join(depth), join(hit))
 
 
 def _tile_pixels(u0: Array, v0: Array) -> tuple[Array, Array]:
@@ -151,7 +152,7 @@ def _cast(
     solids: Solids,
     pose: Array,
     K: Array,
-    appearance: Appearance | None,
+    appearance: Appearance,
     rays: Rays,
     reach: Array,
     boxes: int,
@@ -161,85 +162,28 @@ def _cast(
     to_ground = -eye[1] / rays.y
     ground = (rays.y > 0) & (to_ground < FAR)
     first = _tag(jnp.where(ground, to_ground, 2 * FAR), jnp.where(ground, GROUND, SKY))
-    first = _nearest(first, solids, eye, rays, reach, 0, boxes, _hit_box)
-    hit_round = _hit_round if appearance is None else _hit_leaves
-    first = _nearest(first, solids, eye, rays, reach, boxes, reach.shape[0], hit_round)
+
+    def nearest(first: Array, t: Array, index: Array) -> Array:
+        return jnp.minimum(first, _tag(t, index))
+
+    first = fold_reached(nearest, first, solids, boxes, reach, eye, rays)
     hit = first & 255
 
     # The search keeps only the winner's index. Depth and surface are computed once, precisely.
-    table = jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in solids[:-1]], 1)
-    index = jnp.minimum(hit, table.shape[0] - 1)
-    own = _columns(table.T[:, index], solids.seed[index])
-    origin, direction = local(own, eye, rays)
-    t_box, axis = enter_box(own.half, origin, direction)
-    t_round = enter_round(own.half, own.ellipsoid, origin, direction)
-    is_round = hit >= boxes
-    t = jnp.where(is_round, t_round, t_box)
-    if appearance is not None:
-        # A ray that grazes a hill may miss it in this second computation, because it rounds
-        # differently. The search's depth is kept then.
-        t = jnp.where(t > 2 * FAR, jax.lax.bitcast_convert_type(first & ~255, jnp.float32), t)
+    index = jnp.minimum(hit, reach.shape[0] - 1)
+    own = jax.tree.map(lambda leaf: leaf.T[..., index], solids)  # with the sample axis last
+    ray = local(own, eye, rays)
+    t_box, t_round = enter_box(own.half, *ray)[0], enter_round(own.half, own.ellipsoid, *ray)
+    t = jnp.where(hit >= boxes, t_round, t_box)
+    # A ray that grazes a hill may miss it in this second computation, because it rounds
+    # differently. The search's depth is kept then.
+    t = jnp.where(t > 2 * FAR, jax.lax.bitcast_convert_type(first & ~255, jnp.float32), t)
     t = jnp.where(hit == GROUND, to_ground, t)
     depth = jnp.where(hit == SKY, 0.0, t)
     t = jnp.where(hit == SKY, 1.0, t)
-    surfaces = (origin, direction, t, hit, axis, is_round)
-    colour = shade(road, own, pose, K, rays, *surfaces, solids, boxes, appearance)
-    return colour, depth, hit
+    return shade(road, appearance, solids, boxes, pose, K, rays, own, t, hit), depth, hit
 
 
 def _tag(t: Array, index: Array) -> Array:
     """Depth and index in one int32 that sorts by depth. The index takes the eight lowest bits."""
     return (jax.lax.bitcast_convert_type(t, jnp.int32) & ~255) | index
-
-
-def _nearest(
-    first: Array,
-    solids: Solids,
-    eye: Array,
-    rays: Rays,
-    reach: Array,
-    start: int,
-    stop: int,
-    intersect: Any,
-) -> Array:
-    """The nearest of `first` [S] and the hits of the solids from `start` to `stop` in reach."""
-    reach = reach[start:stop]
-    order = start + jnp.argsort(~reach)
-    order = jnp.concatenate([order, jnp.full((UNROLL,), start)])
-
-    def body(step: Array, first: Array) -> Array:
-        for k in range(UNROLL):
-            i = order[step * UNROLL + k]
-            one = jax.tree.map(lambda a, i=i: a[i], solids)
-            t = intersect(one, eye, rays)
-            first = jnp.minimum(first, _tag(t, i))
-        return first
-
-    return jax.lax.fori_loop(0, (reach.sum() + UNROLL - 1) // UNROLL, body, first)
-
-
-def _columns(rows: Array, seed: Array) -> Solids:
-    """Solids with the sample axis last ([3, S], [S]) from the stacked columns of their table."""
-    widths = dict(
-        centre=3, half=3, yaw=1, ellipsoid=1, base=3, second=3, grid=5, cell=1, contrast=1
-    )
-    fields, start = {}, 0
-    for name, width in widths.items():
-        fields[name] = rows[start : start + width] if width > 1 else rows[start]
-        start += width
-    return Solids(**fields, seed=seed)
-
-
-def _hit_box(solid: Solids, eye: Array, rays: Rays) -> Array:
-    return enter_box(solid.half, *local(solid, eye, rays))[0]
-
-
-def _hit_round(solid: Solids, eye: Array, rays: Rays) -> Array:
-    return enter_round(solid.half, solid.ellipsoid, *local(solid, eye, rays))
-
-
-def _hit_leaves(solid: Solids, eye: Array, rays: Rays) -> Array:
-    """Does what `_hit_round` does, but the crowns of trees get a ragged outline."""
-    origin, direction = local(solid, eye, rays)
-    t = enter_round(solid.half, solid.ellipsoid, origin, direction)
-    return jnp.where(ragged_miss(solid, origin, direction), 4 * FAR, t)

@@ -7,53 +7,44 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from radepth_jax.street import texture, weather
+from radepth_jax.street import ground, light, texture
 from radepth_jax.street.appearance import Appearance
-from radepth_jax.street.intersect import Rays, Vector
+from radepth_jax.street.intersect import Rays, enter_box, local
 from radepth_jax.street.road import Road
 from radepth_jax.street.solids import Solids
 
 GROUND, SKY = 254, 255  # what a pixel shows, besides the index of a solid
-SUN = (0.48, -0.72, -0.50)  # unit vector towards the sun
-AMBIENT = 0.55
 
 
 def shade(
     road: Road,
-    own: Solids,
+    appearance: Appearance,
+    solids: Solids,
+    boxes: int,
     pose: Array,
     K: Array,
     rays: Rays,
-    origin: Vector,
-    direction: Vector,
+    own: Solids,
     t: Array,
     hit: Array,
-    axis: Array,
-    is_round: Array,
-    solids: Solids,
-    boxes: int,
-    appearance: Appearance | None = None,
 ) -> Array:
-    """Colour [3, S] in [0, 1] of what the rays of a tile meet.
+    """The light [3, S] from what the rays of a tile meet. It may exceed 1.
 
     Args:
       road: the road.
-      own: the solid that each sample meets, with the sample axis last.
+      appearance: the world's light and ground.
+      solids: all solids, which cast shadows.
+      boxes: how many of them are boxes.
       pose: world_T_camera [4, 4].
       K: intrinsics [3, 3].
       rays: world directions.
-      origin: the rays' origin in the solid's axes.
-      direction: their direction there.
+      own: the solid that each ray meets, with the sample axis last.
       t: depth [S].
       hit: index of the solid, or GROUND or SKY, [S].
-      axis: the axis of the box's face through which the ray enters, [S].
-      is_round: whether the solid is a cylinder or an ellipsoid, [S].
-      solids: all solids. In a varied world they cast shadows.
-      boxes: how many of them are boxes.
-      appearance: a varied world's. With it the colours are light, which may exceed 1 and is then
-        exposed.
     """
-    ground = hit == GROUND
+    origin, direction = local(own, pose[:3, 3], rays)
+    axis, is_round = enter_box(own.half, origin, direction)[1], hit >= boxes
+    on_ground = hit == GROUND
     c, s = jnp.cos(own.yaw), jnp.sin(own.yaw)
     p = [o + t * d for o, d in zip(origin, direction, strict=True)]
     bulge = (1.0, own.ellipsoid, 1.0)
@@ -63,7 +54,7 @@ def shade(
     for i in range(3):
         flat = jnp.where(axis == i, -jnp.sign(direction[i]), 0.0)
         normal = jnp.where(is_round, gradient[i] / length, flat)
-        n.append(jnp.where(ground, -1.0 if i == 1 else 0.0, normal))
+        n.append(jnp.where(on_ground, -1.0 if i == 1 else 0.0, normal))
     face = jnp.where(jnp.abs(n[0]) > jnp.abs(n[2]), 0, 2)
     face = jnp.where(jnp.abs(n[1]) > jnp.maximum(jnp.abs(n[0]), jnp.abs(n[2])), 1, face)
 
@@ -71,18 +62,18 @@ def shade(
     # along the ray to the tangent plane.
     facing = n[0] * direction[0] + n[1] * direction[1] + n[2] * direction[2]
     facing = jnp.where(jnp.abs(facing) < 1e-3, -1e-3, facing)
-    ahead = [jnp.where(ground, a, b) for a, b in zip(rays, direction, strict=True)]
+    ahead = [jnp.where(on_ground, a, b) for a, b in zip(rays, direction, strict=True)]
     moves = []
     for k in range(2):
         w = [pose[i, k] / K[k, k] for i in range(3)]  # the change of the world direction
         change = [c * w[0] - s * w[2], w[1] + 0.0 * c, s * w[0] + c * w[2]]
-        change = [jnp.where(ground, a, b) for a, b in zip(w, change, strict=True)]
+        change = [jnp.where(on_ground, a, b) for a, b in zip(w, change, strict=True)]
         slide = (n[0] * change[0] + n[1] * change[1] + n[2] * change[2]) / facing
         moves.append([t * (change[i] - slide * ahead[i]) for i in range(3)])
     steps = [jnp.abs(moves[0][i]) + jnp.abs(moves[1][i]) for i in range(3)]
 
     x, z = pose[0, 3] + t * rays.x, pose[2, 3] + t * rays.z
-    d, step_d, step_z = texture.road_coordinates(
+    d, step_d, step_z = ground.road_coordinates(
         road, x, z, (moves[0][0], moves[0][2], moves[1][0], moves[1][2])
     )
 
@@ -95,36 +86,28 @@ def shade(
     step_u, step_v = on_face(steps[2], steps[0], steps[0]), on_face(steps[1], steps[2], steps[1])
     surface = _if_any(hit < GROUND, _body_colour, own, u, v, step_u, step_v, (face == 1) | is_round)
 
-    seed = jnp.where(ground, road.seed, own.seed + 7919 * face)
-    u, v = jnp.where(ground, d, u), jnp.where(ground, z, v)
-    step_u, step_v = jnp.where(ground, step_d, step_u), jnp.where(ground, step_z, step_v)
-    cell, contrast = (
-        (4.0, 0.3) if appearance is None else weather.ground_noise(appearance.surface, d)
-    )
-    cell, contrast = jnp.where(ground, cell, own.cell), jnp.where(ground, contrast, own.contrast)
+    seed = jnp.where(on_ground, appearance.seed, own.seed + 7919 * face)
+    u, v = jnp.where(on_ground, d, u), jnp.where(on_ground, z, v)
+    step_u, step_v = jnp.where(on_ground, step_d, step_u), jnp.where(on_ground, step_z, step_v)
+    cell, contrast = ground.ground_noise(appearance.surface, d)
+    cell = jnp.where(on_ground, cell, own.cell)
+    contrast = jnp.where(on_ground, contrast, own.contrast)
     step_u, step_v = jnp.maximum(step_u, 1e-4), jnp.maximum(step_v, 1e-4)
     noise = texture.layered_noise(u, v, cell, seed, step_u, step_v)
-    if appearance is None:
-        street = _if_any(ground, texture.ground_colour, road, d, z, step_d, step_z)
-    else:
-        paint = weather.surface_colour
-        street = _if_any(ground, paint, appearance.surface, road, d, z, step_d, step_z)
-    surface = jnp.where(ground[None], street, surface)
+    paint = (ground.ground_colour, appearance, road.crossings, d, z, step_d, step_z)
+    surface = jnp.where(on_ground[None], _if_any(on_ground, *paint), surface)
+    surface = surface * jnp.exp(contrast * jnp.clip(noise, -3.0, 3.0))[None]
     # The ground's normal is vertical, so turning it by a solid's yaw does not change it.
     turned = (c * n[0] + s * n[2], n[1], -s * n[0] + c * n[2])
+    point = (x, pose[1, 3] + t * rays.y, z)
+    sunlit = light.in_sun(appearance, solids, boxes, point, turned, t, hit == SKY)
+    surface = surface * light.light(appearance, turned, sunlit, rays, t)
     pixel = jnp.full_like(t, 1.0) / K[0, 0]
-    if appearance is not None:
-        grain = jnp.exp(contrast * jnp.clip(noise, -3.0, 3.0))
-        point = (x, pose[1, 3] + t * rays.y, z)
-        sunlit = weather.in_sun(appearance, solids, boxes, point, turned, t, hit == SKY)
-        surface = surface * grain[None] * weather.light(appearance, turned, sunlit)
-        surface = weather.through_air(appearance, surface, rays, t)
-        sky = _if_any(hit == SKY, weather.sky_colour, appearance, rays, pixel)
-        return jnp.where((hit == SKY)[None], sky, surface)
-    sun = jnp.maximum(turned[0] * SUN[0] + turned[1] * SUN[1] + turned[2] * SUN[2], 0.0)
-    light = (AMBIENT + (1.1 - AMBIENT) * sun) * jnp.exp(contrast * jnp.clip(noise, -3.0, 3.0))
-    sky = _if_any(hit == SKY, texture.sky_colour, rays.x, rays.y, rays.z, road.seed, pixel)
-    return jnp.where((hit == SKY)[None], sky, surface * light[None])
+    wet = on_ground & (appearance.wet > 0)
+    mirror = _if_any(wet, light.mirrored, appearance, surface, rays, pixel)
+    surface = light.through_air(appearance, jnp.where(wet[None], mirror, surface), rays, t)
+    sky = _if_any(hit == SKY, light.sky_colour, appearance, rays, pixel)
+    return jnp.where((hit == SKY)[None], sky, surface)
 
 
 def _if_any(where: Array, colour: Callable[..., Array], *args: Any) -> Array:

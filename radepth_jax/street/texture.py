@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from radepth_jax.street.road import Road, centre_line
-
 OCTAVES = 7
 
 
@@ -99,55 +97,3 @@ def band(x: Array, low: Array | float, high: Array | float, step: Array) -> Arra
 def mix(a: Array, b: Array, share: Array) -> Array:
     """`a` where `share` [S] is 0, and `b` where it is 1. Both are colours `[3, S]` or `[3, 1]`."""
     return a + (b - a) * share[None]
-
-
-def road_coordinates(
-    road: Road, x: Array, z: Array, steps: tuple[Array, Array, Array, Array]
-) -> tuple[Array, Array, Array]:
-    """Metres right of the centre line, and the footprints across and along the road, [S] each.
-
-    `steps` are the changes of x and of z to the next column, then to the next row.
-    """
-    middle, slope = centre_line(road, z, jnp)
-    cos = jax.lax.rsqrt(1.0 + slope * slope)
-    across = jnp.abs(steps[0] - slope * steps[1]) + jnp.abs(steps[2] - slope * steps[3])
-    return (x - middle) * cos, across * cos, jnp.abs(steps[1]) + jnp.abs(steps[3])
-
-
-def ground_colour(road: Road, d: Array, z: Array, step_d: Array, step_z: Array) -> Array:
-    """The ground's colour `[3, S]` without noise, at `road_coordinates` (and z) [S]."""
-    kerb = jnp.where(d < 0, road.kerb[0], road.kerb[1])
-    off = jnp.abs(d)
-    crossing = jnp.zeros_like(d)
-    for k in range(road.crossings.shape[0]):
-        centre, half = road.crossings[k, 0], road.crossings[k, 1]
-        crossing = jnp.maximum(crossing, band(z, centre - half, centre + half, step_z))
-    street = jnp.maximum(band(off, -1e3, kerb, step_d), crossing)
-    asphalt = jnp.broadcast_to(road.asphalt[:, None], (3, d.shape[0]))
-    joints = jnp.maximum(pulse(d, 0.75, 0.05, step_d), pulse(z, 1.0, 0.05, step_z))
-    slabs = road.slabs[:, None] * (1.0 - 0.45 * joints[None])
-    verge = jnp.broadcast_to(road.verge[:, None], (3, d.shape[0]))
-
-    colour = mix(verge, slabs, band(off, kerb, kerb + road.pavement, step_d))
-    colour = mix(colour, jnp.full((3, 1), 0.72), band(off, kerb - 0.1, kerb + 0.15, step_d))
-    colour = mix(colour, asphalt, street)
-    lines = band(off, -0.07, 0.07, step_d) * pulse(z, 6.0, 3.0, step_z)
-    edge = road.half_width
-    lines = jnp.maximum(lines, band(off, edge - 0.14, edge, step_d)) * (1.0 - crossing)
-    for k in range(road.crossings.shape[0]):
-        # A zebra crossing on the near side of each crossing street.
-        start = road.crossings[k, 0] - road.crossings[k, 1] - 3.5
-        stripes = band(z, start, start + 2.5, step_z) * pulse(d, 1.0, 0.5, step_d)
-        lines = jnp.maximum(lines, stripes * band(off, -1e3, kerb, step_d))
-    return mix(colour, jnp.full((3, 1), 0.85), 0.8 * lines)
-
-
-def sky_colour(dx: Array, dy: Array, dz: Array, seed: Array, step: Array) -> Array:
-    """The sky's colour `[3, S]` along world directions of any length. `step` is radians a pixel."""
-    level = jnp.hypot(dx, dz)
-    azimuth, elevation = jnp.arctan2(dx, dz), jnp.arctan2(-dy, level)
-    horizon, zenith = jnp.array([0.82, 0.86, 0.90]), jnp.array([0.45, 0.62, 0.86])
-    colour = mix(horizon[:, None], zenith[:, None], jnp.clip(elevation * 1.4, 0.0, 1.0))
-    size = jnp.full_like(azimuth, 0.5)
-    cloud = layered_noise(azimuth, 2.0 * elevation, size, seed, step, 2.0 * step)
-    return mix(colour, jnp.full((3, 1), 0.95), 0.5 * _ramp(cloud * 0.4 + 0.3))

@@ -88,7 +88,7 @@ def _views(
         seen = make(keys.views, batch["frames"][:, :1], batch["size"], intrinsics)
     # The views one after the other: BatchNorm's groups are consecutive.
     prepare_images = jax.vmap(partial(network_images, options=options), out_axes=1)
-    return views, prepare_images(keys.jitter, seen)
+    return views, prepare_images(keys.augmentations, seen)
 
 
 def _networks(

@@ -11,14 +11,14 @@ class StepKeys(NamedTuple):
 
     Attributes:
         views: [B], of each sample's flip, scales and crops.
-        jitter: [B], of its colours.
+        augmentations: [B], of what the depth network sees of it.
         objective: [B], of the noise that breaks ties, and of the terms.
         depth: [], of a depth network with dropout, which is drawn for all samples at once.
         pose: [], likewise.
     """
 
     views: jax.Array
-    jitter: jax.Array
+    augmentations: jax.Array
     objective: jax.Array
     depth: jax.Array
     pose: jax.Array
@@ -35,7 +35,7 @@ def step_keys(seed: jax.Array | int, step: jax.Array | int, index: jax.Array) ->
     of_step = jax.random.fold_in(jax.random.key(seed), step)
     of_samples = jax.vmap(jax.random.fold_in, (None, 0))(of_step, index)
     split = jax.vmap(lambda key: jax.random.split(key, 3))(of_samples)
-    views, jitter, objective = jnp.moveaxis(split, 1, 0)
+    views, augmentations, objective = jnp.moveaxis(split, 1, 0)
     first = of_samples[0]  # of which `split` has taken 0, 1 and 2
     depth, pose = jax.random.fold_in(first, 3), jax.random.fold_in(first, 4)
-    return StepKeys(views, jitter, objective, depth, pose)
+    return StepKeys(views, augmentations, objective, depth, pose)

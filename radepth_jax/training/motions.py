@@ -84,7 +84,7 @@ def predict_poses(
 
     Args:
         apply_pose: (pairs [N, H, W, 6], groups) -> ((axisangle [N, 3], translation [N, 3]), stats).
-        frames: [B, F, H, W, 3] in [0, 1], unjittered middle view, target first.
+        frames: [B, F, H, W, 3] in [0, 1], unaugmented middle view, target first.
         offsets: of the frames, 0 first.
         stereo: `stereo_T_target` [B, 4, 4], or None without "s" in offsets.
 

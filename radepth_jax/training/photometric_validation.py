@@ -77,7 +77,7 @@ def make_error(recipe: Recipe) -> Callable[..., tuple[jax.Array, jax.Array, jax.
     It returns the middle view's photometric error [], the view [B, H, W, 3] and its disparity
     [B, H, W, 1].
     """
-    views = dataclasses.replace(recipe.views, names=("middle",), flip=0.0, jitter=0.0)
+    views = dataclasses.replace(recipe.views, names=("middle",), flip=0.0, augmentations={})
     loss = dataclasses.replace(recipe.loss, weights={"photometric": 1.0}, ramps={}, noise=0.0)
     plain = recipe.with_options(views=views, loss=loss)
 

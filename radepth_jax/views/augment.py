@@ -1,128 +1,152 @@
-"""Colour jitter. Each operation is defined as torchvision defines it for float images."""
+"""What the depth network sees of the views: images changed at random, by functions in a table.
+
+An augmentation is a function `(key, image [H, W, 3], *, options) -> image`, an entry in
+`AUGMENTATIONS`, and its probability and options in `config.views.augmentations`
+(docs/extending.md). It changes nothing that the losses compare.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
+from radepth_jax.errors import UserError
+from radepth_jax.settings import check_number
+from radepth_jax.views.jitter import colour_jitter
+from radepth_jax.views.keys import fold_name
 from radepth_jax.views.options import ViewOptions
 from radepth_jax.views.view import Views
 
-_LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, in torchvision's digits
+Augmentation = Callable[..., Array]
 
 
 def network_images(key: Array, views: Views, *, options: ViewOptions) -> Float[Array, "V H W 3"]:
-    """What the depth network sees of each view's target; the middle one's colours are jittered.
+    """What the depth network sees of each view's target.
+
+    Each augmentation is drawn by itself, and anew for every view that has it. Colour jitter of the
+    middle view has the published key, whatever else there is.
 
     Args:
       key: PRNG key.
       views: of one sample.
-      options: see `ViewOptions`; `jitter` is the probability.
+      options: see `ViewOptions`.
 
     Returns:
       [V, H, W, 3] in [0, 1].
+
+    Raises:
+      UserError: see `check_augmentations`.
     """
-    targets, middle = views.images[:, 0], views.names.index("middle")
-    chance_key, jitter_key = jax.random.split(key)
-    jittered = colour_jitter(
-        jitter_key,
-        targets[middle],
-        brightness=options.brightness,
-        contrast=options.contrast,
-        saturation=options.saturation,
-        hue=options.hue,
-    )
-    chosen = jax.random.bernoulli(chance_key, options.jitter)
-    return targets.at[middle].set(jnp.where(chosen, jittered, targets[middle]))
-
-
-def colour_jitter(
-    key: Array,
-    images: Float[Array, "... H W 3"],
-    *,
-    brightness: float,
-    contrast: float,
-    saturation: float,
-    hue: float,
-) -> Float[Array, "... H W 3"]:
-    """Brightness, contrast, saturation and hue changes in random order, one draw for all images.
-
-    Args:
-      key: PRNG key.
-      images: [..., H, W, 3] in [0, 1].
-      brightness: the factor is drawn from 1 +- this.
-      contrast: likewise.
-      saturation: likewise.
-      hue: the shift is drawn from +- this, in turns of the colour circle.
-
-    Returns:
-      [..., H, W, 3] in [0, 1].
-    """
-    factor_key, order_key = jax.random.split(key)
-    spread = jnp.array([brightness, contrast, saturation, hue])
-    centre = jnp.array([1.0, 1.0, 1.0, 0.0])
-    factors = centre + spread * jax.random.uniform(factor_key, (4,), minval=-1.0)
-    return adjust(images, factors, jax.random.permutation(order_key, 4))
-
-
-def adjust(
-    images: Float[Array, "... H W 3"], factors: Float[Array, "4"], order: Int[Array, "4"]
-) -> Float[Array, "... H W 3"]:
-    """All four operations, one after the other.
-
-    Args:
-      images: [..., H, W, 3] in [0, 1].
-      factors: of brightness, contrast, saturation, and the shift of hue.
-      order: positions in `factors`, the first operation first.
-
-    Returns:
-      [..., H, W, 3] in [0, 1].
-    """
-    operations = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
-    for operation in order:
-        images = jax.lax.switch(operation, operations, images, factors[operation])
+    images = views.images[:, 0]
+    chosen = _chosen(options)
+    for index, view in enumerate(views.names):
+        if options.entries[view].augmented:
+            of_view = key if view == "middle" else fold_name(key, view)
+            for name, (probability, augment) in chosen.items():
+                own = of_view if name == "colour_jitter" else fold_name(of_view, name)
+                chance_key, augment_key = jax.random.split(own)
+                happens = jax.random.bernoulli(chance_key, probability)
+                changed = augment(augment_key, images[index])
+                images = images.at[index].set(jnp.where(happens, changed, images[index]))
     return images
 
 
-def adjust_brightness(
-    images: Float[Array, "... 3"], factor: Array | float
-) -> Float[Array, "... 3"]:
-    """`factor` times the images, clipped to [0, 1]."""
-    return jnp.clip(images * factor, 0, 1)
+def cut_out(key: Array, image: Float[Array, "H W 3"], *, share: float) -> Float[Array, "H W 3"]:
+    """A rectangle of the image takes the image's mean colour (DeVries and Taylor, Cutout, 2017).
 
+    Its centre may be anywhere, so that a part of it may be beyond the border.
 
-def adjust_contrast(
-    images: Float[Array, "... H W 3"], factor: Array | float
-) -> Float[Array, "... H W 3"]:
-    """Blend with each image's mean grey: 0 gives uniform grey, 1 the image."""
-    mean = jnp.mean(grey(images), axis=(-3, -2, -1), keepdims=True)
-    return jnp.clip(factor * images + (1 - factor) * mean, 0, 1)
+    Args:
+      key: PRNG key.
+      image: [H, W, 3] in [0, 1].
+      share: the rectangle's height and width, as a share of the image's, from 0 to 1.
 
+    Returns:
+      [H, W, 3] in [0, 1].
 
-def adjust_saturation(
-    images: Float[Array, "... 3"], factor: Array | float
-) -> Float[Array, "... 3"]:
-    """Blend with each pixel's grey: 0 gives a grey image, 1 the image."""
-    return jnp.clip(factor * images + (1 - factor) * grey(images), 0, 1)
-
-
-def adjust_hue(images: Float[Array, "... 3"], shift: Array | float) -> Float[Array, "... 3"]:
-    """Turn every colour's hue by `shift` turns, keeping HSV's saturation and value."""
-    value = jnp.max(images, axis=-1)
-    chroma = value - jnp.min(images, axis=-1)
-    r, g, b = images[..., 0], images[..., 1], images[..., 2]
-    safe = jnp.where(chroma == 0, 1.0, chroma)
-    # Sixths of a turn (Smith, SIGGRAPH 1978); a grey pixel has chroma 0 and any hue.
-    sextant = jnp.where(
-        value == r, (g - b) / safe, jnp.where(value == g, 2 + (b - r) / safe, 4 + (r - g) / safe)
+    Raises:
+      UserError: an option is out of its range.
+    """
+    check_number("share", share, 0, 1)
+    size = image.shape[:2]
+    centre = jax.random.uniform(key, (2,)) * jnp.array(size)
+    rows, columns = (
+        abs(jnp.arange(n) + 0.5 - centre[i]) < share * n / 2 for i, n in enumerate(size)
     )
-    turned = sextant + 6 * shift
-    # The channel whose hue is n sixths away falls from value to value - chroma linearly.
-    away = (jnp.stack([turned + 5, turned + 3, turned + 1], axis=-1)) % 6
-    fall = jnp.clip(jnp.minimum(away, 4 - away), 0, 1)
-    return jnp.clip(value[..., None] - chroma[..., None] * fall, 0, 1)
+    mean = jnp.mean(image, axis=(0, 1), keepdims=True)
+    return jnp.where(rows[:, None, None] & columns[None, :, None], mean, image)
 
 
-def grey(images: Float[Array, "... 3"]) -> Float[Array, "... 1"]:
-    """Luma of RGB images, ITU-R BT.601."""
-    r, g, b = images[..., 0:1], images[..., 1:2], images[..., 2:3]
-    return _LUMA[0] * r + _LUMA[1] * g + _LUMA[2] * b
+def colour_cast(
+    key: Array, image: Float[Array, "H W 3"], *, strength: float
+) -> Float[Array, "H W 3"]:
+    """Red, green and blue are brighter or darker each by itself, as of a wrong white balance.
+
+    Args:
+      key: PRNG key.
+      image: [H, W, 3] in [0, 1].
+      strength: each channel's factor is drawn from 1 +- this, which is from 0 to 1.
+
+    Returns:
+      [H, W, 3] in [0, 1].
+
+    Raises:
+      UserError: an option is out of its range.
+    """
+    check_number("strength", strength, 0, 1)
+    change = strength * jax.random.uniform(key, (1, 1, 3), minval=-1.0)
+    return jnp.clip(image * (1 + change), 0, 1)
+
+
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "colour_jitter": colour_jitter,
+    "colour_cast": colour_cast,
+    "cut_out": cut_out,
+}
+
+
+def check_augmentations(options: ViewOptions) -> None:
+    """Try every augmentation on shapes, without computing.
+
+    Raises:
+      UserError: an augmentation is not in `AUGMENTATIONS`, does not take an option or its value, or
+        does not give an image of the same shape and type.
+    """
+    image = jax.ShapeDtypeStruct((*options.size, 3), jnp.float32)
+    for name, (_, augment) in _chosen(options).items():
+        where = f"config.views.augmentations.{name}"
+        try:
+            found = jax.eval_shape(augment, jax.eval_shape(jax.random.key, 0), image)
+        except UserError as error:  # which starts with the option's name
+            raise UserError(f"{where}.{error}") from None
+        shape = getattr(found, "shape", None), getattr(found, "dtype", None)
+        if shape != (image.shape, image.dtype):
+            raise UserError(
+                f"{where}: expected a function (key, image [H, W, 3]) -> image of the same shape "
+                f"and type, got {found} of a float32 {image.shape}"
+            )
+
+
+def _chosen(options: ViewOptions) -> dict[str, tuple[float, Augmentation]]:
+    """The positive probabilities, and the functions with their options, in the table's order."""
+    chosen = {}
+    for name, given in options.augmentations.items():
+        where, own = f"config.views.augmentations.{name}", dict(given)
+        probability = own.pop("probability")
+        if name not in AUGMENTATIONS:
+            raise UserError(
+                f"{where}: no such augmentation; expected one of {', '.join(AUGMENTATIONS)}, or "
+                "one that your config file adds to views.AUGMENTATIONS"
+            )
+        signature = inspect.signature(AUGMENTATIONS[name])
+        try:
+            signature.bind("key", "image", **own)
+        except TypeError as error:
+            taken = ", ".join(["probability", *list(signature.parameters)[2:]])
+            raise UserError(f"{where}: {error}; it takes {taken}") from None
+        if probability:
+            chosen[name] = probability, partial(AUGMENTATIONS[name], **own)
+    return {name: chosen[name] for name in AUGMENTATIONS if name in chosen}

@@ -9,7 +9,8 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from radepth_jax.geometry import camera
 from radepth_jax.geometry.resize import resize_weights
-from radepth_jax.views.options import ViewOptions
+from radepth_jax.views.keys import fold_name
+from radepth_jax.views.options import ViewEntry, ViewOptions
 from radepth_jax.views.view import Views
 
 # Native pixels are integers up to 255 and weights need no more digits than an image has: on
@@ -27,7 +28,7 @@ def make_views(
 ) -> Views:
     """AS-Aug: the views of one sample, resampled from native frames with Pillow's LANCZOS.
 
-    Scale, crop and flip are drawn once for all frames, and do not depend on `options.names`.
+    Scale, crop and flip are drawn once for all frames, and do not depend on the other views.
 
     Args:
       key: PRNG key.
@@ -67,6 +68,7 @@ def make_views(
         size=sizes,
         offset=offsets,
         flipped=flipped,
+        filled=any(options.entries[name].scale[0] < 1 for name in options.names),
     )
 
 
@@ -82,20 +84,31 @@ def draw_placements(
     Returns:
       (h, w) of the whole resized frame and (y, x) of the canvas in it, int32 [V, 2] each.
     """
-    high_key, crop_key, low_key = jax.random.split(key, 3)
     canvas = jnp.array(options.size, jnp.int32)
-    zero = jnp.zeros(2, jnp.int32)
-    high = _draw_size(high_key, canvas, options.high_scale)
-    offset = jax.random.randint(crop_key, (2,), 0, high - canvas + 1)
-    low = _draw_size(low_key, canvas, options.low_scale)
-    drawn = {"high": (high, offset), "middle": (canvas, zero), "low": (low, zero)}
-    sizes, offsets = zip(*(drawn[name] for name in options.names), strict=True)
+    drawn = (
+        _draw_placement(*_keys(key, name), options.entries[name], canvas) for name in options.names
+    )
+    sizes, offsets = zip(*drawn, strict=True)
     return jnp.stack(sizes), jnp.stack(offsets)
 
 
-def _draw_size(key: Array, canvas: Array, scale: tuple[float, float]) -> Int[Array, "2"]:
-    factor = jax.random.uniform(key, minval=scale[0], maxval=scale[1])
-    return jnp.floor(factor * canvas).astype(jnp.int32)
+def _keys(key: Array, name: str) -> tuple[Array, Array]:
+    """Of a view's scale and of its crop; those of the published views come out of one split."""
+    high_key, crop_key, low_key = jax.random.split(key, 3)
+    of_scale, of_crop = jax.random.split(fold_name(key, name))
+    published = {"high": (high_key, crop_key), "low": (low_key, of_crop)}
+    return published.get(name, (of_scale, of_crop))
+
+
+def _draw_placement(
+    scale_key: Array, crop_key: Array, entry: ViewEntry, canvas: Int[Array, "2"]
+) -> tuple[Int[Array, "2"], Int[Array, "2"]]:
+    least, most = entry.scale
+    drawn = least if least == most else jax.random.uniform(scale_key, minval=least, maxval=most)
+    size = jnp.floor(drawn * canvas).astype(jnp.int32)
+    room = jnp.maximum(size - canvas, 0)
+    offset = jax.random.randint(crop_key, (2,), 0, room + 1) if entry.crop else room // 2
+    return size, offset
 
 
 def _weights(

@@ -3,15 +3,13 @@
 import flax.struct
 from jaxtyping import Array, Bool, Float, Int
 
-NAMES = ("high", "middle", "low")
-
 
 @flax.struct.dataclass
 class View:
     """Frames resized to `size`, of which the canvas shows the part that starts at `offset`.
 
     A canvas pixel plus `offset` is a pixel of the resized frame. Where the canvas reaches beyond
-    the resized frame (the low view), it repeats the frame's last columns and rows.
+    the resized frame (as of the low view), it repeats the frame's last columns and rows.
 
     Attributes:
       images: [F, H, W, 3] in [0, 1]; frame 0 is the target.
@@ -42,6 +40,7 @@ class Views:
       size: [V, 2].
       offset: [V, 2].
       flipped: [], the same for all views.
+      filled: whether any of the canvases may reach beyond its frame; static.
     """
 
     names: tuple[str, ...] = flax.struct.field(pytree_node=False)
@@ -50,6 +49,7 @@ class Views:
     size: Int[Array, "*batch V 2"]
     offset: Int[Array, "*batch V 2"]
     flipped: Bool[Array, "*batch"] | None = None
+    filled: bool = flax.struct.field(pytree_node=False, default=True)
 
     def __getitem__(self, name: str) -> View:
         """One view by its name, of one sample or of a batch."""

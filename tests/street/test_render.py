@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from radepth_jax.street import make_world, render_frames, street_intrinsics, texture
+from radepth_jax.street import make_world, render_frames, texture
 from radepth_jax.street.frames import CHUNK
 from radepth_jax.street.intersect import FAR, enter_box
 from radepth_jax.street.render import render
@@ -37,11 +37,13 @@ def _pose() -> np.ndarray:
 def _render(boxes: list[Solid], rounds: list[Solid]):
     packed = zip(pack(boxes, 4), pack(rounds, 4), strict=True)
     solids = Solids(*(np.concatenate(pair)[None] for pair in packed))
+    world = make_world((0, 0, 0), 3)
     out = render(
-        make_world((0, 0, 0), 3).road,
+        world.road,
         solids,
         _pose()[None].astype(np.float32),
-        street_intrinsics(SIZE),
+        world.variety.intrinsics(SIZE),
+        world.appearance,
         size=SIZE,
         boxes=4,
     )
@@ -50,7 +52,7 @@ def _render(boxes: list[Solid], rounds: list[Solid]):
 
 def _pixel_rays(pose: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """World directions [h, w, 3] of the pixel centres, with unit advance along the optical axis."""
-    K = street_intrinsics(size).astype(np.float64)
+    K = make_world((0, 0, 0), 3).variety.intrinsics(size).astype(np.float64)
     v, u = np.mgrid[: size[0], : size[1]]
     pixels = np.stack([u, v, np.ones_like(u)], -1)
     return pixels @ np.linalg.inv(K).T @ pose[:3, :3].T
@@ -113,7 +115,8 @@ def test_depth_of_plane_and_boxes_against_triangles():
 
 
 def test_rounds_are_entered_where_they_begin():
-    tree = Solid((1.5, 10.0), (2.0, 1.6, 3.0), 0.5, GREY, 1, lift=1.0, shape="ellipsoid")
+    size, look = (2.0, 1.6, 3.0), dict(contrast=0.2, shape="ellipsoid")  # no leaves, so smooth
+    tree = Solid((1.5, 10.0), size, 0.5, GREY, 1, lift=1.0, **look)
     post = Solid((-1.0, 8.0), (0.8, 4.0, 0.8), 0.0, GREY, 2, shape="cylinder")
     out = _render([], [tree, post])
     pose = _pose()

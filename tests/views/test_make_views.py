@@ -10,10 +10,11 @@ from PIL import Image
 
 from radepth_jax.errors import UserError
 from radepth_jax.geometry.camera import project
-from radepth_jax.views import ViewOptions, make_views, network_images
+from radepth_jax.views import ViewOptions, make, make_views
 
 W, H = 96, 32
 OPTIONS = ViewOptions(resolution=(W, H))
+ENTRIES = OPTIONS.entries
 K = np.array([[180.0, 0, 97.3], [0, 170.0, 41.2], [0, 0, 1]], np.float32)
 
 
@@ -32,12 +33,21 @@ def on_canvas(frame, extra=(9, 14)):
     return np.pad(frame, ((0, extra[0]), (0, extra[1]), (0, 0)), mode="edge")[None]
 
 
-def pillow_view(name, frame, view, size):
+def scaled(high, low, **options):
+    """Options with one scale for the high view, and one for the low view."""
+    entries = ENTRIES | {
+        "high": {"scale": (high, high), "crop": True},
+        "low": {"scale": (low, low)},
+    }
+    return dataclasses.replace(OPTIONS, entries=entries, flip=0.0, **options)
+
+
+def pillow_view(frame, view, size):
     """What METHOD describes, step by step, with Pillow."""
     h, w = (int(n) for n in view.size)
     height, width = size
     resized = np.asarray(Image.fromarray(frame).resize((w, h), Image.Resampling.LANCZOS))
-    if name == "low":
+    if h < height:
         resized = np.concatenate([resized, resized[:, 2 * w - width :]], axis=1)
         return np.concatenate([resized, resized[2 * h - height :]], axis=0)
     y, x = view.offset
@@ -51,7 +61,7 @@ def check_against_pillow(frame, options):
         views = make(jax.random.key(seed))
         for name in views.names:
             view = views[name]
-            expected = pillow_view(name, frame, view, options.size)
+            expected = pillow_view(frame, view, options.size)
             difference = np.abs(np.asarray(view.images[0]) - expected / 255)
             assert difference.mean() < 0.5 / 255, (name, 255 * difference.mean())
             assert np.quantile(difference, 0.99) < 2 / 255, name
@@ -60,18 +70,31 @@ def check_against_pillow(frame, options):
 @pytest.mark.parametrize("high", [1.1, 2.0])
 @pytest.mark.parametrize("low", [0.7, 0.9])
 def test_views_are_pillows_on_a_generated_frame(high, low):
-    options = dataclasses.replace(OPTIONS, high_scale=(high, high), low_scale=(low, low), flip=0.0)
+    check_against_pillow(generated_frame(91, 203), scaled(high, low))
+
+
+def test_a_view_of_one_s_own_is_pillows_too():
+    """One much larger and cut at random, one cut in the middle, and one much smaller."""
+    entries = ENTRIES | {
+        "near": {"scale": (2.5, 3.0), "crop": True},
+        "centre": {"scale": (1.5, 1.5)},
+        "far": {"scale": (0.5, 0.6)},
+    }
+    names = ("near", "centre", "far", "middle", "low")
+    options = dataclasses.replace(OPTIONS, names=names, entries=entries, flip=0.0)
+    assert options.names == ("middle", "low", "near", "centre", "far")
     check_against_pillow(generated_frame(91, 203), options)
+    views = make_views(jax.random.key(0), on_canvas(FRAME), SIZE, K, options=options)
+    np.testing.assert_array_equal(views["centre"].size, [1.5 * H, 1.5 * W])
+    np.testing.assert_array_equal(views["centre"].offset, [H // 4, W // 4])
+    np.testing.assert_array_equal(views["far"].offset, 0)
 
 
 @pytest.mark.parametrize(("high", "low"), [(1.1, 0.9), (2.0, 0.7)])
 def test_views_are_pillows_on_a_real_frame(shared_data, high, low):
     folder = shared_data / "kitti_raw/2011_09_26/2011_09_26_drive_0002_sync/image_02/data"
     frame = np.asarray(Image.open(folder / "0000000000.png"))
-    options = ViewOptions(
-        resolution=(320, 96), high_scale=(high, high), low_scale=(low, low), flip=0.0
-    )
-    check_against_pillow(frame, options)
+    check_against_pillow(frame, scaled(high, low, resolution=(320, 96)))
 
 
 @jax.jit
@@ -204,20 +227,23 @@ def test_views_depend_on_the_key_alone():
     np.testing.assert_allclose(only_middle["middle"].images, one["middle"].images, atol=1e-5)
 
 
-def test_network_image_is_jittered_with_its_probability():
-    views = sample(jax.random.key(0), on_canvas(FRAME), SIZE)
-    targets, middle = views.images[:, 0], views.names.index("middle")
-    never = network_images(
-        jax.random.key(0), views, options=dataclasses.replace(OPTIONS, jitter=0.0)
-    )
-    np.testing.assert_array_equal(never, targets)
-    always = dataclasses.replace(OPTIONS, jitter=1.0)
-    jittered = network_images(jax.random.key(0), views, options=always)
-    assert np.abs(jittered[middle] - targets[middle]).mean() > 0.01
-    others = np.arange(len(views.names)) != middle
-    np.testing.assert_array_equal(jittered[others], targets[others])
-    assert jittered.min() >= 0
-    assert jittered.max() <= 1
+def test_the_published_views_have_the_published_keys():
+    """High, crop and low come out of one split, whatever other views there are."""
+    entries = ENTRIES | {"far": {"scale": (0.5, 1.5), "crop": True}}
+    names = (*OPTIONS.names, "far")
+    key = jax.random.key(3)
+    more = dataclasses.replace(OPTIONS, names=names, entries=entries)
+    sizes, offsets = make.draw_placements(key, options=more)
+    high_key, crop_key, low_key = jax.random.split(key, 3)
+    canvas = np.array([H, W])
+    high = np.floor(jax.random.uniform(high_key, minval=1.1, maxval=2.0) * canvas).astype(int)
+    low = np.floor(jax.random.uniform(low_key, minval=0.7, maxval=0.9) * canvas).astype(int)
+    np.testing.assert_array_equal(sizes[:3], [high, canvas, low])
+    crop = jax.random.randint(crop_key, (2,), 0, jnp.array(high - canvas + 1))
+    np.testing.assert_array_equal(offsets[:3], [crop, [0, 0], [0, 0]])
+    again = dataclasses.replace(more, names=("middle", "far"))
+    alone = make.draw_placements(key, options=again)
+    np.testing.assert_array_equal(alone, [sizes[jnp.array([1, 3])], offsets[jnp.array([1, 3])]])
 
 
 @pytest.mark.parametrize(
@@ -227,16 +253,22 @@ def test_network_image_is_jittered_with_its_probability():
         {"names": ("middle", "tall")},
         {"names": ("middle", "middle")},
         {"resolution": (640,)},
-        {"high_scale": (0.9, 2.0)},
-        {"low_scale": (0.4, 0.9)},
-        {"low_scale": (0.9, 0.7)},
         {"flip": 1.5},
-        {"hue": 0.6},
+        {"entries": ENTRIES | {"middle": {"scale": (0.9, 1.0)}}},
+        {"entries": ENTRIES | {"low": {"scale": (0.4, 0.9)}}},
+        {"entries": ENTRIES | {"low": {"scale": (0.9, 0.7)}}},
+        {"entries": ENTRIES | {"low": {"scale": 0.7}}},
+        {"entries": ENTRIES | {"low": {"scale": (0.7, 0.9), "crop": "yes"}}},
+        {"entries": ENTRIES | {"low": {"scales": (0.7, 0.9)}}},
+        {"entries": ENTRIES | {"low": 0.7}},
+        {"augmentations": {"cut_out": 0.5}},
+        {"augmentations": {"cut_out": {"share": 0.5}}},
+        {"augmentations": {"cut_out": {"probability": 2.0}}},
     ],
 )
 def test_options_that_cannot_be_used_are_named(wrong):
     (field,) = wrong
-    with pytest.raises(UserError, match=rf"^config\.views\.{field}.*: expected .*, got "):
+    with pytest.raises(UserError, match=rf"^config\.views\.{field}.*: expected .*, got .*$"):
         ViewOptions(**wrong)
 
 
@@ -246,5 +278,5 @@ def test_options_take_lists():
     assert options.size == (192, 640)
 
 
-def test_the_order_in_which_views_are_named_does_not_matter():
+def test_the_order_in_which_the_published_views_are_named_does_not_matter():
     assert ViewOptions(names=("low", "middle", "high")) == ViewOptions()
