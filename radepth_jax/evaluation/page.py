@@ -23,11 +23,10 @@ from radepth_jax.evaluation.metrics import METRICS
 from radepth_jax.evaluation.page_pictures import (
     make_cards,
     pictured_images,
-    pictured_rows,
     steps_of,
 )
 from radepth_jax.evaluation.report import figures, intervals
-from radepth_jax.evaluation.row import Row
+from radepth_jax.evaluation.row import Row, pictured_rows
 from radepth_jax.files import atomic_write
 from radepth_jax.runs.protocol import SCALINGS
 

@@ -68,15 +68,6 @@ class Card:
         return len(self.photo) + len(self.truth) + sum(len(one.uri) for one in maps)
 
 
-def pictured_rows(rows: Sequence[Row]) -> list[Row]:
-    """The rows that have depth maps. Scalings of one prediction count once."""
-    first: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        if row.depths:
-            first.setdefault((row.model, row.resolution), row)
-    return list(first.values())
-
-
 def pictured_images(rows: Sequence[Row]) -> list[int]:
     """The images whose depth is in all of these rows."""
     return sorted(set.intersection(*(set(row.depths) for row in rows))) if rows else []

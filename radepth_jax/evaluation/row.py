@@ -142,6 +142,15 @@ def over_same_images(rows: Sequence[Row]) -> list[Row]:
     return same
 
 
+def pictured_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows that have depth maps. Scalings of one prediction count once."""
+    first: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        if row.depths:
+            first.setdefault((row.model, row.resolution), row)
+    return list(first.values())
+
+
 def _averages(per_image: dict[str, np.ndarray]) -> dict[str, Any]:
     """The fields of a `Row` that are computed from its images."""
     counted = per_image["pixels"] > 0

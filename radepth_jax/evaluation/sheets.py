@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 
 from radepth_jax.data import EvaluationSource
-from radepth_jax.evaluation.row import Row
+from radepth_jax.evaluation.row import Row, pictured_rows
 from radepth_jax.files import atomic_write
 from radepth_jax.pictures import colorize, grid, labelled, resized
 from radepth_jax.runs.protocol import Protocol
@@ -69,13 +69,10 @@ def depth_sheet(samples: Sequence[dict], images: Sequence[int], rows: Sequence[R
     lines = [_image_line(samples, size)]
     if any(sample["depth"].any() for sample in samples):
         lines.append([labelled(_truth(sample, size), "ground truth") for sample in samples])
-    seen = set()
-    for row in rows:
-        if row.depths and (row.model, row.resolution) not in seen:
-            seen.add((row.model, row.resolution))
-            label = f"{row.model} {row.resolution}"
-            cells = [resized(colorize(1 / row.depths[i]), size) for i in images]
-            lines.append([labelled(cell, label) for cell in cells])
+    for row in pictured_rows(rows):
+        label = f"{row.model} {row.resolution}"
+        cells = [resized(colorize(1 / row.depths[i]), size) for i in images]
+        lines.append([labelled(cell, label) for cell in cells])
     return grid(lines)
 
 

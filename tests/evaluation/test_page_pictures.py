@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from radepth_jax.evaluation.metrics import METRICS
-from radepth_jax.evaluation.page_pictures import make_cards, mean_abs_rel, pictured_rows, steps_of
-from radepth_jax.evaluation.row import Row
+from radepth_jax.evaluation.page_pictures import make_cards, mean_abs_rel, steps_of
+from radepth_jax.evaluation.row import Row, pictured_rows
 
 TRUTH = np.linspace(5, 50, 64 * 160, dtype=np.float32).reshape(64, 160)
 
