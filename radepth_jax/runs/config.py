@@ -15,6 +15,7 @@ from radepth_jax.models import presets
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.runs.optimizer import make_optimizer
 from radepth_jax.runs.options import Options, options_of, validation_resolutions
+from radepth_jax.runs.plugins import import_plugins
 from radepth_jax.settings import check_choice
 
 
@@ -41,11 +42,12 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
 
 
 def check_config(config: ConfigDict) -> None:
-    """Raise UserError for a setting that cannot be used.
+    """Import the config's plugins, and raise UserError for a setting that cannot be used.
 
     Args:
         config: as `default_config`.
     """
+    import_plugins(config.plugins)
     options = options_of(config)
     check_weights(options.loss)
     networks = models.build(config.model)
