@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
-from radepth_jax.losses import check_weights
+from radepth_jax.losses import check_names
 from radepth_jax.models import presets
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.runs.optimizer import make_optimizer
@@ -49,7 +49,7 @@ def check_config(config: ConfigDict) -> None:
     """
     import_plugins(config.plugins)
     options = options_of(config)
-    check_weights(options.loss)
+    check_names(options.loss)
     networks = models.build(config.model)
     of_views, in_training = options.views.resolution, options.train.resolutions
     for resolution in (of_views, *in_training, *validation_resolutions(config)):
