@@ -69,3 +69,10 @@ def test_a_checkpoint_from_before_terms_had_names_is_read():
     del values["loss"]["consistency_ramp"]  # once, there was none
     config.loss.ramps.consistency = (0, 0)
     assert from_json(values) == config
+
+
+def test_a_checkpoint_from_before_plugins_is_read():
+    config = default_config()
+    values = to_json(config)
+    del values["plugins"]
+    assert from_json(values) == config
