@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from radepth_jax import models
+from radepth_jax.data import open_dataset
 from radepth_jax.data.prepare import BUILDERS
 from radepth_jax.interop.torch_keys import torch_from_variables
 from radepth_jax.losses import TERMS
@@ -27,7 +28,7 @@ from radepth_jax.models.build import DECODERS, ENCODERS
 from radepth_jax.runs.saved_model import load_model
 
 ROOT = Path(__file__).parents[1]
-HRNET, RESNET = "timm/hrnet_w18.ms_in1k", "timm/resnet18.tv_in1k"
+RESNET = "timm/resnet18.tv_in1k"
 COMMIT = "0" * 40
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -63,20 +64,19 @@ def tables():
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    """The hub's own cache, as it is after both repositories of ImageNet weights were fetched."""
-    config = presets.ra_depth()
+    """The hub's own cache, as it is after ImageNet weights were fetched."""
+    config = presets.monodepth2()
     variables = models.init_variables(models.build(config), jax.random.key(5), (64, 64))
-    parts = torch_from_variables(variables, config)
+    encoder = torch_from_variables(variables, config)["encoder"]
     folder = tmp_path_factory.mktemp("hub")
-    for part, repository in (("encoder", HRNET), ("pose_encoder", RESNET)):
-        weights = {key.removeprefix("encoder."): value for key, value in parts[part].items()}
-        if part == "pose_encoder":
-            weights["conv1.weight"] = np.ascontiguousarray(weights["conv1.weight"][:, :3])
-        cached = folder / f"models--{repository.replace('/', '--')}"
-        (cached / "refs").mkdir(parents=True)
-        (cached / "refs" / "main").write_text(COMMIT)
-        (cached / "snapshots" / COMMIT).mkdir(parents=True)
-        save_file(weights, cached / "snapshots" / COMMIT / "model.safetensors")
+    cached = folder / f"models--{RESNET.replace('/', '--')}"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text(COMMIT)
+    (cached / "snapshots" / COMMIT).mkdir(parents=True)
+    save_file(
+        {key.removeprefix("encoder."): value for key, value in encoder.items()},
+        cached / "snapshots" / COMMIT / "model.safetensors",
+    )
     return folder
 
 
@@ -174,16 +174,12 @@ def test_a_decoder_of_one_s_own_with_published_weights(desk, hub, folder, monkey
     assert model.step == 2
     assert model.config.plugins == ("my_network",)
     # Two steps at a learning rate of 1e-4 move no weight far from where it began.
-    for network, repository in {"depth": HRNET, "pose": RESNET}.items():
-        (path,) = hub.glob(f"*{repository.split('/')[1]}/snapshots/*/model.safetensors")
-        weights = load_file(path)
-        encoder = model.variables[network]["params"]["encoder"]
-        layer, key = (
-            ("stem2", "conv2") if network == "depth" else ("stage1_block0", "layer1.0.conv1")
-        )
-        kernel = encoder[layer] if network == "depth" else encoder[layer]["layer1"]
-        found = np.transpose(kernel["conv"]["kernel"], (3, 2, 0, 1))
-        np.testing.assert_allclose(found, weights[f"{key}.weight"], atol=1e-3)
+    (path,) = hub.glob("*/snapshots/*/model.safetensors")
+    for network in ("depth", "pose"):
+        block0 = model.variables[network]["params"]["encoder"]["stage1_block0"]
+        found = np.transpose(block0["layer1"]["conv"]["kernel"], (3, 2, 0, 1))
+        expected = load_file(path)["layer1.0.conv1.weight"]
+        np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_an_encoder_of_one_s_own(desk, folder):
@@ -195,8 +191,8 @@ def test_an_encoder_of_one_s_own(desk, folder):
 
 def test_a_loss_and_a_data_set_of_one_s_own(desk, folder):
     printed = run_in_a_shell(block("sh", "--config my_loss.py"), desk)
-    assert "my_drives: 12 frames up to 64x48; samples: train 4, test 2" in printed
-    assert "my_drives, test" in printed
+    assert open_dataset("my_drives", folder / "data").splits == {"train": 4, "test": 2}
+    assert "my_drives/default, test" in printed
     check_run(folder, "edges")
     records = map(json.loads, (folder / "runs/edges/metrics.jsonl").read_text().splitlines())
     (values,) = (record for record in records if "train/edges_middle" in record)

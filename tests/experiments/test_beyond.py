@@ -86,4 +86,4 @@ def test_the_table_has_all_data_sets_and_seeds_of_an_option_together(tmp_path):
         ["`fixed,graft`", "street", "0"],
     ]
     assert rows[0][3:] == [".200", ".300", ".250", "1.50", "0.25", "0"]
-    assert rows[2][-1] == "7"  # lines of `teacher` beside what the recipe has too
+    assert rows[2][-1] == "6"  # lines of `teacher` beside what the recipe has too
