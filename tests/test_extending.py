@@ -195,8 +195,15 @@ def test_a_loss_and_a_data_set_of_one_s_own(desk, folder):
     assert "my_drives/default, test" in printed
     check_run(folder, "edges")
     records = map(json.loads, (folder / "runs/edges/metrics.jsonl").read_text().splitlines())
-    (values,) = (record for record in records if "train/edges_middle" in record)
-    assert values["train/edges_middle"] > 0
+    (values,) = (record for record in records if "train/total" in record)
+    weights = {"photometric": 1.0, "smoothness": 1e-3, "consistency": 1.0, "edges": 0.1}
+    terms = {
+        name: sum(value for key, value in values.items() if key.startswith(f"train/{name}_"))
+        for name in weights
+    }
+    assert terms["edges"] > 0
+    total = sum(weight * terms[name] for name, weight in weights.items())
+    assert values["train/total"] == pytest.approx(total, rel=1e-5)
 
 
 def test_the_other_programs_run():
