@@ -28,11 +28,14 @@ from variants import configure
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.evaluation import report
 from radepth_jax.evaluation.evaluator import evaluate
-from radepth_jax.losses import scene, terms
+from radepth_jax.losses import FILTERS, TERMS, LossOptions, Scene
+from radepth_jax.losses.terms import consistency_term
 from radepth_jax.runs.protocol import protocol_of
+from radepth_jax.runs.recipe import Recipe, make_recipe
 from radepth_jax.runs.saved_model import load_model
+from radepth_jax.runs.state import TrainState
 from radepth_jax.startup import start_program
-from radepth_jax.training import loop
+from radepth_jax.training.loop import Callback, train
 
 
 def recipe(config: ConfigDict) -> ConfigDict:
@@ -101,14 +104,19 @@ def teacher(config: ConfigDict) -> ConfigDict:
 
     Self-distillation by resizing and cropping, as BDEdepth has it, at a weight of 0.2.
     """
-    plain = terms.consistency
-
-    def taught(middle: jax.Array, *others: Any, **options: Any) -> jax.Array:
-        return plain(jax.lax.stop_gradient(middle), *others, **options)
-
-    terms.consistency = taught
-    config.loss.weights.consistency = 0.2
+    config.loss.weights.consistency, config.loss.weights.teacher = 0.0, 0.2
+    config.loss.ramps.teacher = config.loss.ramps.consistency
     return config
+
+
+def teacher_term(scene: Scene, options: LossOptions) -> Any:
+    """The consistency with a middle view that is a constant."""
+    finest, *others = scene.disparities
+    constant = finest.at[scene.middle].set(jax.lax.stop_gradient(finest[scene.middle]))
+    return consistency_term(scene.replace(disparities=(constant, *others)), options)
+
+
+TERMS["teacher"] = teacher_term
 
 
 def auto_blur(config: ConfigDict) -> ConfigDict:
@@ -116,12 +124,7 @@ def auto_blur(config: ConfigDict) -> ConfigDict:
 
     Chen et al., Frequency-Aware Self-Supervised Monocular Depth Estimation, WACV 2023.
     """
-    plain = scene._reproject
-
-    def blurred(images: jax.Array, *others: Any, **options: Any) -> Any:
-        return plain(jax.vmap(blur_fine)(images), *others, **options)
-
-    scene._reproject = blurred
+    config.loss.filter = "blur_fine"
     return config
 
 
@@ -140,79 +143,73 @@ def blur_fine(image: jax.Array, threshold: float = 0.2, share: float = 0.6) -> j
     return jnp.where(fine, mean(image, 3), image)
 
 
+FILTERS["blur_fine"] = blur_fine
+
+
+Arrangement = tuple[Callable[[jax.Array], jax.Array], Callable[[jax.Array], jax.Array]]
+"""Two functions of [N, h, w, C], the second of which undoes the first."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Rearranged:
     """A depth network that sees its training images rearranged; what it gives is put back.
 
     Args:
       network: to whose `apply` all goes.
-      arrange: of a key, two functions of [N, h, w, C], the second of which undoes the first.
+      arrange: of a step's key.
     """
 
-    def __init__(self, network: Any, arrange: Callable[[jax.Array], tuple[Any, Any]]):
-        self._network, self._arrange = network, arrange
+    network: Any
+    arrange: Callable[[jax.Array], Arrangement]
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._network, name)
+        return getattr(self.network, name)
 
-    def apply(self, variables: Any, images: jax.Array, **options: Any) -> Any:
-        """As the network's; in training, of the images [N, H, W, 3] rearranged."""
-        if not options.get("mutable"):
-            return self._network.apply(variables, images, **options)
-        bits = jax.lax.bitcast_convert_type(jnp.mean(images), jnp.int32)
-        there, back = self._arrange(jax.random.key(bits))
-        outputs, stats = self._network.apply(variables, there(images), **options)
+    def apply(self, variables: Any, images: jax.Array, *, rngs: Any = None, **options: Any) -> Any:
+        """As the network's; where there is a key, in training, of its images rearranged."""
+        if not rngs:
+            return self.network.apply(variables, images, **options)
+        there, back = self.arrange(jax.random.fold_in(rngs["params"], 0))
+        outputs, stats = self.network.apply(variables, there(images), rngs=rngs, **options)
         return tuple(map(back, outputs)), stats
 
 
-def rearrange(arrange: Callable[[jax.Array], tuple[Any, Any]]) -> None:
-    """Let every training step's depth network see its images so rearranged."""
-    plain = loop.make_recipe
-
-    def make(*arguments: Any) -> Any:
-        recipe = plain(*arguments)
-        networks = recipe.networks._replace(depth=Rearranged(recipe.networks.depth, arrange))
-        return dataclasses.replace(recipe, networks=networks, synchronised=networks)
-
-    loop.make_recipe = make
+def rearranged(recipe: Recipe, arrange: Callable[[jax.Array], Arrangement]) -> Recipe:
+    """The recipe whose depth network sees its images so rearranged in every step."""
+    networks, synchronised = (
+        found._replace(depth=Rearranged(found.depth, arrange))
+        for found in (recipe.networks, recipe.synchronised)
+    )
+    return dataclasses.replace(recipe, networks=networks, synchronised=synchronised)
 
 
-def split_permute(config: ConfigDict) -> ConfigDict:
+def split_permute(key: jax.Array) -> Arrangement:
     """In half of the steps the network sees two parts of each image exchanged, columns or rows.
 
     BDEdepth's splitting and permuting (Liu et al., RA-L 2023), as an augmentation.
     """
+    kind, eighths = jax.random.randint(key, (2,), jnp.array([0, 1]), jnp.array([4, 8]))
 
-    def arrange(key: jax.Array) -> tuple[Any, Any]:
-        kind, eighths = jax.random.randint(key, (2,), jnp.array([0, 1]), jnp.array([4, 8]))
+    def roll(x: jax.Array, sign: int) -> jax.Array:
+        rows = jnp.where(kind == 2, sign * eighths * x.shape[1] // 8, 0)
+        columns = jnp.where(kind == 3, sign * eighths * x.shape[2] // 8, 0)
+        return jnp.roll(x, (rows, columns), (1, 2))
 
-        def roll(x: jax.Array, sign: int) -> jax.Array:
-            rows = jnp.where(kind == 2, sign * eighths * x.shape[1] // 8, 0)
-            columns = jnp.where(kind == 3, sign * eighths * x.shape[2] // 8, 0)
-            return jnp.roll(x, (rows, columns), (1, 2))
-
-        return functools.partial(roll, sign=1), functools.partial(roll, sign=-1)
-
-    rearrange(arrange)
-    return config
+    return functools.partial(roll, sign=1), functools.partial(roll, sign=-1)
 
 
-def graft(config: ConfigDict) -> ConfigDict:
+def graft(key: jax.Array) -> Arrangement:
     """In half of the steps the network sees the top of each image on the bottom of another one.
 
     Data grafting of EPCDepth (Peng et al., ICCV 2021).
     """
+    used, fifths = jax.random.randint(key, (2,), jnp.array([0, 1]), jnp.array([2, 5]))
 
-    def arrange(key: jax.Array) -> tuple[Any, Any]:
-        used, fifths = jax.random.randint(key, (2,), jnp.array([0, 1]), jnp.array([2, 5]))
+    def exchange(x: jax.Array, by: int) -> jax.Array:
+        own = jnp.arange(x.shape[1])[:, None, None] * 5 < fifths * x.shape[1]
+        return jnp.where(own | (used == 0), x, jnp.roll(x, by, 0))
 
-        def exchange(x: jax.Array, by: int) -> jax.Array:
-            own = jnp.arange(x.shape[1])[:, None, None] * 5 < fifths * x.shape[1]
-            return jnp.where(own | (used == 0), x, jnp.roll(x, by, 0))
-
-        return functools.partial(exchange, by=1), functools.partial(exchange, by=-1)
-
-    rearrange(arrange)
-    return config
+    return functools.partial(exchange, by=1), functools.partial(exchange, by=-1)
 
 
 def multi_resolution(config: ConfigDict) -> ConfigDict:
@@ -235,36 +232,25 @@ def fixed(config: ConfigDict) -> ConfigDict:
     return config
 
 
-def average(config: ConfigDict) -> ConfigDict:
+def average(config: ConfigDict) -> Callback:
     """The average of the weights over the last fifth of the steps, evenly."""
-    plain, last = loop.pmap_step, config.train.steps
+    last = config.train.steps
     first = last - last // 5
-    # The two steps of a run, with the middle view alone and with all, share one average.
-    kept: dict[str, Any] = {"count": 0, "sum": None}
+    kept: list[Any] = []  # the sum
     add = jax.jit(functools.partial(jax.tree.map, jnp.add))
 
-    def averaging(train_step: Any) -> Callable[..., Any]:
-        inner = plain(train_step)
+    def take(step: int, state: TrainState) -> TrainState | None:
+        if step <= first:
+            return None
+        held = (state.params, state.batch_stats)
+        # The step gives its state away to the next one.
+        kept[:] = [add(kept[0], held) if kept else jax.tree.map(jnp.copy, held)]
+        if step < last:
+            return None
+        params, stats = jax.tree.map(lambda x: x / (last - first), kept[0])
+        return dataclasses.replace(state, params=params, batch_stats=stats)
 
-        def step(*arguments: Any) -> Any:
-            state, metrics = inner(*arguments)
-            now = int(state.step)
-            if now > first:
-                held = (state.params, state.batch_stats)
-                if kept["sum"] is None:  # The step gives its state away to the next one.
-                    kept["sum"] = jax.tree.map(jnp.copy, held)
-                else:
-                    kept["sum"] = add(kept["sum"], held)
-                kept["count"] += 1
-            if now == last:
-                params, stats = jax.tree.map(lambda x: x / kept["count"], kept["sum"])
-                state = dataclasses.replace(state, params=params, batch_stats=stats)
-            return state, metrics
-
-        return step
-
-    loop.pmap_step = averaging
-    return config
+    return take
 
 
 OPTIONS = {
@@ -291,6 +277,8 @@ OPTIONS = {
         average,
     )
 }
+# All others are functions of the config.
+ARRANGEMENTS, CALLBACKS = ("split_permute", "graft"), ("average",)
 
 
 def basis(options: argparse.Namespace) -> ConfigDict:
@@ -329,11 +317,18 @@ def main() -> None:
     start_program()
     config = basis(options)
     for name in names:
-        config = OPTIONS[name](config)
+        if name not in (*ARRANGEMENTS, *CALLBACKS):
+            config = OPTIONS[name](config)
+    run_recipe = make_recipe(config, config.train.steps)
+    for name in names:
+        if name in ARRANGEMENTS:
+            run_recipe = rearranged(run_recipe, OPTIONS[name])
     workdir = options.workdir / options.dataset / f"{options.option}_{options.seed}"
     start = time.process_time()
     finished: list[float] = []  # by the CPU's clock: other programs may run beside
-    loop.train(config, workdir, lambda: finished.append(time.process_time()))
+    callbacks = [OPTIONS[name](config) for name in names if name in CALLBACKS]
+    callbacks.append(lambda step, state: finished.append(time.process_time()))
+    train(config, workdir, run_recipe, callbacks)
     seconds = time.process_time() - start
     last = len(finished) // 5
     rows = evaluate(

@@ -15,9 +15,10 @@ from typing import Any
 import beyond
 
 BESIDES = {  # what else an option needs
+    "teacher": (beyond.teacher_term,),
     "auto_blur": (beyond.blur_fine,),
-    "split_permute": (beyond.Rearranged, beyond.rearrange),
-    "graft": (beyond.Rearranged, beyond.rearrange),
+    "split_permute": (beyond.Rearranged, beyond.rearranged),
+    "graft": (beyond.Rearranged, beyond.rearranged),
 }
 
 

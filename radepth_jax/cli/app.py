@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from radepth_jax.cli.named_path import split_names
-from radepth_jax.cli.parser import Parser
+from radepth_jax.cli.parser import Parser, add_allow_plugins
 from radepth_jax.errors import UserError
 from radepth_jax.startup import start_program
 
@@ -34,6 +34,7 @@ def main(argv: list[str]) -> None:
         "--max_upload", default="200mb", help="the largest file that can be uploaded"
     )
     parser.add_argument("--open", action="store_true", help="open a browser")
+    add_allow_plugins(parser)
     options = parser.parse_args(argv)
     if not 0 <= options.port < 2**16:
         raise UserError(f"--port {options.port}: expected 0 to 65535")
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> None:
         from radepth_jax.predict.app_answers import OfferedNetworks
         from radepth_jax.predict.app_page import build
 
-        page = build(OfferedNetworks(checkpoints, Path(folder)))
+        page = build(OfferedNetworks(checkpoints, Path(folder), options.allow_plugins))
         try:
             _, address, _ = page.launch(
                 server_name=options.host,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from radepth_jax.cli.parser import Parser
+from radepth_jax.cli.parser import Parser, add_allow_plugins
 from radepth_jax.errors import UserError
 from radepth_jax.models.presets import MODELS
 
@@ -22,13 +22,19 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--model", choices=tuple(MODELS), default="ra_depth", help="what the PyTorch files hold"
     )
+    add_allow_plugins(parser)
     options = parser.parse_args(argv)
 
     from radepth_jax.interop.published import checkpoint_from_torch, checkpoint_to_torch
     from radepth_jax.runs.checkpoint import FOLDER
 
     if options.to:
-        for path in checkpoint_to_torch(options.input, options.output, format=options.to):
+        for path in checkpoint_to_torch(
+            options.input,
+            options.output,
+            format=options.to,
+            allow_plugins=options.allow_plugins,
+        ):
             print(path)
         return
     if (Path(options.input) / FOLDER).is_dir():

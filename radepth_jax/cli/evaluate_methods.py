@@ -23,7 +23,7 @@ def load_models(options: argparse.Namespace) -> "list[tuple[str, Model]]":
     models = []
     for text in options.checkpoint or []:
         for name, folder in split_names(text):
-            model = load_model(folder)
+            model = load_model(folder, allow_plugins=options.allow_plugins)
             models.append((folder, dataclasses.replace(model, name=name) if name else model))
     return models
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from radepth_jax.cli.parser import Parser
+from radepth_jax.cli.parser import Parser, add_allow_plugins
 from radepth_jax.runs.protocol import SCALINGS
 
 
@@ -86,4 +86,5 @@ def make_parser(description: str = "") -> Parser:
         "in the checkpoint, for --scaling fixed",
     )
     add("--output", help="folder for tables, plot and pictures")
+    add_allow_plugins(parser)
     return parser

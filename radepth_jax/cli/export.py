@@ -1,6 +1,6 @@
 """`radepth export --checkpoint DIR --format stablehlo|onnx --resolution WxH --output FILE`."""
 
-from radepth_jax.cli.parser import Parser
+from radepth_jax.cli.parser import Parser, add_allow_plugins
 from radepth_jax.errors import UserError
 
 
@@ -19,6 +19,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument(
         "--platforms", default="cpu,cuda,tpu", help="stablehlo: what to lower for, by commas"
     )
+    add_allow_plugins(parser)
     options = parser.parse_args(argv)
 
     from radepth_jax.interop.onnx_file import export_onnx
@@ -26,7 +27,7 @@ def main(argv: list[str]) -> None:
     from radepth_jax.runs.config import parse_resolution
     from radepth_jax.runs.saved_model import load_model
 
-    model = load_model(options.checkpoint)
+    model = load_model(options.checkpoint, allow_plugins=options.allow_plugins)
     resolution: tuple[int, int] | None = tuple(model.config.views.resolution)
     if options.resolution:
         given = options.resolution

@@ -57,6 +57,8 @@ def _run() -> None:
         print(usage)
         raise SystemExit(0 if len(sys.argv) > 1 else 2)
     name = sys.argv[1]
+    if "" not in sys.path:  # a console script's path begins with its own folder, not with this one
+        sys.path.append("")  # plugins; last, so that no file here hides an installed package
     if name not in COMMANDS:
         print(f"radepth: error: {name}: no such command\n{usage}", file=sys.stderr)
         raise SystemExit(2)

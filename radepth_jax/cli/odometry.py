@@ -19,7 +19,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from radepth_jax.cli.parser import Parser
+from radepth_jax.cli.parser import Parser, add_allow_plugins
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.startup import start_program
 
@@ -49,6 +49,7 @@ def main(argv: list[str]) -> None:
         "--yardsticks", action="store_true", help="add straight-ahead and no motion to the table"
     )
     parser.add_argument("--output", help="folder for the table and the trajectories")
+    add_allow_plugins(parser)
     options = parser.parse_args(argv)
 
     of_checkpoints = ("checkpoint", "dataset", "data_dir", "split", "align")
@@ -117,7 +118,7 @@ def _follow(options: argparse.Namespace) -> None:
     from radepth_jax.runs.config import check_config
     from radepth_jax.runs.saved_model import load_model
 
-    model = load_model(options.checkpoint)
+    model = load_model(options.checkpoint, allow_plugins=options.allow_plugins)
     check_pose_network(model, options.checkpoint)
     if options.align is not None:
         model.config.pose.align = _factors(options.align)

@@ -10,6 +10,16 @@ from radepth_jax.errors import UserError
 COMPLETING = "_ARGCOMPLETE"  # a shell that completes sets it to where the arguments begin
 
 
+def add_allow_plugins(parser: argparse.ArgumentParser) -> None:
+    """Add the option of the commands that load a model."""
+    parser.add_argument(
+        "--allow_plugins",
+        action="store_true",
+        help="import the modules that a model from the hub or of `radepth push` names in its "
+        "config.plugins: programs that may do whatever you may",
+    )
+
+
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that raises UserError instead of printing its usage."""
 

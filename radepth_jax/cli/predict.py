@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radepth_jax.cli.parser import Parser
+from radepth_jax.cli.parser import Parser, add_allow_plugins
 from radepth_jax.errors import UserError
 from radepth_jax.names import counted
 from radepth_jax.startup import start_program
@@ -60,6 +60,7 @@ def main(argv: list[str]) -> None:
         help="an image or NPY picture, a folder or a video; or one stream: rtsp://..., /dev/video0 "
         "or - for a pipe",
     )
+    add_allow_plugins(parser)
     options = parser.parse_args(argv)
 
     start_program()
@@ -85,6 +86,7 @@ def main(argv: list[str]) -> None:
         flip=options.flip,
         scale=options.scale,
         batch_size=1 if live else options.batch_size,
+        allow_plugins=options.allow_plugins,
     )
     fov = options.fov
     if fov is None and options.intrinsics is None:

@@ -22,21 +22,28 @@ if typing.TYPE_CHECKING:
 def main(argv: list[str]) -> None:
     """Prepare the data set that the arguments name."""
     from radepth_jax.data.prepare import BUILDERS, load_builder, prepare
+    from radepth_jax.runs.plugins import import_plugins
 
+    first = Parser("radepth prepare", add_help=False, allow_abbrev=False)
+    _add_plugins(first)
+    given, argv = first.parse_known_args(argv)
+    import_plugins(given.plugins)
     name = argv[0] if argv else ""
     if name in ("-h", "--help"):
         print("usage: radepth prepare NAME[/CONFIGURATION] [--data_dir DIR] [...]\n")
         for family in BUILDERS:
             print(f"  {family:15} {summary(load_builder(family))}")
-        print("\nradepth prepare NAME --help says where to get its files, and lists its options.")
+        print("\n--plugins MODULE,MODULE adds data sets of your own (docs/extending.md).")
+        print("radepth prepare NAME --help says where to get its files, and lists its options.")
         return
     family = name.partition("/")[0]  # NAME may carry a configuration: video/mine
     if family not in BUILDERS:
         raise UserError(
-            f"{name or 'NAME'}: expected a data set, one of {', '.join(BUILDERS)}; "
-            "see radepth prepare --help"
+            f"{name or 'NAME'}: expected a data set, one of {', '.join(BUILDERS)}, or one of your "
+            "own and its --plugins MODULE; see radepth prepare --help"
         )
     options = vars(make_parser(family, load_builder(family)).parse_args(argv[1:]))
+    del options["plugins"]  # which are imported
     prepare(name, data_dir=Path(options.pop("data_dir")), **options)
 
 
@@ -74,7 +81,18 @@ def make_parser(family: str, builder: "type[FrameDatasetBuilder]") -> Parser:
             "runner=DirectRunner,direct_num_workers=0,direct_running_mode=multi_processing",
         )
     add("--data_dir", default="data", help="the folder of all data sets (default: data)")
+    _add_plugins(parser)
     return parser
+
+
+def _add_plugins(parser: Parser) -> None:
+    parser.add_argument(
+        "--plugins",
+        type=_comma_list,
+        default=(),
+        metavar="MODULE,MODULE",
+        help="modules of your own that add data sets to data.prepare.BUILDERS",
+    )
 
 
 def reading(annotation: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ the network as `--checkpoint hf:OWNER/NAME`, or `hf:OWNER/NAME@REVISION`.
 import argparse
 from pathlib import Path
 
-from radepth_jax.cli.parser import Parser
+from radepth_jax.cli.parser import Parser, add_allow_plugins
 
 
 def main(argv: list[str]) -> None:
@@ -26,13 +26,14 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--license", help="the hub's identifier of one, such as apache-2.0")
     parser.add_argument("--private", action="store_true", help="for the owner alone")
+    add_allow_plugins(parser)
     options = parser.parse_args(argv)
 
     from radepth_jax.runs.hub import push
     from radepth_jax.runs.packed_model import PackedModel
     from radepth_jax.runs.saved_model import load_model
 
-    model = load_model(options.checkpoint)
+    model = load_model(options.checkpoint, allow_plugins=options.allow_plugins)
     address = push(
         PackedModel(model.variables, model.config, model.step, model.metric_scale),
         options.to,

@@ -58,6 +58,10 @@ class FrameDatasetBuilder(FileReaderBuilder):
     BEAM: ClassVar[bool] = False
     """Whether it can be prepared with Apache Beam."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Keep classes out of TFDS's own table, which takes no name twice: files run again."""
+        super().__init_subclass__(skip_registration=True, **kwargs)
+
     @classmethod
     def options(cls) -> dict[str, dataclasses.Field]:
         """The configuration's own fields, without TFDS's. Without a CONFIG_CLASS there are none."""

@@ -19,8 +19,9 @@ from radepth_jax.data.dataset import Dataset, open_dataset
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.progress import Progress, progress_bars
 
-# A builder is imported when it is asked for, so PyAV and the renderer load only if needed.
-BUILDERS = {
+# By name, which is the class's in snake_case. A class, or a text "module:class" where the module is
+# to be imported when it is asked for, so that PyAV and the renderer load only if needed.
+BUILDERS: dict[str, str | type[FrameDatasetBuilder]] = {
     "kitti_raw": "radepth_jax.data.kitti_raw:KittiRaw",
     "kitti_improved": "radepth_jax.data.kitti_improved:KittiImproved",
     "kitti_selection": "radepth_jax.data.kitti_selection:KittiSelection",
@@ -125,9 +126,20 @@ def open_or_prepare(data: Any, workdir: str | Path, *, unknown_camera: bool = Fa
 
 
 def load_builder(family: str) -> type[FrameDatasetBuilder]:
-    """The builder class of one of BUILDERS."""
-    module, class_name = BUILDERS[family].split(":")
-    builder: type[FrameDatasetBuilder] = getattr(importlib.import_module(module), class_name)
+    """The builder class of one of BUILDERS.
+
+    Raises:
+        UserError: the class has another name, under which its data set would not be found.
+    """
+    builder: Any = BUILDERS[family]
+    if isinstance(builder, str):
+        module, class_name = builder.split(":")
+        builder = getattr(importlib.import_module(module), class_name)
+    if builder.name != family:
+        raise UserError(
+            f"BUILDERS[{family!r}] is the class {builder.__name__}, whose data sets lie in folders "
+            f"named {builder.name}; name the entry {builder.name!r}, or the class accordingly"
+        )
     return builder
 
 

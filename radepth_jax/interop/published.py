@@ -89,7 +89,9 @@ def checkpoint_from_torch(
     return config, has_pose
 
 
-def checkpoint_to_torch(workdir: str | Path, folder: str | Path, *, format: str) -> list[Path]:
+def checkpoint_to_torch(
+    workdir: str | Path, folder: str | Path, *, format: str, allow_plugins: bool = False
+) -> list[Path]:
     """Write the newest checkpoint as PyTorch files that the published code loads.
 
     A converted checkpoint gives its files back with every value that they had.
@@ -99,6 +101,7 @@ def checkpoint_to_torch(workdir: str | Path, folder: str | Path, *, format: str)
         folder: gets `encoder`, `depth`, `pose_encoder` and `pose`. `encoder` also has `height`,
             `width` and `use_stereo`.
         format: "torch" or "safetensors".
+        allow_plugins: see `load_model`.
 
     Returns:
         The files.
@@ -107,7 +110,7 @@ def checkpoint_to_torch(workdir: str | Path, folder: str | Path, *, format: str)
         UserError: There is no checkpoint, the networks have no PyTorch form, or the folder cannot
             be written or has such files already.
     """
-    model = load_model(workdir)
+    model = load_model(workdir, allow_plugins=allow_plugins)
     parts: dict[str, dict[str, Any]] = dict(
         torch_from_variables(model.variables, model.config.model)
     )

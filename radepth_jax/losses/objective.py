@@ -8,10 +8,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from radepth_jax.errors import UserError
+from radepth_jax.losses.filters import FILTERS
 from radepth_jax.losses.focal import LearnedFocal
 from radepth_jax.losses.options import AFTER_RAMPS, LossOptions
 from radepth_jax.losses.scene import MotionsFrom, Scene, make_scene
 from radepth_jax.losses.terms import TERMS, Values
+from radepth_jax.settings import check_choice
 from radepth_jax.views.view import Views
 
 
@@ -58,9 +60,9 @@ def objective(
         `warped` [H, W, 3], rebuilt from the best source of each pixel.
 
     Raises:
-      UserError: `options.weights` names an unknown term.
+      UserError: the options name an unknown term or filter.
     """
-    check_weights(options)
+    check_names(options)
     scene = make_scene(
         views,
         disparities,
@@ -84,14 +86,15 @@ def objective(
     return total, terms | {"total": total} | _diagnostics(scene), _pictures(scene)
 
 
-def check_weights(options: LossOptions) -> None:
-    """Raise UserError for a weight or a ramp of a term that is not in `TERMS`."""
+def check_names(options: LossOptions) -> None:
+    """Raise UserError for a term that is not in `TERMS` or a filter that is not in `FILTERS`."""
+    check_choice("config.loss.filter", options.filter, FILTERS)
     for field in ("weights", "ramps"):
         for name in getattr(options, field):
             if name not in TERMS:
                 raise UserError(
                     f"loss.{field}.{name}: no such term of the loss; expected one of "
-                    f"{', '.join(TERMS)}, or one that your config file adds to losses.TERMS"
+                    f"{', '.join(TERMS)}, or one that your config file or a plugin adds to TERMS"
                 )
 
 

@@ -38,6 +38,9 @@ class LossOptions(Settings):
     ssim: float = setting(
         0.85, "Share of SSIM in every comparison; the rest is L1.", least=0, most=1
     )
+    filter: str = setting(
+        "none", "What is done to the images before they are compared: an entry of losses.FILTERS."
+    )
     automask: bool = setting(
         True, "Whether unwarped sources compete in the minimum over sources (auto-masking)."
     )

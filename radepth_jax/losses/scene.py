@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from radepth_jax.geometry.camera import depth_from_disparity
 from radepth_jax.geometry.resize import enlarge
 from radepth_jax.geometry.sampling import warp
+from radepth_jax.losses.filters import FILTERS
 from radepth_jax.losses.focal import LearnedFocal
 from radepth_jax.losses.options import LossOptions
 from radepth_jax.losses.photometric import Reprojection, minimum_reprojection
@@ -170,6 +171,7 @@ def _reproject(
     options: LossOptions,
 ) -> tuple[Float[Array, "H W 1"], Float[Array, "S H W 3"], Reprojection]:
     """One view's depth, its target as rebuilt from each source, and which source fits best."""
+    images = jax.vmap(FILTERS[options.filter])(images)
     target, sources = images[0], images[1:]
     size = None if region is None else (region.height, region.width)
     depth = depth_from_disparity(

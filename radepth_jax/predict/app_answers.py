@@ -47,10 +47,12 @@ class OfferedNetworks:
     Attributes:
         checkpoints: maps the name that is shown to what `load` takes.
         folder: the folder in which each answer gets a new folder.
+        allow_plugins: whether the modules that downloaded ones name as plugins may be imported.
     """
 
     checkpoints: Mapping[str, str]
     folder: Path
+    allow_plugins: bool = False
     loaded: dict[str, Predictor] = field(default_factory=dict)
 
     def predictor(self, name: str, width: int, size: tuple[int, int]) -> Predictor:
@@ -59,7 +61,7 @@ class OfferedNetworks:
             known = ", ".join(self.checkpoints)
             raise UserError(f"{name}: no such network; expected one of {known}")
         if name not in self.loaded:
-            self.loaded[name] = load(self.checkpoints[name])
+            self.loaded[name] = load(self.checkpoints[name], allow_plugins=self.allow_plugins)
         return replace(self.loaded[name], resolution=resolution_of(width, size))
 
     def answer(self, name: str, image: np.ndarray, width: int) -> Answer:

@@ -210,6 +210,7 @@ def load(
     flip: bool = False,
     scale: float | None = None,
     batch_size: int = 8,
+    allow_plugins: bool = False,
 ) -> Predictor:
     """The newest checkpoint of a run as a function from pictures to depth.
 
@@ -226,6 +227,7 @@ def load(
         flip: whether to average with the mirrored picture's depth.
         scale: metres per unit of depth. By default it is the checkpoint's, if it has one.
         batch_size: the largest number of pictures that are predicted at once.
+        allow_plugins: whether to import the modules that a downloaded model names as its plugins.
 
     Raises:
         UserError: There is no checkpoint, or an option cannot be used.
@@ -234,7 +236,7 @@ def load(
         raise UserError(f"batch_size {batch_size}: expected a whole number from 1")
     if scale is not None and not 0 < scale < float("inf"):
         raise UserError(f"scale {scale}: expected a positive number of metres per unit of depth")
-    model = load_model(workdir)
+    model = load_model(workdir, allow_plugins=allow_plugins)
     size: Resolution | None = None
     if resolution != NATIVE:
         chosen = model.config.views.resolution if resolution is None else resolution

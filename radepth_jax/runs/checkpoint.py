@@ -17,6 +17,7 @@ from radepth_jax.errors import UserError, cannot_write
 from radepth_jax.processes import replicated_sharding, to_global, to_local
 from radepth_jax.runs.config import to_json
 from radepth_jax.runs.migrations import from_json
+from radepth_jax.runs.plugins import PluginError, import_plugins
 from radepth_jax.runs.saving_noise import leave_out_saving_noise
 from radepth_jax.runs.state import TrainState, state_shapes
 
@@ -107,7 +108,8 @@ class Checkpoints:
         can write those steps again.
 
         Raises:
-            UserError: There is no checkpoint, or none can be read. In that case none is moved.
+            UserError: There is no checkpoint, none can be read, or a plugin of its config cannot
+                be imported. In that case none is moved.
         """
         folder = Path(self._manager.directory)
         steps = sorted(self._manager.all_steps(), reverse=True)
@@ -117,6 +119,8 @@ class Checkpoints:
         for step in steps:
             try:
                 found = self._read(step)
+            except PluginError:  # the checkpoint itself is in order
+                raise
             # A damaged file may make Orbax raise anything, even a bare Exception.
             except Exception as error:
                 reasons.append(next(iter(str(error).strip().splitlines()), repr(error)))
@@ -138,6 +142,7 @@ class Checkpoints:
         saved = self._manager.restore(step, args=ocp.args.Composite(config=ocp.args.JsonRestore()))
         record = saved["config"]
         config, total_steps = from_json(record["config"]), int(record["total_steps"])
+        import_plugins(config.plugins)
         sharding = replicated_sharding()
         target = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),

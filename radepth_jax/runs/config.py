@@ -10,11 +10,12 @@ from ml_collections import ConfigDict
 
 from radepth_jax import models
 from radepth_jax.errors import UserError
-from radepth_jax.losses import check_weights
+from radepth_jax.losses import check_names
 from radepth_jax.models import presets
 from radepth_jax.models.depth import check_resolution
 from radepth_jax.runs.optimizer import make_optimizer
 from radepth_jax.runs.options import Options, options_of, validation_resolutions
+from radepth_jax.runs.plugins import import_plugins
 from radepth_jax.settings import check_choice
 from radepth_jax.views import check_augmentations
 
@@ -42,13 +43,14 @@ def default_config(model: str = "ra_depth") -> ConfigDict:
 
 
 def check_config(config: ConfigDict) -> None:
-    """Raise UserError for a setting that cannot be used.
+    """Import the config's plugins, and raise UserError for a setting that cannot be used.
 
     Args:
         config: as `default_config`.
     """
+    import_plugins(config.plugins)
     options = options_of(config)
-    check_weights(options.loss)
+    check_names(options.loss)
     check_augmentations(options.views)
     networks = models.build(config.model)
     of_views, in_training = options.views.resolution, options.train.resolutions

@@ -131,6 +131,11 @@ def make_card(model: PackedModel, name: str, results: Path | None, license: str 
     unit = "up to one unknown scale" if scale is None else f"in metres ({scale:g} a unit)"
     used = f"hf:{name}" if "/" in name else f"./{name}"
     depth = model.config.model.depth
+    plugins = ", ".join(f"`{name}`" for name in model.config.plugins)
+    needs = plugins and (
+        f"\n- **Needs** the Python modules {plugins} of whoever made it; commands take it with "
+        "`--allow_plugins` (in Python, `allow_plugins=True`) and import them"
+    )
     lines = [
         f"---\n{facts.to_yaml()}\n---",
         f"# {name}",
@@ -140,7 +145,7 @@ def make_card(model: PackedModel, name: str, results: Path | None, license: str 
         f"- **Network**: {depth.encoder.name} encoder, {depth.decoder.name} decoder\n"
         f"- **Trained** on `{data}` at {width}x{height}, views {views}, for {model.step} steps\n"
         f"- **Terms of the data**: {terms}\n"
-        f"- **Depth** is {unit}",
+        f"- **Depth** is {unit}{needs}",
         f"```bash\nradepth predict --checkpoint {used} photo.jpg\n"
         f"radepth evaluate --checkpoint {used} --dataset {data}\n```",
         f'```python\nfrom radepth_jax.predict import load\n\ndepth = load("{used}")(image)\n```',

@@ -40,7 +40,9 @@ def from_json(values: dict) -> ConfigDict:
     loss = _loss_by_terms(values.get("loss", {}))
     values = values | {"evaluate": given, "loss": loss, "views": views}
     for section, defaults in default_config().to_dict().items():
-        if isinstance(defaults, dict) and section != "model":
+        if not isinstance(defaults, dict):
+            values.setdefault(section, defaults)
+        elif section != "model":
             values[section] = defaults | values.get(section, {})
         if section in ("views", "loss"):  # dataclasses, which take no other field
             unknown = sorted(set(values[section]) - set(defaults))

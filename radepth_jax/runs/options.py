@@ -247,6 +247,12 @@ class Options(Settings):
         '"joint".',
         choices=("per_view", "joint"),
     )
+    plugins: tuple[str, ...] = setting(
+        (),
+        "Modules of your own, such as my_network, that add networks, losses or data sets to the "
+        "package's tables (docs/extending.md). They are imported before anything is built, here "
+        "and by each command that loads a checkpoint of this run.",
+    )
     batch_norm_sync: bool = setting(
         False, "Average BatchNorm statistics over devices (each device's own batch otherwise)."
     )

@@ -24,6 +24,7 @@ from radepth_jax.models import Networks, variable_shapes
 from radepth_jax.names import shown
 from radepth_jax.runs.config import check_config, default_config, to_json
 from radepth_jax.runs.migrations import from_json
+from radepth_jax.runs.plugins import import_plugins
 from radepth_jax.runs.state import camera_variables
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -50,11 +51,16 @@ def is_packed(folder: Path) -> bool:
     return (folder / WEIGHTS).is_file() and (folder / CONFIG).is_file()
 
 
-def read_packed(folder: Path) -> PackedModel:
+def read_packed(folder: Path, *, allow_plugins: bool = False) -> PackedModel:
     """Read what `write_packed` wrote. `check_weights` tells whether the weights fit the config.
 
+    Args:
+        folder: the folder with the two files.
+        allow_plugins: whether the modules that its config names as plugins may be imported.
+
     Raises:
-        UserError: The files cannot be read, or hold something else.
+        UserError: The files cannot be read, or hold something else, or need plugins that are not
+            allowed.
     """
     about = read_json(folder / CONFIG, "the config of a model")
     with _naming(folder):
@@ -63,6 +69,8 @@ def read_packed(folder: Path) -> PackedModel:
             raise ValueError("weights that are not floating-point numbers")
         config = from_json(about["config"])
         _check_types(config)
+    import_plugins(config.plugins, allowed=allow_plugins, origin=shown(folder))
+    with _naming(folder):
         check_config(config)
         step = about["step"]
         if not isinstance(step, int) or step < 0:

@@ -53,24 +53,26 @@ class Model:
         return self.config.loss.min_depth, self.config.loss.max_depth
 
 
-def load_model(workdir: str | Path) -> Model:
+def load_model(workdir: str | Path, *, allow_plugins: bool = False) -> Model:
     """The newest checkpoint of a run's (or a converted model's) folder.
 
     Args:
         workdir: the folder, or one that `radepth push` wrote. "hf:OWNER/NAME" and
             "hf:OWNER/NAME@REVISION" are on the Hugging Face hub. "default" is the bundled model
             ("./default" is a folder).
+        allow_plugins: whether the modules that a model of `radepth push` names as plugins may be
+            imported. Those of a run's own folder are, as those of a config file are.
 
     Raises:
-        UserError: There is no checkpoint, or it cannot be read.
+        UserError: There is no checkpoint, or it cannot be read, or its plugins are not there.
     """
     given = str(workdir)
     if given == default_network.NAME:
-        return _unpack(default_network.NAME, default_network.FOLDER)
+        return _unpack(default_network.NAME, default_network.FOLDER, allow_plugins)
     if given.startswith(hub.PREFIX):
-        return _unpack(given, hub.download(given))
+        return _unpack(given, hub.download(given), allow_plugins)
     if is_packed(Path(workdir)):
-        return _unpack(Path(workdir).resolve().name, Path(workdir))
+        return _unpack(Path(workdir).resolve().name, Path(workdir), allow_plugins)
     state, config = load_checkpoint(workdir)
     step = int(state.step)
     path = Path(workdir) / FOLDER / str(step) / SCALE_FILE
@@ -91,8 +93,8 @@ def load_model(workdir: str | Path) -> Model:
     )
 
 
-def _unpack(name: str, folder: Path) -> Model:
-    packed = read_packed(folder)
+def _unpack(name: str, folder: Path, allow_plugins: bool) -> Model:
+    packed = read_packed(folder, allow_plugins=allow_plugins)
     networks = models.build(packed.config.model, models.Policy.native())
     # The bundled model is checked by a test, because tracing takes a second.
     if folder != default_network.FOLDER:

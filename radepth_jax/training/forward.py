@@ -95,18 +95,18 @@ def _networks(
     params: Any, batch_stats: Any, keys: StepKeys, recipe: Recipe, train: bool
 ) -> tuple[Apply, Apply]:
     """Of depth and pose, what a network gives, and in training its statistics of the batch."""
-    train = train and not recipe.fixed_statistics
+    batch_statistics = train and not recipe.fixed_statistics
 
     def apply(name: str, images: jax.Array, groups: int) -> tuple[Any, Any]:
         outputs, changed = getattr(recipe.networks, name).apply(
             {"params": params[name], "batch_stats": batch_stats[name]},
             images,
-            train=train,
+            train=batch_statistics,
             groups=groups,
             mutable=["batch_stats"],
             rngs={"params": getattr(keys, name)} if train else None,
         )
-        return outputs, changed.get("batch_stats") if train else None
+        return outputs, changed.get("batch_stats") if batch_statistics else None
 
     return partial(apply, "depth"), partial(apply, "pose")
 

@@ -12,6 +12,7 @@ from small_data_sets import encode
 
 from radepth_jax.cli import prepare as command
 from radepth_jax.data import builder
+from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.dataset import open_dataset
 from radepth_jax.data.prepare import BUILDERS, load_builder, open_or_prepare, prepare
 from radepth_jax.errors import UserError
@@ -232,6 +233,19 @@ def test_all_data_sets_are_listed(capsys):
     command.main(["--help"])
     out = capsys.readouterr().out
     assert all(f"  {family} " in out for family in BUILDERS)
+
+
+def test_a_data_set_has_the_name_of_its_class(monkeypatch):
+    class Mine(FrameDatasetBuilder):
+        """Runs twice where its file is a config and a plugin as well."""
+
+    again = type("Mine", (FrameDatasetBuilder,), {})
+    assert again is not Mine
+    monkeypatch.setitem(BUILDERS, "mine", Mine)
+    assert load_builder("mine") is Mine
+    monkeypatch.setitem(BUILDERS, "my_data", Mine)
+    with pytest.raises(UserError, match="lie in folders named mine; name the entry 'mine'"):
+        load_builder("my_data")
 
 
 def test_options_are_read_as_their_fields_types_say():

@@ -2,11 +2,15 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
+
+from radepth_jax.runs.state import TrainState
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
 
@@ -16,15 +20,12 @@ import beyond_table
 SHAPE = (6, 48, 144, 3)
 
 
-@pytest.mark.parametrize("option", [beyond.split_permute, beyond.graft])
-def test_what_is_rearranged_is_put_back_at_any_scale(option, monkeypatch):
-    arranged = []
-    monkeypatch.setattr(beyond, "rearrange", arranged.append)
-    option(None)
+@pytest.mark.parametrize("arrange", [beyond.split_permute, beyond.graft])
+def test_what_is_rearranged_is_put_back_at_any_scale(arrange):
     images = jax.random.normal(jax.random.key(0), SHAPE)
     changed = 0
     for seed in range(12):
-        there, back = arranged[0](jax.random.key(seed))
+        there, back = arrange(jax.random.key(seed))
         seen = there(images)
         np.testing.assert_array_equal(back(seen), images)
         half = images[:, ::2, ::2]
@@ -32,6 +33,30 @@ def test_what_is_rearranged_is_put_back_at_any_scale(option, monkeypatch):
         assert np.isin(seen, images).all()
         changed += not np.array_equal(seen, images)
     assert 0 < changed < 12
+
+
+def test_a_network_is_rearranged_in_training_alone():
+    class Halves:
+        def apply(self, variables, images, *, rngs=None):
+            return (images, images[:, ::2]), variables
+
+    network = beyond.Rearranged(Halves(), lambda key: (lambda x: x[:, ::-1], lambda x: x + 1))
+    images = jax.random.normal(jax.random.key(0), SHAPE)
+    (seen, _), _ = network.apply({}, images)
+    np.testing.assert_array_equal(seen, images)
+    (seen, half), _ = network.apply({}, images, rngs={"params": jax.random.key(0)})
+    np.testing.assert_array_equal(seen, images[:, ::-1] + 1)
+    assert half.shape[1] == SHAPE[1] // 2
+
+
+def test_the_average_is_that_of_the_last_fifth():
+    config = ConfigDict({"train": {"steps": 10}})
+    average = beyond.average(config)
+    state = TrainState(0, {"w": jax.numpy.zeros(())}, {}, (), 0, 0)
+    for step in range(1, 10):
+        assert average(step, replace(state, params={"w": jax.numpy.float32(step)})) is None
+    last = average(10, replace(state, params={"w": jax.numpy.float32(10)}))
+    assert last.params["w"] == 9.5
 
 
 def test_blur_leaves_what_is_smooth_and_softens_what_is_fine():
@@ -61,4 +86,4 @@ def test_the_table_has_all_data_sets_and_seeds_of_an_option_together(tmp_path):
         ["`fixed,graft`", "street", "0"],
     ]
     assert rows[0][3:] == [".200", ".300", ".250", "1.50", "0.25", "0"]
-    assert rows[2][-1] == "7"  # lines of `teacher` beside what the recipe has too
+    assert rows[2][-1] == "6"  # lines of `teacher` beside what the recipe has too

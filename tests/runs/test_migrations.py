@@ -124,3 +124,10 @@ def test_the_bundled_model_has_the_published_views():
     assert config.views.resolution == (320, 96)
     config.views.resolution = (640, 192)
     assert options_of(config).views == ViewOptions()
+
+
+def test_a_checkpoint_from_before_plugins_is_read():
+    config = default_config()
+    values = to_json(config)
+    del values["plugins"]
+    assert from_json(values) == config
