@@ -48,6 +48,8 @@ MODULES = {
     "my_encoder": 'ENCODERS["small"] = ',
     "my_loss": 'TERMS["edges"] = ',
     "my_data": 'BUILDERS["my_drives"] = ',
+    "my_views": "entries.near = ",
+    "my_fog": 'AUGMENTATIONS["fog"] = ',
 }
 
 
@@ -216,23 +218,17 @@ def test_the_other_programs_run():
     assert names["disparity"].shape == (2, 192, 640, 1)
 
 
-@pytest.mark.parametrize(
-    ("name", "file"), [("my_views.py", "entries.near = "), ("my_fog.py", 'AUGMENTATIONS["fog"] = ')]
-)
-def test_a_view_or_an_augmentation_of_one_s_own_trains(desk, tmp_path, name, file):
-    (tmp_path / name).write_text(block("python", file))
-    run_in_a_shell(block("sh", "--config my_views.py").replace("my_views.py", name), desk)
-    run = tmp_path / "runs" / "views"
-    totals = losses(run)
-    assert len(totals) == 2
-    assert np.isfinite(totals).all()
-    views = load_model(run).config.views
-    if name == "my_views.py":
-        assert views.names == ("high", "middle", "low", "near")
-        records = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-        assert all(r["train/consistency_near"] > 0 for r in records if "train/total" in r)
-    else:
-        assert views.augmentations.fog.probability == 0.3
-        text = desk("-m", "radepth_jax", "config", name)
-        assert "--config.views.augmentations.fog.density=0.7" in text
-        assert "The largest share of white, from 0 to 1." in text
+def test_a_view_and_an_augmentation_of_one_s_own(desk, folder, monkeypatch):
+    printed = run_in_a_shell(block("sh", "--config my_fog.py"), desk)
+    assert "street/tiny, test" in printed
+    check_run(folder, "fog")
+    assert len(losses(folder / "runs" / "fog")) == 2
+    records = map(json.loads, (folder / "runs/fog/metrics.jsonl").read_text().splitlines())
+    assert all(r["train/consistency_near"] > 0 for r in records if "train/total" in r)
+    monkeypatch.syspath_prepend(folder)
+    views = load_model(folder / "runs" / "fog").config.views
+    assert views.names == ("high", "middle", "low", "near")
+    assert views.augmentations.fog.probability == 0.3
+    explained = run_in_a_shell("radepth config my_fog.py", desk)
+    assert "--config.views.augmentations.fog.density=0.7" in explained
+    assert "The largest share of white, from 0 to 1." in explained

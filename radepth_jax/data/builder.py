@@ -93,13 +93,12 @@ class FrameDatasetBuilder(FileReaderBuilder):
     def source_folder(self, option: str = "source") -> Path:
         """The folder that one of REQUIRED names. It is a UserError if it is not there."""
         given = getattr(self.builder_config, option)
+        hint = f"; {self.DOWNLOADS}" if self.DOWNLOADS else ""
         if given is None:
-            raise UserError(
-                f"{self.name}: --{option} is missing, {self.REQUIRED[option]}; {self.DOWNLOADS}"
-            )
+            raise UserError(f"{self.name}: --{option} is missing, {self.REQUIRED[option]}{hint}")
         folder = Path(given).expanduser()
         if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder; {self.DOWNLOADS}")
+            raise UserError(f"{folder}: no such folder{hint}")
         return folder
 
     def _info(self) -> tfds.core.DatasetInfo:
