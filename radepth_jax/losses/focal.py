@@ -1,9 +1,9 @@
 """Learning a focal length that nobody knows, from how well other ones explain the images.
 
-As Gordon et al. (Depth from Videos in the Wild, ICCV 2019) learn it: a turn moves the image's
-margins farther than its middle, by an amount that depends on the focal length. But most of what
-another focal length changes, another motion makes good, so each is judged with the motion that
-suits it best.
+A turn moves the image's margins farther than its middle, by an amount that depends on the focal
+length (Gordon et al., Depth from Videos in the Wild, ICCV 2019). But another motion makes good most
+of what another focal length changes. So each focal length is judged with the motion that suits it
+best.
 """
 
 from functools import partial
@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from radepth_jax.geometry import se3
 from radepth_jax.geometry.alignment import COARSE_TO_FINE, align, misfit
 
-_STEP = 0.1  # of the logarithm, to either side
+_STEP = 0.1  # how far the logarithm of the focal length goes to either side
 _AGAIN = (2, 1, 1)  # steps of alignment for another focal length; see `align`
 
 
@@ -50,9 +50,9 @@ def focal_slope(
       depth: [H, W, 1] of the target.
       intrinsics: [3, 3] of the view.
       source_T_target: [F - 1, 4, 4], found with these intrinsics.
-      aligned: whether they explain the images as well as those that `align` finds. If not, they are
-        aligned first: what a motion lacks would be made good more easily at one focal length than
-        at another.
+      aligned: whether these motions explain the images as well as those that `align` finds. If not,
+        they are aligned first, because what a motion lacks is made good more easily at one focal
+        length than at another.
 
     Returns:
       [] the mean over the sources.

@@ -1,8 +1,9 @@
 """Depth in metres: its common factor follows the known height of the camera over the road.
 
-As GroCo (Cecille et al., ECCV 2024) does it and DNet after training: what the images leave open is
-one factor, and the height of the camera over the ground that the depth itself shows tells it. The
-depth range should begin near metres: a large factor is learned at the cost of the depth.
+The images leave one factor of the depth open. The depth itself shows the ground, so the camera's
+height over it tells that factor (GroCo, Cecille et al., ECCV 2024; DNet does it after training).
+Depth should be near metres from the start, because a large factor is learned at the cost of the
+depth.
 """
 
 import jax
@@ -11,8 +12,8 @@ from jaxtyping import Array, Float
 
 from radepth_jax.geometry.ground import ground_height
 
-_LEAST_GROUND = 0.01  # of the pixels; with less, nothing is known
-_ROUND = 0.1  # the error is rounded off below a tenth
+_LEAST_GROUND = 0.01  # If fewer of the pixels are ground, the height is not known.
+_ROUND = 0.1  # Below this, the error is rounded off.
 
 
 def height_error(

@@ -13,7 +13,7 @@ from radepth_jax.settings import Settings, setting
 # `config.pose.learned_fov`. A config that replaces `weights` by its own, or that is older than
 # these terms, must not lose them.
 ON_REQUEST = {"alignment": 1.0, "height": 0.02, "focal": 1.0}
-AFTER_RAMPS = 2**30  # a step
+AFTER_RAMPS = 2**30  # a step at which all ramps are over
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +24,10 @@ class LossOptions(Settings):
 
     weights: Mapping[str, float] = setting(
         {"photometric": 1.0, "smoothness": 1e-3, "consistency": 1.0, **ON_REQUEST},
-        "Weights of the terms of `losses.TERMS`; a term of weight 0, or of none, is left out. Some "
-        "terms count only where another setting asks for them: alignment (pose.align), height "
-        "(loss.camera_height) and focal (pose.learned_fov). Where no weight is given for one of "
-        "these, it has its default.",
+        "Weights of the terms of `losses.TERMS`. A term without a weight, or with weight 0, is "
+        "left out. Some terms count only where another setting asks for them: alignment "
+        "(pose.align), height (loss.camera_height) and focal (pose.learned_fov). Where no weight "
+        "is given for one of these, it has its default.",
         least=0,
     )
     ramps: Mapping[str, tuple[int, int]] = setting(
@@ -50,15 +50,15 @@ class LossOptions(Settings):
     mask_low_filler: bool = setting(
         False,
         "Leave the strips that fill the canvas of a smaller view, such as the low one, out of its "
-        "losses. They are images of nothing under its intrinsics; the published training keeps "
+        "losses. They show nothing that its intrinsics explain. The published training keeps "
         "them.",
     )
     min_depth: float = setting(0.1, "Depth of disparity 1.")
     max_depth: float = setting(100.0, "Depth of disparity 0.")
     camera_height: float = setting(
         0.0,
-        "Metres over the road, where depth is to be learned in metres (the term `height`); 0 "
-        "leaves its common factor free.",
+        "The camera's metres over the road, if depth is to be learned in metres (the term "
+        "`height`); 0 leaves the common factor of the depth free.",
         least=0,
     )
 

@@ -63,8 +63,9 @@ def minimum_reprojection(
 ) -> Reprojection:
     """Per pixel, the smallest photometric error over sources (Godard et al., sections 3.3, 3.4).
 
-    With `automask`, unwarped sources compete: where one wins, nothing moves relative to the camera
-    (or has texture), and since it does not depend on depth or pose the pixel teaches nothing.
+    With `automask`, unwarped sources compete. Where one of them wins, the scene does not move
+    relative to the camera, or has no texture. Its error depends on neither depth nor pose, so the
+    pixel teaches nothing.
 
     Args:
       target: [H, W, 3].

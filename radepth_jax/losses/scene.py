@@ -144,9 +144,9 @@ def without_scale(
 ) -> tuple[Float[Array, "V _ _ 1"], ...]:
     """The same disparities, whose common factor no gradient changes.
 
-    Depth and aligned motion share a scale that the images do not tell. Left free, it drifts: up
-    where alignment falls a little short, until the sigmoid saturates, and down with the consistency
-    loss, which smaller disparities make smaller.
+    Depth and aligned motion share a scale that the images do not tell. If it is left free, it
+    drifts. Alignment that falls a little short drives it up until the sigmoid saturates. The
+    consistency loss drives it down, because smaller disparities make that loss smaller.
 
     Args:
       disparities: each [V, h, w, 1], the finest first.
