@@ -58,14 +58,15 @@ def written(monkeypatch):
 @pytest.fixture
 def predict(radepth, checkpoint, pictures, tmp_path):
     def run(*options):
-        before = signal.getsignal(signal.SIGINT)
+        # A shell starts what runs in the background with Ctrl-C ignored.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return radepth(
                 "predict", "--checkpoint", checkpoint, "--output", tmp_path / "out", "--save",
                 "npy", "--batch_size", 1, *options, pictures,
             )  # fmt: skip
         finally:
-            signal.signal(signal.SIGINT, before)  # ignored after the first
+            signal.signal(signal.SIGINT, before)
 
     return run
 
@@ -117,8 +118,8 @@ def test_outputs_of_other_settings_are_not_mixed(predict, written, broken_off, o
 def test_another_network_in_the_same_place_starts_over(
     predict, written, broken_off, checkpoint, reference_config, monkeypatch
 ):
-    def load_other(workdir):
-        model = load_model(workdir)
+    def load_other(workdir, **options):
+        model = load_model(workdir, **options)
         (head, *_), tree = jax.tree.flatten(model.variables["depth"])
         variables = tree.unflatten([head + 1, *jax.tree.leaves(model.variables["depth"])[1:]])
         return dataclasses.replace(model, variables=model.variables | {"depth": variables})
