@@ -14,10 +14,6 @@ from radepth_jax.errors import UserError
 from radepth_jax.names import counted, examples, shown
 
 MIN_FRAMES = 3  # a target between two neighbours
-# If the camera moves, a quarter of an image's edges change by more than this share of the mean
-# change. If it stands, all of the change is where something passes. In 3,217 frames of driving, the
-# least share was .86.
-_STANDING = 0.75
 
 
 class Selection:
@@ -30,14 +26,13 @@ class Selection:
             consecutive numbers mean neighbours.
         seen: how many frames of this size the source has.
         static: how many of them hardly differ from the last frame that was kept.
-        standing: how many others differ from it only where something passes a standing camera.
         first: what the first frame is called.
     """
 
     def __init__(self, size: tuple[int, int], aspect: Fraction) -> None:
         self.size, self.aspect = size, aspect
         self.chosen: dict[int, int] = {}
-        self.seen = self.static = self.standing = 0
+        self.seen = self.static = 0
         self.first = ""
         self._number = 0
         self._last = np.full(THUMBNAIL[::-1], np.inf)
@@ -47,27 +42,15 @@ class Selection:
         self._number += 1
 
     def offer(self, picture: Picture, grey: np.ndarray, min_change: float) -> None:
-        """Keep the next picture, unless its thumbnail shows the last one's view once more."""
+        """Keep the next picture, unless its thumbnail hardly differs from the last one kept."""
         self.seen += 1
         self.first = self.first or picture.origin
-        change = np.abs(grey - self._last)
-        if change.mean() < min_change:
+        if np.abs(grey - self._last).mean() < min_change:
             self.static += 1
-            return
-        at_edges = np.percentile(change[_edges(grey)], 75, method="higher")
-        if min_change and at_edges < _STANDING * change.mean():
-            self.standing += 1
             return
         self.chosen[picture.number] = self._number
         self._number += 1
         self._last = grey
-
-
-def _edges(grey: np.ndarray) -> np.ndarray:
-    """Bool [h, w]: the half of the pixels with the steepest slopes."""
-    down, right = np.gradient(grey)
-    slopes = np.hypot(down, right)
-    return slopes >= np.median(slopes)
 
 
 @dataclass(frozen=True)
@@ -159,10 +142,6 @@ def choose(
         )
     if best.static:
         problems.append(f"{source}: {best.static} near-static frames skipped")
-    if best.standing:
-        problems.append(
-            f"{source}: {best.standing} frames skipped in which the camera stands while others pass"
-        )
     return best
 
 
