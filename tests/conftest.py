@@ -164,3 +164,14 @@ def odometry_tree(tmp_path: Path) -> Path:
         (root / "poses").mkdir(exist_ok=True)
         np.savetxt(root / "poses" / f"{name}.txt", poses.reshape(-1, 12), fmt="%.9e")
     return root
+
+
+@pytest.fixture(scope="session")
+def run_folder(reference_config, tmp_path_factory) -> Path:
+    """An untrained micro network as a checkpoint."""
+    from radepth_jax.runs.saved_model import save_model
+    from radepth_jax.runs.state import init_state, variables_of
+
+    folder = tmp_path_factory.mktemp("runs") / "micro"
+    save_model(variables_of(init_state(reference_config, 1)), reference_config, folder)
+    return folder

@@ -6,15 +6,13 @@ import functools
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import kitti_splits, kitti_tree, schema
 from radepth_jax.data.builder import FrameDatasetBuilder
-from radepth_jax.data.depth_png import read_depth_png
+from radepth_jax.data.depth_png import read_kitti_depth
 from radepth_jax.data.kitti_splits import Target
 from radepth_jax.data.kitti_tree import KittiTree, list_frames, sequence_of
-from radepth_jax.data.pictures import image_size
 from radepth_jax.errors import UserError
 
 DOWNLOADS = (
@@ -24,7 +22,6 @@ DOWNLOADS = (
 )
 DEFAULT_LISTS = "eigen_benchmark"
 _PARTS = ("val", "train")  # the annotated tree's folders; each drive is in one of them
-_METRES = 1 / 256
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -123,7 +120,7 @@ def _list_samples(
         sequence, path = sequence_of(target.drive), _depth_path(annotated, target)
         missing[sequence] += path is None
         image = images.get(target)
-        depth = functools.partial(_read_depth, path, image) if path and image else b""
+        depth = functools.partial(read_kitti_depth, path, image) if path and image else b""
         samples.append(schema.Sample(sequence, target.camera, target.frame, depth, str(path)))
     problems += [
         f"{sequence}: no annotated depth for {count} test samples; no ground truth"
@@ -131,11 +128,3 @@ def _list_samples(
         if count
     ]
     return samples
-
-
-def _read_depth(path: Path, image: Path) -> np.ndarray:
-    values = read_depth_png(path, unit=_METRES)
-    h, w = image_size(image.read_bytes())
-    if values.shape != (h, w):
-        raise ValueError(f"{values.shape[1]}x{values.shape[0]}, but its image is {w}x{h}")
-    return values

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
-from radepth_jax.data.depth_png import read_depth_png
+from radepth_jax.data.depth_png import read_kitti_depth
 from radepth_jax.data.intrinsics import check_intrinsics
 from radepth_jax.data.pictures import image_size
 from radepth_jax.data.text import decode_text
@@ -27,7 +27,6 @@ IMAGES, DEPTHS, INTRINSICS = "image", "groundtruth_depth", "intrinsics"
 # Where the folders lie in the published archive, below the folder that --source names.
 _PLACES = (".", "val_selection_cropped", "depth_selection/val_selection_cropped")
 _NAME = re.compile(r"(?P<drive>.+_sync)_image_(?P<frame>\d+)_image_(?P<camera>\d+)")
-_METRES = 1 / 256
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -133,14 +132,5 @@ def _read_intrinsics(path: Path) -> np.ndarray:
 def _sample(folder: Path, image: _Image) -> schema.Sample:
     stem = image.path.stem.replace(f"{image.drive}_image_", f"{image.drive}_{DEPTHS}_")
     path = folder / DEPTHS / f"{stem}.png"
-    read = functools.partial(_read_truth, path, image.path)
+    read = functools.partial(read_kitti_depth, path, image.path)
     return schema.Sample(image.drive, image.camera, image.frame, read, origin=str(path))
-
-
-def _read_truth(path: Path, image: Path) -> np.ndarray:
-    """float32 [h, w] in metres. It raises an OSError or a ValueError."""
-    depth = read_depth_png(path, unit=_METRES)
-    h, w = image_size(image.read_bytes())
-    if depth.shape != (h, w):
-        raise ValueError(f"{depth.shape[1]}x{depth.shape[0]}, but its image is {w}x{h}")
-    return depth

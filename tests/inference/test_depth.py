@@ -8,17 +8,9 @@ from jax.test_util import check_grads
 
 from radepth_jax import load, predict_depth
 from radepth_jax.errors import UserError
-from radepth_jax.runs.saved_model import load_model, save_model
-from radepth_jax.runs.state import init_state, variables_of
+from radepth_jax.runs.saved_model import load_model
 
 SIZE = (40, 70)
-
-
-@pytest.fixture(scope="module")
-def run_folder(reference_config, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "micro"
-    save_model(variables_of(init_state(reference_config, 1)), reference_config, folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
