@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -19,6 +20,10 @@ def leave_out_saving_noise() -> None:
     the caller still gets it. Errors that it never waits for are reported when Python ends, so this
     cannot be undone earlier. Other tracebacks are still shown.
     """
+    # Of the fragments of an array, those that had not begun when another one failed.
+    warnings.filterwarnings(
+        "ignore", "coroutine 'async_serialize.*' was never awaited", RuntimeWarning
+    )
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_is_to_be_shown)
     if not isinstance(sys.unraisablehook, _ShowOthers):
