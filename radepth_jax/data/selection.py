@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from radepth_jax.data.cuts import find_cuts
+from radepth_jax.data.fades import find_fades
 from radepth_jax.data.films import Picture
-from radepth_jax.data.folder import THUMBNAIL, thumbnail
+from radepth_jax.data.folder import thumbnail
+from radepth_jax.data.standing import stands
 from radepth_jax.errors import UserError
 from radepth_jax.names import counted, examples, shown
 
@@ -26,31 +28,41 @@ class Selection:
             consecutive numbers mean neighbours.
         seen: how many frames of this size the source has.
         static: how many of them hardly differ from the last frame that was kept.
+        standing: how many others differ from it only where something passes a standing camera.
         first: what the first frame is called.
     """
 
     def __init__(self, size: tuple[int, int], aspect: Fraction) -> None:
         self.size, self.aspect = size, aspect
         self.chosen: dict[int, int] = {}
-        self.seen = self.static = 0
+        self.seen = self.static = self.standing = 0
         self.first = ""
         self._number = 0
-        self._last = np.full(THUMBNAIL[::-1], np.inf)
+        self._last: np.ndarray | None = None
 
     def part(self) -> None:
         """Start a new run: the next frame is no neighbour of those before."""
         self._number += 1
 
     def offer(self, picture: Picture, grey: np.ndarray, min_change: float) -> None:
-        """Keep the next picture, unless its thumbnail hardly differs from the last one kept."""
+        """Keep the next picture, unless its thumbnail shows the last one's view once more."""
         self.seen += 1
         self.first = self.first or picture.origin
-        if np.abs(grey - self._last).mean() < min_change:
+        if self._last is not None and np.abs(grey - self._last).mean() < min_change:
             self.static += 1
+            return
+        if self._last is not None and min_change and stands(self._last, grey):
+            self.standing += 1
             return
         self.chosen[picture.number] = self._number
         self._number += 1
         self._last = grey
+
+    def leave_out(self, numbers: set[int]) -> int:
+        """Leave out those of the kept frames, so that none are neighbours across them."""
+        kept = len(self.chosen)
+        self.chosen = {n: to for n, to in self.chosen.items() if n not in numbers}
+        return kept - len(self.chosen)
 
 
 @dataclass(frozen=True)
@@ -104,8 +116,11 @@ def choose(
     """
     selections: dict[tuple[int, int], Selection] = {}
     cuts: list[int] = []
+    contrasts: dict[int, float] = {}
     for look, cut in find_cuts((look, look.grey) for look in map(_look, pictures)):
         picture = look.picture
+        if look.grey is not None:
+            contrasts[picture.number] = float(look.grey.std())
         if cut and picture.follows:
             cuts.append(picture.number)
         if cut or not picture.follows:
@@ -124,6 +139,7 @@ def choose(
                 other.part()
         progress(max((len(s.chosen) for s in selections.values()), default=0))
     best = max(selections.values(), key=lambda s: s.seen, default=None)
+    fading = best.leave_out(find_fades(contrasts)) if best and min_change else 0
     others = [s for s in selections.values() if s is not best]
     if best is not None and others:
         _leave_out(source, best, others, problems)
@@ -142,6 +158,14 @@ def choose(
         )
     if best.static:
         problems.append(f"{source}: {best.static} near-static frames skipped")
+    if best.standing:
+        problems.append(
+            f"{source}: {best.standing} frames skipped in which the camera stands while others pass"
+        )
+    if fading:
+        problems.append(
+            f"{source}: {counted(fading, 'frame')} left out that fade from or to black or white"
+        )
     return best
 
 

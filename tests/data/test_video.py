@@ -115,6 +115,42 @@ def test_near_static_frames_are_skipped_and_counted(tmp_path):
     assert kept(dataset) == [("train", 0, i) for i in range(6)]
 
 
+def test_moments_in_which_the_camera_stands_are_skipped(tmp_path):
+    """The camera moves, stands for six frames while a car passes, and moves on."""
+    road = moving(16)
+    standing = []
+    for step in range(6):
+        picture = road[7].copy()
+        picture[26:36, 9 * step : 9 * step + 10] = (20, 20, 120)
+        standing.append(picture)
+    clip = write_video(tmp_path / "stop.mp4", road[:8] + standing + road[8:])
+    dataset = make(clip, tmp_path, validation_share=0.0)
+    said = f"{clip}: 6 frames skipped in which the camera stands while others pass"
+    assert said in problems(dataset)
+    assert len(kept(dataset)) == 16
+    everything = make(clip, tmp_path / "all", validation_share=0.0, min_change=0.0)
+    assert len(kept(everything)) == 22
+
+
+@pytest.mark.parametrize("paper", [0, 255])
+def test_fades_are_left_out(tmp_path, paper):
+    """A scene fades out over ten frames, and another one fades in."""
+    road = moving(40)
+    share = np.concatenate([np.zeros(10), np.linspace(0, 1, 10), np.linspace(1, 0, 10), np.zeros(10)])
+    film = [
+        np.uint8((1 - s) * image + s * paper)
+        for s, image in zip(share, road, strict=True)
+    ]
+    clip = write_video(tmp_path / "fade.mp4", film)
+    dataset = make(clip, tmp_path, validation_share=0.0)
+    (said,) = (line for line in problems(dataset) if "fade" in line)
+    assert said.endswith("left out that fade from or to black or white")
+    numbers = [number for _, _, number in kept(dataset)]
+    assert numbers[:9] == list(range(9))
+    assert not set(numbers) & set(range(12, 28))
+    assert numbers[-9:] == list(range(31, 40))
+
+
 def test_slow_motion_adds_up(tmp_path):
     """Each frame is compared with the last one kept, not with the last one seen."""
     ramp = [np.full((*SIZE, 3), 100 + i, np.uint8) for i in range(13)]

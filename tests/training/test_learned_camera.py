@@ -117,6 +117,7 @@ def test_a_film_of_an_unknown_camera_trains_and_predicts_points(micro_config, tm
 
     config, street_data = micro_config, micro_config.data.data_dir
     config.data.name, config.data.data_dir = "video", str(tmp_path)
+    config.views.names = ("middle",)
     config.train.steps = 2
     with pytest.raises(UserError, match=r"intrinsics are not known.* config\.pose\.learned_fov=60"):
         train(config, tmp_path / "known")

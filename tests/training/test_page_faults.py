@@ -48,7 +48,8 @@ train(get_config(), sys.argv[1])
 def run(micro_config, tmp_path):
     """Run a program that trains, in a process of its own -> (page faults a step, its output)."""
     # A workspace of more than 64 MB, which the arena of a thread cannot hold.
-    micro_config.data.batch_size = 24
+    micro_config.views.names = ("middle",)
+    micro_config.data.batch_size = 72
     # The heap grows in the first steps, until every block finds a place.
     micro_config.train.steps, micro_config.train.log_every = 30, 10
     micro_config.train.checkpoint_every = 30

@@ -1,0 +1,60 @@
+"""A bonnet, a dashboard or a black bar below: what moves with the camera, found over time."""
+
+import numpy as np
+
+# Edges of a film's thumbnails that stay where they are add up; those of the scene cancel out.
+_LOWEST = 0.6  # a bonnet begins below this share of the height; higher up, a horizon stays, too
+_STAYS = 0.6  # share of an edge's slopes that adds up where it stays
+_SLOPE = 2.0  # grey levels a pixel, below which nothing is an edge
+_COLUMNS = 0.9  # share of the image's columns in which the border of a bonnet is seen
+_FRAMES = 30  # with fewer, a scene's own edges have not moved enough
+
+
+class StaticEdges:
+    """Adds up the slopes of a film's thumbnails [h, w]."""
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._sum: np.ndarray | float = 0.0
+        self._size: np.ndarray | float = 0.0
+
+    def add(self, grey: np.ndarray) -> None:
+        """Take the next frame, which shows another view than those before."""
+        down, right = np.gradient(grey)
+        self._frames += 1
+        self._sum = self._sum + np.stack((down, right))
+        self._size = self._size + np.hypot(down, right)
+
+    def bonnet(self) -> float | None:
+        """Where a bonnet begins, as a share of the height from the top. None if there is none.
+
+        Its border is the path from the left to the right, one row up or down a column, along which
+        edges stay best.
+        """
+        if self._frames < _FRAMES:
+            return None
+        size = np.asarray(self._size)
+        stays = np.hypot(*np.asarray(self._sum)) / np.maximum(size, self._frames * _SLOPE)
+        first = int(_LOWEST * len(stays))
+        rows = _best_path(stays[first:])
+        along = np.take_along_axis(stays[first:], rows[None], 0)[0]
+        if np.mean(along > _STAYS) < _COLUMNS:
+            return None
+        return float(first + rows.min()) / len(stays)
+
+
+def _best_path(values: np.ndarray) -> np.ndarray:
+    """int [w]: for each column of [h, w] the row of the path with the largest sum."""
+    total, steps = values[:, 0], []
+    for column in values.T[1:]:
+        before = np.stack([np.roll(total, shift) for shift in (1, 0, -1)])
+        before[0, 0] = before[2, -1] = -np.inf
+        step = before.argmax(0)
+        steps.append(step)
+        total = column + before.max(0)
+    row = int(total.argmax())
+    rows = [row]
+    for step in reversed(steps):
+        row += int(step[row]) - 1
+        rows.append(row)
+    return np.array(rows[::-1])

@@ -1,0 +1,31 @@
+"""Fades of a film to black or white and back, found by the contrast of its frames."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+_BLANK = 0.1  # share of the film's usual contrast, below which a frame shows nothing
+_GROWTH = 0.01  # the same share: a fade's contrast changes by more than this in each frame
+
+
+def find_fades(contrasts: Mapping[int, float]) -> set[int]:
+    """The numbers of the frames that show nothing, or fade to or from one that does.
+
+    Brightness constancy, on which training rests, does not hold in them.
+
+    Args:
+        contrasts: of each frame's number, ascending, the standard deviation of its grey levels.
+    """
+    if not contrasts:
+        return set()
+    numbers = np.array(list(contrasts))
+    values = np.array(list(contrasts.values()))
+    usual = np.median(values)
+    found = values < _BLANK * usual
+    for order in (slice(None), slice(None, None, -1)):
+        inside, n, contrast = found[order], numbers[order], values[order]
+        for i in range(1, len(n)):
+            neighbours = abs(n[i] - n[i - 1]) == 1
+            if inside[i - 1] and neighbours and contrast[i] - contrast[i - 1] > _GROWTH * usual:
+                inside[i] = True
+    return set(numbers[found].tolist())
