@@ -3,10 +3,13 @@
 import numpy as np
 
 # Edges of a film's thumbnails that stay where they are add up; those of the scene cancel out.
-_LOWEST = 0.6  # a bonnet begins below this share of the height; higher up, a horizon stays, too
-_STAYS = 0.6  # share of an edge's slopes that adds up where it stays
+_HIGHEST = 0.6  # a bonnet begins below this share of the height; higher up, a horizon stays, too
+_BAND = 5  # rows of a thumbnail, in which its border runs; lanes and kerbs are steeper
+# Share of an edge's slopes that adds up. In 19 drives the border of the one bonnet had .99, and
+# without one, the stillest border had .82, on a straight motorway.
+_STAYS = 0.9
 _SLOPE = 2.0  # grey levels a pixel, below which nothing is an edge
-_COLUMNS = 0.9  # share of the image's columns in which the border of a bonnet is seen
+_COLUMNS = 0.9  # share of the image's columns in which the border is seen
 _FRAMES = 30  # with fewer, a scene's own edges have not moved enough
 
 
@@ -28,23 +31,24 @@ class StaticEdges:
     def bonnet(self) -> float | None:
         """Where a bonnet begins, as a share of the height from the top. None if there is none.
 
-        Its border is the path from the left to the right, one row up or down a column, along which
-        edges stay best.
+        Its border is a path from the left to the right, at most one row up or down a column, along
+        which edges stay where they are.
         """
         if self._frames < _FRAMES:
             return None
         size = np.asarray(self._size)
         stays = np.hypot(*np.asarray(self._sum)) / np.maximum(size, self._frames * _SLOPE)
-        first = int(_LOWEST * len(stays))
-        rows = _best_path(stays[first:])
-        along = np.take_along_axis(stays[first:], rows[None], 0)[0]
-        if np.mean(along > _STAYS) < _COLUMNS:
-            return None
-        return float(first + rows.min()) / len(stays)
+        for top in range(int(_HIGHEST * len(stays)), len(stays) - 1):
+            band = stays[top : top + _BAND]
+            rows = _best_path(band)
+            along = np.take_along_axis(band, rows[None], 0)[0]
+            if np.mean(along > _STAYS) >= _COLUMNS:
+                return float(top + rows.min()) / len(stays)
+        return None
 
 
 def _best_path(values: np.ndarray) -> np.ndarray:
-    """int [w]: for each column of [h, w] the row of the path with the largest sum."""
+    """The row in each column, int [w], of the path through [h, w] with the largest sum."""
     total, steps = values[:, 0], []
     for column in values.T[1:]:
         before = np.stack([np.roll(total, shift) for shift in (1, 0, -1)])

@@ -6,6 +6,7 @@ import numpy as np
 
 _BLANK = 0.1  # share of the film's usual contrast, below which a frame shows nothing
 _GROWTH = 0.01  # the same share: a fade's contrast changes by more than this in each frame
+_LONGEST = 90  # frames
 
 
 def find_fades(contrasts: Mapping[int, float]) -> set[int]:
@@ -24,8 +25,12 @@ def find_fades(contrasts: Mapping[int, float]) -> set[int]:
     found = values < _BLANK * usual
     for order in (slice(None), slice(None, None, -1)):
         inside, n, contrast = found[order], numbers[order], values[order]
+        length = 0
         for i in range(1, len(n)):
-            neighbours = abs(n[i] - n[i - 1]) == 1
-            if inside[i - 1] and neighbours and contrast[i] - contrast[i - 1] > _GROWTH * usual:
+            goes_on = inside[i - 1] and abs(n[i] - n[i - 1]) == 1 and length < _LONGEST
+            length = 0 if inside[i] else length + 1
+            if goes_on and contrast[i] - contrast[i - 1] > _GROWTH * usual:
                 inside[i] = True
+            elif not inside[i]:
+                length = _LONGEST
     return set(numbers[found].tolist())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from radepth_jax.data.bonnet import StaticEdges
 from radepth_jax.data.cuts import find_cuts
 from radepth_jax.data.fades import find_fades
 from radepth_jax.data.films import Picture
@@ -30,6 +31,7 @@ class Selection:
         static: how many of them hardly differ from the last frame that was kept.
         standing: how many others differ from it only where something passes a standing camera.
         first: what the first frame is called.
+        static_edges: of the kept frames, which find a bonnet.
     """
 
     def __init__(self, size: tuple[int, int], aspect: Fraction) -> None:
@@ -37,6 +39,7 @@ class Selection:
         self.chosen: dict[int, int] = {}
         self.seen = self.static = self.standing = 0
         self.first = ""
+        self.static_edges = StaticEdges()
         self._number = 0
         self._last: np.ndarray | None = None
 
@@ -57,6 +60,7 @@ class Selection:
         self.chosen[picture.number] = self._number
         self._number += 1
         self._last = grey
+        self.static_edges.add(grey)
 
     def leave_out(self, numbers: set[int]) -> int:
         """Leave out those of the kept frames, so that none are neighbours across them."""

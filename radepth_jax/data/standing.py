@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
-# In a thumbnail of 64 pixels' width. A 640 pixels wide image moves by ten times as much.
-_LEAST_SHIFT = 0.05
+# Pixels of a thumbnail of 64x36; an image of 640 pixels' width moves by ten times as much.
+_LEAST_SHIFT = 0.03
 _BLUR = 4.0  # what varies more widely than this is light, not structure
 _STEEP = 3.0  # grey levels a pixel; below it, noise would look like motion
 _FEWEST = 40  # steep pixels, without which nothing can be said
@@ -19,9 +19,11 @@ def stands(before: np.ndarray, now: np.ndarray) -> bool:
 
     Args:
         before: float64 [h, w] grey levels of 255.
-        now: the same of another frame. Its overall light may differ.
+        now: the same of another frame, which may be lighter or darker as a whole.
     """
-    one, other = (grey - ndimage.gaussian_filter(grey, _BLUR, mode="nearest") for grey in (before, now))
+    one, other = (
+        grey - ndimage.gaussian_filter(grey, _BLUR, mode="nearest") for grey in (before, now)
+    )
     down, right = np.gradient((one + other) / 2)
     slopes = np.hypot(down, right)
     steep = slopes > _STEEP

@@ -51,6 +51,10 @@ class VideoConfig(tfds.core.BuilderConfig):
         stride: every `stride`-th frame is kept.
         min_change: the least change between frames that are kept. It is the mean absolute
             difference, in levels of 255, of their 64x36 grey versions. 0 keeps all frames.
+        bonnet: what is done about a bonnet, a dashboard or a black bar at the bottom of a clip,
+            which moves with the camera: "crop" cuts it off, "keep" keeps it. A clip whose `crop` is
+            given is left as it is, and so is one of an unknown camera, whose principal point has to
+            be in the middle.
         validation_share: the share of each clip's kept frames, at its end, that is held out.
         sampling: how often training sees a clip: "length" is as often as it has frames; "even" is
             all clips equally often, and repeats the samples of shorter ones.
@@ -63,6 +67,7 @@ class VideoConfig(tfds.core.BuilderConfig):
     clips: str | Path | None = None
     stride: int = 1
     min_change: float = 0.5
+    bonnet: Literal["crop", "keep"] = "crop"
     validation_share: float = 0.1
     sampling: Literal["length", "even"] = "length"
 
@@ -125,6 +130,8 @@ class Video(FrameDatasetBuilder):
             problems=problems,
             progress=lambda count: self._progress("choosing", count, None),
         )
+        if config.bonnet == "crop" and clip.crop is None and not config.unknown_camera:
+            clip = _without_bonnet(clip, selection, problems)
         numbers = list(selection.chosen.values())
         held_out = min(round(config.validation_share * len(numbers)), len(numbers) - MIN_FRAMES)
         K, edit = _camera(clip, selection, config.unknown_camera, problems)
@@ -136,6 +143,19 @@ class Video(FrameDatasetBuilder):
             intrinsics=K,
             edit=edit,
         )
+
+
+def _without_bonnet(clip: Clip, selection: Selection, problems: list[str]) -> Clip:
+    share = selection.static_edges.bonnet()
+    if share is None:
+        return clip
+    h, w = selection.size
+    kept = int(share * h)
+    problems.append(
+        f"{clip.path}: the {h - kept} lowest of {h} rows are cut off, because they move with the "
+        "camera, as a bonnet does; --bonnet keep keeps them"
+    )
+    return dataclasses.replace(clip, crop=(0, 0, w, kept))
 
 
 def _camera(
@@ -246,4 +266,5 @@ def _check_options(config: VideoConfig) -> None:
         raise UserError(
             f"video: validation_share {config.validation_share!r}: expected 0 to less than 1"
         )
+    check_choice("video: bonnet", config.bonnet, ("crop", "keep"))
     check_choice("video: sampling", config.sampling, ("length", "even"))

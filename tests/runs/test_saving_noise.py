@@ -19,7 +19,7 @@ kept_to_the_end = {name}()
 
 
 @pytest.mark.parametrize(
-    "name, shown",
+    ("name", "shown"),
     [("async_serialize_from_host", False), ("something_else", True)],
 )
 def test_a_fragment_that_was_never_written_is_not_reported(name, shown):
