@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 _BLANK = 0.1  # share of the film's usual contrast, below which a frame shows nothing
-_GROWTH = 0.01  # the same share: a fade's contrast changes by more than this in each frame
+_GROWTH = 0.01, 0.5  # the same shares: a fade's contrast changes by so much in each frame
 _LONGEST = 90  # frames
 
 
 def find_fades(contrasts: Mapping[int, float]) -> set[int]:
-    """The numbers of the frames that show nothing, or fade to or from one that does.
+    """The numbers of the frames that show nothing, and of those that fade to or from them.
 
     Brightness constancy, on which training rests, does not hold in them.
 
@@ -29,7 +29,8 @@ def find_fades(contrasts: Mapping[int, float]) -> set[int]:
         for i in range(1, len(n)):
             goes_on = inside[i - 1] and abs(n[i] - n[i - 1]) == 1 and length < _LONGEST
             length = 0 if inside[i] else length + 1
-            if goes_on and contrast[i] - contrast[i - 1] > _GROWTH * usual:
+            growth = (contrast[i] - contrast[i - 1]) / max(usual, 1e-9)
+            if goes_on and _GROWTH[0] < growth < _GROWTH[1]:
                 inside[i] = True
             elif not inside[i]:
                 length = _LONGEST

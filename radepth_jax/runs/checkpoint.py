@@ -41,8 +41,7 @@ class Checkpoints:
 
     def __init__(self, workdir: str | Path, *, keep: int | None = 3):
         self._writes = keep is not None
-        if self._writes:
-            leave_out_saving_noise()
+        leave_out_saving_noise()
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=self._writes, cleanup_tmp_directories=self._writes
         )

@@ -1,4 +1,4 @@
-"""Silences the thousand lines that Orbax prints if a checkpoint cannot be written."""
+"""Silences the lines that Orbax prints if a checkpoint cannot be written or read."""
 
 import logging
 import sys
@@ -15,6 +15,8 @@ _LOGGERS = ("absl", "asyncio")  # Orbax logs to absl; Python logs forgotten erro
 
 def leave_out_saving_noise() -> None:
     """From now on, show no traceback of a write that failed because of the disk.
+
+    A read that was given up, because another part could not be read, is not reported either.
 
     Orbax logs such an error in each of its threads and raises it again when it is waited for, so
     the caller still gets it. Errors that it never waits for are reported when Python ends, so this
@@ -42,14 +44,14 @@ class _ShowOthers:
     show: Callable[[Any], None]
 
     def __call__(self, unraisable: Any) -> None:
-        if not _is_of_a_write_that_was_given_up(unraisable.exc_value, unraisable.exc_traceback):
+        if not _was_given_up(unraisable.exc_value, unraisable.exc_traceback):
             self.show(unraisable)
 
 
-def _is_of_a_write_that_was_given_up(
-    error: BaseException | None, trace: TracebackType | None
-) -> bool:
-    """Whether TensorStore reports a write that ended after another one had failed."""
+def _was_given_up(error: BaseException | None, trace: TracebackType | None) -> bool:
+    """Whether it is reported of a read or write that nobody waited for after another had failed."""
+    if error is not None and isinstance(error.__cause__, GeneratorExit):
+        return True  # Orbax turns the end of a forgotten coroutine into an error
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return (
