@@ -5,7 +5,7 @@ import numpy as np
 # Edges of a film's thumbnails that stay where they are add up; those of the scene cancel out.
 _HIGHEST = 0.6  # a bonnet begins below this share of the height; higher up, a horizon stays, too
 _BAND = 5  # rows of a thumbnail, in which its border runs; lanes and kerbs are steeper
-# Share of an edge's slopes that adds up. In 19 drives the border of the one bonnet had .99, and
+# Share of an edge's slopes that adds up. In 20 clips the border of the one bonnet had .99, and
 # without one, the stillest border had .82, on a straight motorway.
 _STAYS = 0.9
 _SLOPE = 2.0  # grey levels a pixel, below which nothing is an edge
