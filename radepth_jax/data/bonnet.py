@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from radepth_jax.data.folder import THUMBNAIL
+
 # Edges of a film's thumbnails that stay where they are add up; those of the scene cancel out.
 _HIGHEST = 0.6  # a bonnet begins below this share of the height; higher up, a horizon stays, too
 _BAND = 5  # rows of a thumbnail, in which its border runs; lanes and kerbs are steeper
@@ -18,15 +20,15 @@ class StaticEdges:
 
     def __init__(self) -> None:
         self._frames = 0
-        self._sum: np.ndarray | float = 0.0
-        self._size: np.ndarray | float = 0.0
+        self._sum = np.zeros((2, *THUMBNAIL[::-1]))
+        self._size = np.zeros(THUMBNAIL[::-1])
 
     def add(self, grey: np.ndarray) -> None:
         """Take the next frame, which shows another view than those before."""
         down, right = np.gradient(grey)
         self._frames += 1
-        self._sum = self._sum + np.stack((down, right))
-        self._size = self._size + np.hypot(down, right)
+        self._sum += down, right
+        self._size += np.hypot(down, right)
 
     def bonnet(self) -> float | None:
         """Where a bonnet begins, as a share of the height from the top. None if there is none.
@@ -36,8 +38,7 @@ class StaticEdges:
         """
         if self._frames < _FRAMES:
             return None
-        size = np.asarray(self._size)
-        stays = np.hypot(*np.asarray(self._sum)) / np.maximum(size, self._frames * _SLOPE)
+        stays = np.hypot(*self._sum) / np.maximum(self._size, self._frames * _SLOPE)
         for top in range(int(_HIGHEST * len(stays)), len(stays) - 1):
             band = stays[top : top + _BAND]
             rows = _best_path(band)

@@ -25,13 +25,10 @@ def find_fades(contrasts: Mapping[int, float]) -> set[int]:
     found = values < _BLANK * usual
     for order in (slice(None), slice(None, None, -1)):
         inside, n, contrast = found[order], numbers[order], values[order]
-        length = 0
+        length = 0  # of the fade so far
         for i in range(1, len(n)):
-            goes_on = inside[i - 1] and abs(n[i] - n[i - 1]) == 1 and length < _LONGEST
             length = 0 if inside[i] else length + 1
-            growth = (contrast[i] - contrast[i - 1]) / max(usual, 1e-9)
-            if goes_on and _GROWTH[0] < growth < _GROWTH[1]:
-                inside[i] = True
-            elif not inside[i]:
-                length = _LONGEST
+            goes_on = inside[i - 1] and abs(n[i] - n[i - 1]) == 1 and length <= _LONGEST
+            growth = contrast[i] - contrast[i - 1]
+            inside[i] |= goes_on and _GROWTH[0] * usual < growth < _GROWTH[1] * usual
     return set(numbers[found].tolist())

@@ -62,8 +62,8 @@ class Selection:
         self._last = grey
         self.static_edges.add(grey)
 
-    def leave_out(self, numbers: set[int]) -> int:
-        """Leave out those of the kept frames, so that none are neighbours across them."""
+    def drop(self, numbers: set[int]) -> int:
+        """Drop those of the kept frames, so that none are neighbours across them."""
         kept = len(self.chosen)
         self.chosen = {n: to for n, to in self.chosen.items() if n not in numbers}
         return kept - len(self.chosen)
@@ -143,7 +143,7 @@ def choose(
                 other.part()
         progress(max((len(s.chosen) for s in selections.values()), default=0))
     best = max(selections.values(), key=lambda s: s.seen, default=None)
-    fading = best.leave_out(find_fades(contrasts)) if best and min_change else 0
+    fading = best.drop(find_fades(contrasts)) if best and min_change else 0
     others = [s for s in selections.values() if s is not best]
     if best is not None and others:
         _leave_out(source, best, others, problems)
