@@ -5,6 +5,7 @@ Such a file is in YAML or JSON:
     calibrated.mp4: {intrinsics: [578, 576, 335, 194], distortion: [-0.25, -0.03, 0, 0, 0.01]}
     pictures: {camera: pictures/cameras.txt}
     tall.mp4: {fov: 60, crop: [0, 100, 640, 360]}
+    04.mp4: {fov: 80, poses: 04.txt}
 """
 
 import dataclasses
@@ -19,12 +20,12 @@ from radepth_jax.data.films import is_film
 from radepth_jax.data.intrinsics import check_intrinsics, parse_camera
 from radepth_jax.data.lens import Lens, brown, kannala_brandt
 from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
-from radepth_jax.data.text import read_text
+from radepth_jax.data.text import read_numbers, read_text
 from radepth_jax.errors import UserError, reason
 from radepth_jax.names import counted, examples, shown, visible
 
 CAMERAS = ("intrinsics", "fov", "camera")  # one of them says what the camera is
-FIELDS = (*CAMERAS, "distortion", "fisheye", "crop")
+FIELDS = (*CAMERAS, "distortion", "fisheye", "crop", "poses")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Clip:
         fov: the horizontal field of view in degrees.
         lens: what the list says of the lens. None if it says nothing.
         crop: (x, y, width, height) in pixels of the clip. None is the whole image.
+        poses: the file of the camera's poses. None means unknown.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Clip:
     fov: float | None
     lens: Lens | None = None
     crop: tuple[int, int, int, int] | None = None
+    poses: Path | None = None
 
     def camera(self, size: tuple[int, int], aspect: Any) -> tuple[np.ndarray, Lens]:
         """The intrinsics [3, 3] and the lens of the uncropped clip, whose size is (h, w)."""
@@ -59,7 +62,8 @@ def read_clip_list(path: Path) -> list[Clip]:
         path: a mapping from each clip's path, which is relative to this file, to its camera:
             `intrinsics` [fx, fy, cx, cy] in pixels, `fov` in degrees, or `camera`, a camera's file.
             `distortion` has OpenCV's k1, k2, p1, p2, k3, ..., or k1 to k4 of a fisheye with
-            `fisheye: true`. `crop` [x, y, width, height] keeps a part of the image.
+            `fisheye: true`. `crop` [x, y, width, height] keeps a part of the image. `poses` is a
+            file as `read_clip_poses` reads it.
 
     Raises:
         UserError: the file is not such a list, or a clip is not there.
@@ -99,7 +103,23 @@ def _read_clip(path: Path, name: str, entry: Any) -> Clip:
         crop = _numbers(entry, "crop", 4)
     except (ValueError, TypeError) as error:
         raise fail(reason(error)) from None
-    return Clip(clip, intrinsics, fov, lens, crop and tuple(map(int, crop)))  # type: ignore[arg-type]
+    poses = path.parent / str(entry["poses"]) if "poses" in entry else None
+    return Clip(clip, intrinsics, fov, lens, crop and tuple(map(int, crop)), poses)  # type: ignore[arg-type]
+
+
+def read_clip_poses(path: Path) -> np.ndarray:
+    """The camera's poses in a clip: `world_T_camera`, float64 [N, 4, 4] in metres.
+
+    Args:
+        path: a text file with a line for each of the clip's frames, in KITTI's form: the 12 numbers
+            of the upper rows of `world_T_camera`.
+
+    Raises:
+        UserError: the file cannot be read, or a line is not of this form.
+    """
+    rows = read_numbers(path, 12, hint="it should hold the poses of a clip").reshape(-1, 3, 4)
+    bottom = np.broadcast_to([0.0, 0, 0, 1], (len(rows), 1, 4))
+    return np.concatenate([rows, bottom], axis=1)
 
 
 def _numbers(entry: dict[str, Any], field: str, count: int | None) -> list[float] | None:

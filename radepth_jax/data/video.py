@@ -12,7 +12,14 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
-from radepth_jax.data.clips import Clip, crop_camera, list_clips, listed, name_clips
+from radepth_jax.data.clips import (
+    Clip,
+    crop_camera,
+    list_clips,
+    listed,
+    name_clips,
+    read_clip_poses,
+)
 from radepth_jax.data.films import Picture, read_film
 from radepth_jax.data.folder import list_folder, read_listing
 from radepth_jax.data.lens import Lens, straightener
@@ -47,7 +54,8 @@ class VideoConfig(tfds.core.BuilderConfig):
         clips: a file in YAML or JSON that names clips and gives each of them its camera, in place
             of `source`. Its lines are such as `drive.mp4: {fov: 70}`; instead of `fov` they have
             `intrinsics` [fx, fy, cx, cy] or the file of a `camera`, and they may have `distortion`
-            [k1, k2, p1, p2, k3], `fisheye: true` and a `crop` [x, y, width, height].
+            [k1, k2, p1, p2, k3], `fisheye: true`, a `crop` [x, y, width, height], and the file of
+            the camera's `poses`, which odometry is compared with.
         stride: every `stride`-th frame is kept.
         min_change: the least change between frames that are kept. It is the mean absolute
             difference, in levels of 255, of their 64x36 grey versions. 0 keeps all frames.
@@ -73,7 +81,7 @@ class VideoConfig(tfds.core.BuilderConfig):
 
 
 class Video(FrameDatasetBuilder):
-    """Videos and folders of images, one camera (0) each, without depth or poses.
+    """Videos and folders of images, one camera (0) each, without depth.
 
     A video's frames are stored as JPEG of quality 95, turned upright if the file says so. A
     folder's files are stored as they are, and turned when they are read. Straightened frames are
@@ -135,6 +143,12 @@ class Video(FrameDatasetBuilder):
         numbers = list(selection.chosen.values())
         held_out = min(round(config.validation_share * len(numbers)), len(numbers) - MIN_FRAMES)
         K, edit = _camera(clip, selection, config.unknown_camera, problems)
+        poses = None if clip.poses is None else read_clip_poses(clip.poses)
+        if poses is not None and len(poses) <= max(selection.chosen):
+            raise UserError(
+                f"{shown(clip.poses)}: {len(poses)} poses, but {shown(clip.path)} has "
+                f"{max(selection.chosen) + 1} frames or more; expected a line for each frame"
+            )
         return _Footage(
             name=name,
             read=read,
@@ -142,6 +156,7 @@ class Video(FrameDatasetBuilder):
             first_held_out=numbers[-held_out] if held_out else numbers[-1] + 1,
             intrinsics=K,
             edit=edit,
+            world_T_camera=poses,
         )
 
 
@@ -188,6 +203,7 @@ class _Footage:
         first_held_out: the number in the data set of the first frame that is held out.
         intrinsics: [3, 3]. NaN means unknown.
         edit: undoes the lens in a picture and crops it. None if pictures are stored as they are.
+        world_T_camera: float64 [N, 4, 4], of each frame of the footage. None means unknown.
     """
 
     name: str
@@ -196,6 +212,7 @@ class _Footage:
     first_held_out: int
     intrinsics: np.ndarray
     edit: Edit | None = None
+    world_T_camera: np.ndarray | None = None  # noqa: N815
 
     def sequence(self, number: int) -> str:
         split = "validation" if number >= self.first_held_out else "train"
@@ -212,6 +229,7 @@ class _Footage:
         return [schema.Sample(self.sequence(number), 0, number) for number in repeated]
 
     def frames(self) -> Iterator[schema.Frame]:
+        poses = self.world_T_camera
         for picture in self.read():
             if picture.number in self.chosen:
                 number = self.chosen[picture.number]
@@ -225,6 +243,7 @@ class _Footage:
                     camera=0,
                     frame=number,
                     intrinsics=self.intrinsics,
+                    world_T_camera=poses[picture.number] if poses is not None else None,
                     origin=picture.origin,
                     time=None if picture.time is None else float(picture.time),
                 )

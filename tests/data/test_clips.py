@@ -12,6 +12,7 @@ from radepth_jax.cli import prepare as command
 from radepth_jax.data.clips import find_clips
 from radepth_jax.data.dataset import open_dataset
 from radepth_jax.data.prepare import prepare
+from radepth_jax.data.recordings import find_recordings, read_poses
 from radepth_jax.data.training_source import TrainingSource
 from radepth_jax.errors import UserError
 
@@ -119,6 +120,28 @@ def test_a_list_gives_each_clip_its_camera_and_its_crop(clips, tmp_path):
     whole = np.asarray(PIL.Image.open(clips[0] / "1.png").convert("L"), float)[2:22, 4:28]
     first = next(s for s in samples if tuple(s["size"]) == (20, 24))["frames"][0, :20, :24]
     assert np.abs(np.asarray(PIL.Image.fromarray(first).convert("L")) - whole).mean() < 10
+
+
+def test_a_list_may_name_the_poses_of_a_clip(clips, tmp_path):
+    poses = np.tile(np.eye(4)[:3], (12, 1, 1))
+    poses[:, 2, 3] = 0.5 * np.arange(12)  # straight ahead, half a metre a frame
+    np.savetxt(tmp_path / "in" / "city.txt", poses.reshape(12, 12))
+    table = {"city": {"fov": 60, "poses": "city.txt"}, "forest": {"fov": 60}}
+    (tmp_path / "in" / "clips.json").write_text(json.dumps(table))
+    prepare(
+        "video", clips=tmp_path / "in" / "clips.json", data_dir=tmp_path, stride=2, min_change=0.0
+    )
+    dataset = open_dataset("video", tmp_path)
+    recordings = {one.name: one for one in find_recordings(dataset, "train")}
+    world_T_camera, _ = read_poses(dataset, recordings["city-train"])
+    # Every second frame of the clip is kept, and its last tenth is held out.
+    np.testing.assert_array_equal(world_T_camera[:, 2, 3], np.arange(len(world_T_camera)))
+    assert len(world_T_camera) == 5
+    with pytest.raises(UserError, match="no poses"):
+        read_poses(dataset, recordings["forest-train"])
+    np.savetxt(tmp_path / "in" / "city.txt", poses.reshape(12, 12)[:7])
+    with pytest.raises(UserError, match=r"7 poses, but .*city has 11 frames or more"):
+        prepare("video", clips=tmp_path / "in" / "clips.json", data_dir=tmp_path / "b", stride=2)
 
 
 def test_a_changed_list_is_another_data_set(clips, tmp_path):
