@@ -61,7 +61,7 @@ class Street(FrameDatasetBuilder):
     BUILDER_CONFIGS: ClassVar[list[StreetConfig]] = [
         # Many short worlds: what they look like matters more than how long they are.
         StreetConfig(
-            name="demo", description="For ten minutes.", train=44, validation=3, test=5, frames=12
+            name="demo", description="For ten minutes.", train=44, validation=3, test=20, frames=12
         ),
         # Enough worlds to learn from scratch.
         StreetConfig(name="full", train=64, validation=6, test=8, frames=30),
