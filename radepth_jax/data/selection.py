@@ -148,11 +148,16 @@ def choose(
     if best is not None and others:
         _leave_out(source, best, others, problems)
     if best is None or len(best.chosen) < MIN_FRAMES:
-        static = best.static if best else 0
+        reasons = {
+            "hardly change": best.static if best else 0,
+            "show others pass while the camera stands": best.standing if best else 0,
+            "fade": fading,
+        }
+        left_out = ", ".join(f"{number} {what}" for what, number in reasons.items() if number)
         raise UserError(
             f"{shown(source)}: {len(best.chosen) if best else 0} usable frames, at least "
             f"{MIN_FRAMES} are needed"
-            + (f"; {static} hardly change, and a lower min_change keeps them" if static else "")
+            + (f"; {left_out}: min_change 0 keeps all of them" if left_out else "")
             + (f" ({len(problems)} problems, the first: {problems[0]})" if problems else "")
         )
     if cuts:

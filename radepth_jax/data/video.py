@@ -168,7 +168,7 @@ def _without_bonnet(clip: Clip, selection: Selection, problems: list[str]) -> Cl
     kept = int(share * h)
     problems.append(
         f"{clip.path}: the {h - kept} lowest of {h} rows are cut off, because they move with the "
-        "camera, as a bonnet does; --bonnet keep keeps them"
+        "camera, as a bonnet does; `radepth prepare video --bonnet keep` keeps them"
     )
     return dataclasses.replace(clip, crop=(0, 0, w, kept))
 

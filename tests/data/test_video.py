@@ -148,6 +148,16 @@ def test_fades_are_left_out(tmp_path, paper):
     assert min(image.std() for image in images) > 0.8 * film[0].std()
 
 
+def test_what_leaves_too_few_frames_is_named(tmp_path):
+    """Not only frames that hardly change, so that nobody lowers the wrong threshold."""
+    first, second = moving(2)
+    white = np.full((*SIZE, 3), 255, np.uint8)
+    folder = write_folder(tmp_path / "shots", [first, *[second] * 4, white])
+    said = r"2 usable frames, at least 3 .* 3 hardly change, 1 fade: min_change 0 keeps all of them"
+    with pytest.raises(UserError, match=said):
+        prepare("video", source=folder, data_dir=tmp_path, fov=60.0)
+
+
 def test_slow_motion_adds_up(tmp_path):
     """Each frame is compared with the last one kept, not with the last one seen."""
     ramp = [np.full((*SIZE, 3), 100 + i, np.uint8) for i in range(13)]
