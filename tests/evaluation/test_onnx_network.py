@@ -86,7 +86,7 @@ def test_edges_do_not_depend_on_the_scale(source, tmp_path):
     plain = load_onnx(brightness(tmp_path / "plain.onnx", shift=0.1), kind="depth")
     scaled = load_onnx(brightness(tmp_path / "s.onnx", factor=3.0, shift=0.3), kind="depth")
     one, three = (row_of(n, source, edges=True, scaling="none") for n in (plain, scaled))
-    assert one["abs_rel"] != pytest.approx(three["abs_rel"], rel=0.1)
+    assert one["abs_rel"] != pytest.approx(three["abs_rel"], rel=1e-2)
     for name in EDGE_METRICS:
         assert three[name] == pytest.approx(one[name], rel=1e-3)
     assert 0 < one["edge_f1"] < 1
