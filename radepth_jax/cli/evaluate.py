@@ -100,7 +100,9 @@ def write_files(
     from radepth_jax.evaluation.sheets import write_sheets
 
     about = {"dataset": source.dataset.name, "split": options.split, "flip": options.flip}
-    about |= {k: v for k, v in dataclasses.asdict(protocol).items() if k != "scaling"}
+    about |= {
+        k: v for k, v in dataclasses.asdict(protocol).items() if k not in ("scaling", "edges")
+    }
     with writing_to(options.output):
         paths = list(
             write_report(rows, options.output, about=about, confidence=options.confidence or 0.95)
@@ -172,7 +174,7 @@ def protocol_from(
         raise UserError(f"--batch_size: expected 1 or more, got {options.batch_size}")
     given = {
         name: getattr(options, name)
-        for name in ("scaling", "camera_height", "crop", "min_depth", "max_depth")
+        for name in ("scaling", "camera_height", "crop", "min_depth", "max_depth", "edges")
         if getattr(options, name) is not None
     }
     protocol = dataclasses.replace(protocol_of(config), **(of_dataset | given))

@@ -69,6 +69,13 @@ def make_parser(description: str = "") -> Parser:
     add("--crop", help="none, garg or nyu; by default the data set's, or else as in the config")
     add("--min_depth", type=float, help="metres; ground truth must exceed it; default as --crop")
     add("--max_depth", type=float, help="metres; the cap; default as --crop")
+    add(
+        "--edges",
+        action="store_const",
+        const=True,
+        help="also measure how well the borders of objects are found: precision, recall and F1, "
+        "and the recall of thin structures; needs dense ground truth",
+    )
     add("--batch_size", type=int, help="images a step, over all devices")
     add("--confidence", type=float, default=0.95, help="of the bootstrap intervals; 0: none")
     # The second spelling is an older one, which still works.

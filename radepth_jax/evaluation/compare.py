@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from radepth_jax.evaluation.edges import edge_metrics
 from radepth_jax.evaluation.metrics import depth_metrics
 from radepth_jax.geometry.camera import resize_intrinsics
 from radepth_jax.geometry.ground import ground_height
@@ -41,13 +42,14 @@ def compare(
         batch: `size` int32 [B, 2] of the images, `intrinsics` float32 [B, 3, 3] in their pixels,
             `depth` float32 [B, Hd, Wd] in metres, `depth_size` int32 [B, 2].
         factor: [] metres per unit of predicted depth, for the scalings "fixed" and "none".
-        protocol: the range of depth, the crop and the camera's height.
+        protocol: the range of depth, the crop, the camera's height, and whether edges are measured.
         scalings: how predictions become metres. "median" takes the ratio of each image's medians.
             "ground" takes the camera's height over the ground that the prediction shows. "fixed"
             and "none" take `factor`.
 
     Returns:
-        For each of `scalings` the `depth_metrics` by name, [B].
+        For each of `scalings` the `depth_metrics` by name, [B], and the `edge_metrics` if the
+        protocol wants them. These do not depend on the scaling.
     """
 
     def one(
@@ -63,6 +65,11 @@ def compare(
             )
         return depth_metrics(predicted, sample["depth"], sample["depth_size"], protocol, own_factor)
 
+    edges: dict[str, jax.Array] = {}
+    if protocol.edges:
+        measure = jax.vmap(partial(edge_metrics, protocol=protocol))
+        edges = measure(predicted, batch["depth"], batch["depth_size"])
     return {
-        scaling: jax.vmap(partial(one, scaling=scaling))(predicted, batch) for scaling in scalings
+        scaling: jax.vmap(partial(one, scaling=scaling))(predicted, batch) | edges
+        for scaling in scalings
     }

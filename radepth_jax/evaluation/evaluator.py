@@ -47,8 +47,8 @@ def evaluate_batch(
         flip: whether to average with the prediction of the mirrored image.
 
     Returns:
-        The `depth_metrics` by name [B] for each of `protocol.scalings`, and the predicted depths
-        [B, Hd, Wd] before scaling, at the size of the ground truth.
+        What `compare` returns for `protocol.scalings`, and the predicted depths [B, Hd, Wd] before
+        scaling, at the size of the ground truth.
     """
     canvas = (batch["depth"].shape[1], batch["depth"].shape[2])
     disparity = predict_disparity(

@@ -25,7 +25,7 @@ class Compared(NamedTuple):
     """A method's depth for a batch of B images, compared with the ground truth.
 
     Attributes:
-        metrics: for each of the method's scalings, the `depth_metrics` by name, [B] on the host.
+        metrics: for each of the method's scalings, what `compare` returns of it, [B] on the host.
         depth: a function of a position in the batch. It returns the image's predicted depth
             [Hd, Wd] before scaling, on the canvas of the ground truth.
         seconds: how long the prediction took, or `NOT_TIMED` if nothing is predicted.

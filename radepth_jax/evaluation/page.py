@@ -19,14 +19,13 @@ from markupsafe import Markup
 import radepth_jax
 from radepth_jax.data import EvaluationSource
 from radepth_jax.evaluation.curve import curves as flatness
-from radepth_jax.evaluation.metrics import METRICS
 from radepth_jax.evaluation.page_pictures import (
     make_cards,
     pictured_images,
     steps_of,
 )
-from radepth_jax.evaluation.report import figures, intervals
-from radepth_jax.evaluation.row import Row, pictured_rows
+from radepth_jax.evaluation.report import edge_note, figures, intervals
+from radepth_jax.evaluation.row import Row, metric_names, pictured_rows
 from radepth_jax.files import atomic_write
 from radepth_jax.runs.protocol import SCALINGS
 
@@ -38,6 +37,23 @@ LABELS = {
     "d1": "δ < 1.25 (higher is better)",
     "d2": "δ < 1.25² (higher is better)",
     "d3": "δ < 1.25³ (higher is better)",
+    "edge_precision": "Precision of edges (higher is better)",
+    "edge_recall": "Recall of edges (higher is better)",
+    "edge_f1": "F1 of edges (higher is better)",
+    "thin_recall": "Recall of thin structures (higher is better)",
+}
+_HEADS = {
+    "abs_rel": "AbsRel",
+    "sq_rel": "SqRel",
+    "rmse": "RMSE",
+    "rmse_log": "RMSElog",
+    "d1": "δ < 1.25",
+    "d2": "δ < 1.25²",
+    "d3": "δ < 1.25³",
+    "edge_precision": "Edge P",
+    "edge_recall": "Edge R",
+    "edge_f1": "Edge F1",
+    "thin_recall": "Thin R",
 }
 _HOW = SCALINGS | {
     "least squares": "the scale and shift of inverse depth that fit each image's ground truth best",
@@ -70,6 +86,7 @@ def write_page(
         The path of the page.
     """
     bounds = [intervals(row, confidence) if confidence else {} for row in rows]
+    names = metric_names(rows)
     path = Path(folder) / "report.html"
     pictured = pictured_rows(rows)
     cards = make_cards(pictured, source)
@@ -80,7 +97,9 @@ def write_page(
         made=made.isoformat(" ", "minutes"),
         version=radepth_jax.__version__,
         facts=_facts(rows, about, confidence),
-        rows=[_cells(row, own) for row, own in zip(rows, bounds, strict=True)],
+        heads=[_HEADS[name] for name in names],
+        edges="edge_f1" in names,
+        rows=[_cells(row, own, names) for row, own in zip(rows, bounds, strict=True)],
         confidence=confidence,
         curves=curves(rows, bounds),
         steps=[resolution for resolution, _ in steps_of(pictured)],
@@ -129,14 +148,15 @@ def curves(
         in the order of their widths. A point has a `width` (None for what has no resolution), a
         `resolution`, and `values`: by metric, [mean, low, high] or [mean].
     """
+    names = metric_names(rows)
     models: dict[str, list[dict[str, Any]]] = {}
     for row, own in zip(rows, bounds, strict=True):
-        values = {name: [row.metrics[name], *own.get(name, ())] for name in METRICS}
+        values = {name: [row.metrics[name], *own.get(name, ())] for name in names}
         models.setdefault(row.label, []).append(
             {"width": row.width, "resolution": row.resolution, "values": values}
         )
     return {
-        "metrics": [{"name": name, "label": LABELS[name]} for name in METRICS],
+        "metrics": [{"name": name, "label": LABELS[name]} for name in names],
         "models": [
             {"label": label, "points": sorted(points, key=lambda point: point["width"] or 0)}
             for label, points in models.items()
@@ -159,6 +179,8 @@ def _facts(
         ("Averages", "of each metric's value per image"),
     ]
     facts += [("Over resolutions", curve.line()) for curve in flatness(rows)]
+    if note := edge_note(rows):
+        facts.append(("Edges", note.removeprefix("edges: ")))
     if "ground" in scalings:
         facts.append(("Camera height", f"{about['camera_height']:g} m"))
     if confidence:
@@ -171,14 +193,16 @@ def _span(counts: Sequence[int]) -> str:
     return str(low) if low == high else f"{low} to {high}, as in the table"
 
 
-def _cells(row: Row, own: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+def _cells(
+    row: Row, own: Mapping[str, tuple[float, float]], names: Sequence[str]
+) -> dict[str, Any]:
     return {
         "model": row.model,
         "resolution": row.resolution,
         "scaling": row.scaling,
         "metrics": [
             (f"{row.metrics[name]:.3f}", "{:.3f}–{:.3f}".format(*own[name]) if name in own else "")
-            for name in METRICS
+            for name in names
         ],
         **figures(row),
     }

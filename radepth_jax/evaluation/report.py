@@ -17,10 +17,8 @@ from radepth_jax.evaluation.console import add_folded_column, print_whole
 from radepth_jax.evaluation.curve import curves
 from radepth_jax.evaluation.metrics import METRICS
 from radepth_jax.evaluation.records import write_csv, write_json
-from radepth_jax.evaluation.row import Row
+from radepth_jax.evaluation.row import Row, edge_values, metric_names
 from radepth_jax.files import atomic_write
-
-PER_IMAGE = (*METRICS, "scale", "median_ratio", "pixels")
 
 
 def intervals(row: Row, confidence: float) -> dict[str, tuple[float, float]]:
@@ -29,7 +27,34 @@ def intervals(row: Row, confidence: float) -> dict[str, tuple[float, float]]:
         return {}
     values = np.stack([row.per_image[name][row.counted] for name in METRICS], 1)
     low, high = bootstrap_intervals(values, level=confidence)
-    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(METRICS)}
+    bounds = {name: (float(low[i]), float(high[i])) for i, name in enumerate(METRICS)}
+    for name in metric_names([row])[len(METRICS) :]:  # not all images have edges
+        own = edge_values(row.per_image, name)
+        low, high = bootstrap_intervals(own[:, None], level=confidence)
+        bounds[name] = (float(low[0]), float(high[0]))
+    return bounds
+
+
+def edge_note(rows: Sequence[Row]) -> str:
+    """Which images the edge figures are over, or why there are none. Empty if none were asked for.
+
+    Args:
+        rows: of one table. Whether an image counts depends on its ground truth, so it is the same
+            in all of them.
+    """
+    row = rows[0]
+    if "edge_f1" not in row.per_image:
+        return ""
+    if not row.per_image["dense"][row.counted].any():
+        return (
+            "edges: not measured, because the ground truth is sparse: most of its pixels have no "
+            "known neighbour; use a data set with dense ground truth"
+        )
+    number, thin = (edge_values(row.per_image, name).size for name in ("edge_f1", "thin_recall"))
+    return (
+        f"edges: over the {number} of {row.images} images whose ground truth is dense and has any; "
+        f"thin structures: over {thin}"
+    )
 
 
 def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) -> None:
@@ -48,12 +73,13 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
     add_folded_column(table, "model")
     table.add_column("resolution")
     table.add_column("scaling")
-    for name in (*METRICS, "scale", "spread", "images", "images/s"):
+    names = metric_names(rows)
+    for name in (*names, "scale", "spread", "images", "images/s"):
         table.add_column(name, justify="right")
     for row in rows:
         bounds = intervals(row, confidence) if confidence else {}
         cells = []
-        for name in METRICS:
+        for name in names:
             cell = f"{row.metrics[name]:.3f}"
             if name in bounds:
                 low, high = bounds[name]
@@ -69,6 +95,8 @@ def print_table(rows: Sequence[Row], title: str, *, confidence: float = 0.95) ->
     print_whole(table)
     for curve in curves(rows):
         print(curve.line())
+    if note := edge_note(rows):
+        print(note)
 
 
 def figures(row: Row) -> dict[str, str]:
@@ -113,9 +141,10 @@ def write_report(
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         with atomic_write(paths[2]) as part:
             plot_resolutions(rows).savefig(part, dpi=120, format="png")
+    columns = (*metric_names(rows), "scale", "median_ratio", "pixels")
     images = [
         {"model": row.model, "resolution": row.resolution, "scaling": row.scaling, "image": image}
-        | {name: row.per_image[name][i].item() for name in PER_IMAGE}
+        | {name: row.per_image[name][i].item() for name in columns}
         for row in rows
         for i, image in enumerate(row.names)
     ]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from radepth_jax.errors import UserError
+from radepth_jax.evaluation.edges import EDGE_METRICS
 from radepth_jax.evaluation.metrics import METRICS
 from radepth_jax.names import examples
 
@@ -23,7 +24,8 @@ class Row:
     Attributes:
         model: what was evaluated.
         resolution: "WxH" of the network's input, or "native".
-        metrics: the seven metrics, averaged over images.
+        metrics: the seven metrics, averaged over images. If edges were measured, so are those of
+            `EDGE_METRICS` that some image has, averaged over the images that have them.
         images: how many images had ground truth (and a scale).
         images_per_second: the speed of the whole evaluation after compilation. NaN if it was not
             timed.
@@ -34,7 +36,7 @@ class Row:
         width: the width of the network's input in pixels. None for what has no resolution, such as
             a prior.
         names: the names of all images, in the order in which they were evaluated.
-        per_image: what `depth_metrics` returns of each image, [N].
+        per_image: what `compare` returns of each image, [N].
         depths: for the images that pictures show, the predicted depth [h, w] before scaling, by the
             image's index.
     """
@@ -142,6 +144,12 @@ def over_same_images(rows: Sequence[Row]) -> list[Row]:
     return same
 
 
+def metric_names(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The metrics of a table in their order: the seven, and those of edges that all rows have."""
+    edges = [name for name in EDGE_METRICS if all(name in row.metrics for row in rows)]
+    return (*METRICS, *edges)
+
+
 def pictured_rows(rows: Sequence[Row]) -> list[Row]:
     """The rows that have depth maps. Scalings of one prediction count once."""
     first: dict[tuple[str, str], Row] = {}
@@ -151,12 +159,25 @@ def pictured_rows(rows: Sequence[Row]) -> list[Row]:
     return list(first.values())
 
 
+def edge_values(per_image: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """A figure of `EDGE_METRICS` in the images that count and have it. It may be none of them."""
+    if name not in per_image:
+        return np.zeros(0)
+    values = per_image[name][per_image["pixels"] > 0]
+    return values[np.isfinite(values)]
+
+
 def _averages(per_image: dict[str, np.ndarray]) -> dict[str, Any]:
     """The fields of a `Row` that are computed from its images."""
     counted = per_image["pixels"] > 0
     ratio = per_image["median_ratio"][counted]
+    metrics = {k: float(per_image[k][counted].mean()) for k in METRICS}
+    for name in EDGE_METRICS:
+        values = edge_values(per_image, name)
+        if values.size:
+            metrics[name] = float(values.mean())
     return {
-        "metrics": {k: float(per_image[k][counted].mean()) for k in METRICS},
+        "metrics": metrics,
         "images": int(counted.sum()),
         "scale": float(np.median(per_image["scale"][counted])),
         "scale_spread": float(np.std(ratio / np.median(ratio))),

@@ -47,6 +47,12 @@ class Protocol(Settings):
         1.65, 'Metres over the road, for the scaling "ground"; 1.65 is KITTI\'s.', least=0
     )
 
+    edges: bool = setting(
+        False,
+        "Whether it is also measured how well the borders of objects are found. This needs dense "
+        "ground truth.",
+    )
+
     def __post_init__(self) -> None:
         """Check every field.
 

@@ -5,6 +5,7 @@ import pytest
 
 from radepth_jax.data import EvaluationSource, open_dataset
 from radepth_jax.errors import UserError
+from radepth_jax.evaluation.edges import EDGE_METRICS
 from radepth_jax.evaluation.loop import evaluate_method
 from radepth_jax.evaluation.onnx_network import fit, load_onnx, onnx_method
 from radepth_jax.evaluation.row import UnusablePredictionError
@@ -79,6 +80,16 @@ def test_a_factor_or_a_shift_is_lost_where_the_kind_says_so(source, tmp_path):
     assert row_of(load_onnx(shifted, kind="depth"), source) != pytest.approx(
         row_of(load_onnx(plain, kind="depth"), source), rel=1e-2
     )
+
+
+def test_edges_do_not_depend_on_the_scale(source, tmp_path):
+    plain = load_onnx(brightness(tmp_path / "plain.onnx", shift=0.1), kind="depth")
+    scaled = load_onnx(brightness(tmp_path / "s.onnx", factor=3.0, shift=0.3), kind="depth")
+    one, three = (row_of(n, source, edges=True, scaling="none") for n in (plain, scaled))
+    assert one["abs_rel"] != pytest.approx(three["abs_rel"], rel=1e-2)
+    for name in EDGE_METRICS:
+        assert three[name] == pytest.approx(one[name], rel=1e-3)
+    assert 0 < one["edge_f1"] < 1
 
 
 def test_normalisation_is_undone_by_the_network_that_expects_it(source, tmp_path):
