@@ -1,7 +1,7 @@
 """The commands on a system that is like Windows: no ArrayRecord, and nothing that POSIX alone has.
 
-The modules and names are hidden from every package, so the libraries show that they need none of
-them either.
+ArrayRecord and Grain are hidden from everything. The rest is hidden once the libraries are loaded,
+because on Windows these take other ways.
 """
 
 import subprocess
@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[1]
 PROGRAM = """
 import importlib, os, pkgutil, select, shlex, signal, sys
 
-HIDDEN = {"array_record", "grain", "fcntl", "resource", "pwd", "grp", "termios", "tty", "pty"}
+HIDDEN = {"array_record", "grain"}
+POSIX = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty"}
 
 
 class Hide:
@@ -25,11 +26,14 @@ class Hide:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
-for name in HIDDEN & set(sys.modules):
-    del sys.modules[name]
 sys.meta_path.insert(0, Hide())
+import av, flax.linen, jax, optax, orbax.checkpoint, tensorflow_datasets
+
+HIDDEN |= POSIX
+for name in POSIX & set(sys.modules):
+    del sys.modules[name]
 for module, names in (
-    (os, ("fork", "getppid", "sched_getaffinity", "setpgid", "WNOHANG")),
+    (os, ("fork", "getppid", "sched_getaffinity", "setpgid")),
     (select, ("poll", "POLLERR", "POLLHUP")),
     (signal, ("SIGHUP", "SIGKILL", "SIGPIPE", "pthread_sigmask")),
 ):
