@@ -90,7 +90,7 @@ def test_predict_export_and_app_work_and_data_sets_say_what_is_missing(
         f"evaluate --checkpoint {run_folder} --dataset street/tiny --data_dir {tmp_path}/data",
     )
     assert codes == [0, 0, 0, 2, 2, 2], said
-    assert [path.name for path in (tmp_path / "depth").glob("*.npy")] == ["grey.npy"]
+    assert [path.name for path in (tmp_path / "depth").glob("*.npy")] == ["grey_depth.npy"]
     assert (tmp_path / "net.stablehlo").stat().st_size > 0
     for command in ("prepare", "train", "evaluate"):
         assert f"radepth {command}: error: data sets need the package array-record" in said
