@@ -1,16 +1,37 @@
 """Files that are written whole or not at all, and arrays that are read without loading them."""
 
 import contextlib
-import fcntl
 import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
 from radepth_jax.names import shortened
+
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    HAS_LOCKS = False
+else:
+    HAS_LOCKS = True
+
+
+def lock(file: IO[Any], *, wait: bool = True) -> None:
+    """Locks an open file until it is closed. Windows has no such locks, so it does nothing there.
+
+    Args:
+        file: an open file.
+        wait: whether to wait while another process has the lock.
+
+    Raises:
+        OSError: The file system has no locks, or another process has the lock.
+    """
+    if HAS_LOCKS:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextlib.contextmanager
@@ -32,15 +53,19 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def remove_stale_parts(folders: Iterable[Path]) -> None:
     """Delete the files that killed writers left behind. Files of living writers stay.
 
+    Nothing is deleted on Windows, where no lock tells the ones from the others.
+
     Args:
         folders: the folders that `atomic_write` was writing to. They need not exist.
     """
+    if not HAS_LOCKS:
+        return
     for folder in set(folders):
         with contextlib.suppress(OSError):
             parts = [path for path in folder.iterdir() if _PART.fullmatch(path.name)]
             for part in parts:
                 with part.open("rb") as file, contextlib.suppress(OSError):
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    lock(file, wait=False)
                     part.unlink(missing_ok=True)
 
 
@@ -54,8 +79,12 @@ def _own_part(path: Path) -> Iterator[Path]:
         ending = f".{secrets.token_hex(4)}.part"
         part = path.with_name(f".{shortened(path.name, len(ending) + 1)}{ending}")
         with part.open("xb") as file:
+            if not HAS_LOCKS:
+                file.close()  # Windows neither renames nor deletes an open file
+                yield part
+                return
             with contextlib.suppress(OSError):  # the file system may have no locks
-                fcntl.flock(file, fcntl.LOCK_EX)
+                lock(file)
             # Another writer may have deleted it as stale before it was locked.
             if os.fstat(file.fileno()).st_nlink:
                 yield part

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from radepth_jax import files
 from radepth_jax.files import atomic_write, remove_stale_parts
 from radepth_jax.names import LONGEST
 
@@ -65,3 +67,21 @@ def test_what_a_killed_writer_left_is_deleted_and_a_living_ones_part_stays(tmp_p
         remove_stale_parts([tmp_path, tmp_path / "not_there"])
         assert names(tmp_path) == sorted([part.name, ".someone_elses.part"])
     assert names(tmp_path) == [".someone_elses.part", "alive.mp4"]
+
+
+def test_without_locks_a_file_is_whole_and_no_part_is_deleted(tmp_path, monkeypatch):
+    """As on Windows, which renames no file that anybody has open."""
+    monkeypatch.setattr(files, "HAS_LOCKS", False)
+    stale = tmp_path / ".killed.mp4.0123abcd.part"
+    stale.touch()
+    with atomic_write(tmp_path / "film.mp4") as part:
+        links = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.exists()]
+        assert str(part) not in links
+        part.write_text("whole")
+        remove_stale_parts([tmp_path])
+        assert names(tmp_path) == sorted([part.name, stale.name])
+    assert (tmp_path / "film.mp4").read_text() == "whole"
+    assert names(tmp_path) == [stale.name, "film.mp4"]
+    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "other.mp4"):
+        raise ZeroDivisionError
+    assert names(tmp_path) == [stale.name, "film.mp4"]

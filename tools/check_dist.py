@@ -24,6 +24,7 @@ IN_SOURCE = (
     "CHANGELOG.md",
     "pyproject.toml",
     "constraints.txt",
+    "constraints-3.13.txt",
     "Makefile",
     f"{PACKAGE}/__init__.py",
     f"{PACKAGE}/__init__.pyi",

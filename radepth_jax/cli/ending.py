@@ -12,7 +12,7 @@ from types import FrameType
 from radepth_jax.errors import Terminated, cannot_write
 from radepth_jax.names import shown
 
-PIPE_CLOSED = 128 + signal.SIGPIPE
+PIPE_CLOSED = 128 + 13  # SIGPIPE, a name that Windows lacks
 """The exit code that a shell gives for a program which a closed pipe ended."""
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
-from array_record.python.array_record_module import ArrayRecordWriter
 from tensorflow_datasets.core import example_serializer
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 
 from radepth_jax.data import schema
+from radepth_jax.data.array_records import array_records
 from radepth_jax.data.parallel_map import parallel_map
 from radepth_jax.data.rows import Stored, store_frame, store_sample
 from radepth_jax.errors import UserError
@@ -72,7 +72,12 @@ class FrameDatasetBuilder(FileReaderBuilder):
         return {field.name: field for field in fields if field.name not in of_tfds}
 
     def __init__(self, *, progress: Progress = no_progress, **kwargs: Any):
-        """`progress` is told of each record, with the split's name."""
+        """`progress` is told of each record, with the split's name.
+
+        Raises:
+            UserError: The package that writes the records is not there.
+        """
+        array_records()
         self._progress = progress
         super().__init__(file_format="array_record", **kwargs)
 
@@ -223,7 +228,7 @@ class FrameDatasetBuilder(FileReaderBuilder):
                     if writer is not None:
                         writer.close()
                     parts.append(Path(self.data_dir) / f"{split}.part{len(parts):05d}")
-                    writer = ArrayRecordWriter(os.fspath(parts[-1]), "group_size:1")
+                    writer = array_records().ArrayRecordWriter(os.fspath(parts[-1]), "group_size:1")
                     lengths.append(0)
                     part_bytes = 0
                 writer.write(record)

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
+from radepth_jax.data.array_records import array_records
 from radepth_jax.data.pictures import decode_image
 from radepth_jax.errors import UserError, reason
 
@@ -29,8 +30,10 @@ class Dataset:
         """Read the metadata.
 
         Raises:
-            UserError: A file is missing, or has another schema.
+            UserError: A file is missing, or has another schema; or the package that reads the
+                records is not there.
         """
+        array_records()
         self.directory = Path(directory)
         self.name = name
         self._sources: dict[str, Any] = {}
@@ -122,8 +125,10 @@ def open_dataset(name: str, data_dir: str | Path) -> Dataset:
         data_dir: the folder in which data sets were prepared.
 
     Raises:
-        UserError: The data set is not there. The message has the command that prepares it.
+        UserError: The data set is not there. The message has the command that prepares it. Or the
+            package that reads the records is not there.
     """
+    array_records()
     folder = Path(data_dir) / name
     versions = _versions(folder)
     if not versions and "/" not in name:

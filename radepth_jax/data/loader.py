@@ -17,13 +17,15 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-import grain
 import numpy as np
 from absl import flags
 
 from radepth_jax.errors import UserError
+
+if TYPE_CHECKING:
+    import grain
 
 Batch = dict[str, np.ndarray]
 T = TypeVar("T")
@@ -42,7 +44,7 @@ class Source(Protocol):
 class Loader(Iterator[Batch], contextlib.AbstractContextManager):
     """An endless iterator of batches, and a context manager. `close` ends threads and workers."""
 
-    def __init__(self, dataset: grain.IterDataset, pool: ThreadPoolExecutor | None):
+    def __init__(self, dataset: "grain.IterDataset", pool: ThreadPoolExecutor | None):
         self._iterator = [iter(dataset)]  # empty once closed
         self._pool = pool
         # Grain's iterators warn if they still exist when the interpreter ends.
@@ -72,7 +74,7 @@ class Loader(Iterator[Batch], contextlib.AbstractContextManager):
         self.close()
 
 
-def _end(iterator: list[grain.DatasetIterator], pool: ThreadPoolExecutor | None) -> None:
+def _end(iterator: "list[grain.DatasetIterator]", pool: ThreadPoolExecutor | None) -> None:
     iterator.pop().close()
     if pool is not None:
         pool.shutdown()
@@ -133,6 +135,8 @@ def make_loader(
         UserError: The batch cannot be split over the processes. While iterating: what the source
             raises.
     """
+    import grain  # which needs ArrayRecord; predicting does without both
+
     if global_batch < 1 or global_batch % (process_count * parts):
         raise UserError(
             f"a global batch of {global_batch} cannot be split over {process_count} processes in "

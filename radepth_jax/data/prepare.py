@@ -1,7 +1,6 @@
 """Preparing a data set by name: once, whole or not at all."""
 
 import contextlib
-import fcntl
 import functools
 import importlib
 import re
@@ -17,6 +16,7 @@ from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder, as_json
 from radepth_jax.data.dataset import Dataset, open_dataset
 from radepth_jax.errors import UserError, writing_to
+from radepth_jax.files import lock
 from radepth_jax.progress import Progress, progress_bars
 
 # By name, which is the class's in snake_case. A class, or a text "module:class" where the module is
@@ -210,5 +210,5 @@ def _say_what_came(console: rich.console.Console, dataset: Dataset) -> None:
 def _lock(folder: Path) -> Iterator[None]:
     """Locks the folder against other preparations. The system releases it if this process dies."""
     with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file)
         yield

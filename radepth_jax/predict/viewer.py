@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -113,9 +114,14 @@ def _piped_to(path: Path) -> Iterator[str]:
     Rerun's own thread dies when the disk is full, and flushing then waits for it for ever. The pipe
     accepts everything, and an error of writing the file is raised here.
 
+    Windows has no names of pipes, so it gets the file's own name.
+
     Raises:
         OSError: The file cannot be written.
     """
+    if sys.platform == "win32":
+        yield str(path)
+        return
     read, write = os.pipe()
 
     def copy() -> None:
