@@ -49,9 +49,7 @@ def report_temporal(
         print(path)
 
 
-def network_clips(
-    models: "list[tuple[str, Model]]", source: "EvaluationSource"
-) -> "list[Clip]":
+def network_clips(models: "list[tuple[str, Model]]", source: "EvaluationSource") -> "list[Clip]":
     """The clips of a split with the motion that the first checkpoint predicts, after alignment.
 
     Raises:

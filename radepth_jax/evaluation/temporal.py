@@ -68,9 +68,7 @@ def pair_errors(
         total = jnp.where(mask, jnp.abs(values), 0.0).sum(1).sum()
         return jnp.where(pixels > 0, total / jnp.maximum(pixels, 1), jnp.nan)
 
-    return PairErrors(
-        mean(difference), mean(difference - masked_median(difference, mask)), pixels
-    )
+    return PairErrors(mean(difference), mean(difference - masked_median(difference, mask)), pixels)
 
 
 @jax.jit
@@ -139,7 +137,9 @@ def fit_scale(
         good then.
     """
     step = float(np.median(np.linalg.norm(later_T_earlier[:, :3, 3], axis=1)))
-    middle = float(np.median([np.median(d[:h, :w]) for d, (h, w) in zip(depths, sizes, strict=True)]))
+    middle = float(
+        np.median([np.median(d[:h, :w]) for d, (h, w) in zip(depths, sizes, strict=True)])
+    )
     if not step > 1e-6 * middle:
         return 1.0
     # Every fourth pixel: pixel u of the thinned map is pixel 4 u of the map.

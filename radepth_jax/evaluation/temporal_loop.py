@@ -98,10 +98,7 @@ def true_clips(source: EvaluationSource) -> list[Clip]:
     clips = []
     for images in consecutive(source):
         poses = np.stack(
-            [
-                source.dataset.record(schema.FRAMES, targets[i])["world_T_camera"]
-                for i in images
-            ]
+            [source.dataset.record(schema.FRAMES, targets[i])["world_T_camera"] for i in images]
         )
         if np.isfinite(poses).all():
             clips.append(clip_of(source, images, invert(poses[1:]) @ poses[:-1], metric=True))
@@ -113,9 +110,7 @@ def true_clips(source: EvaluationSource) -> list[Clip]:
     return clips
 
 
-def clip_of(
-    source: EvaluationSource, images: range, motions: np.ndarray, *, metric: bool
-) -> Clip:
+def clip_of(source: EvaluationSource, images: range, motions: np.ndarray, *, metric: bool) -> Clip:
     """A clip that is named after its sequence. The other arguments are as in `Clip`."""
     return Clip(source.name(images[0]).rpartition("/")[0], images, motions, metric)
 
