@@ -26,10 +26,7 @@ def report_temporal(
     from radepth_jax.evaluation.temporal_loop import evaluate_temporal, true_clips
     from radepth_jax.evaluation.temporal_report import print_temporal, write_temporal
 
-    if options.motion == TRUE:
-        clips = true_clips(source)
-    else:
-        clips = network_clips(models, source)
+    clips = true_clips(source) if options.motion == TRUE else network_clips(models, source)
     rows = evaluate_temporal(methods, source, clips, protocol=protocol)
     title = f"{source.dataset.name}, {options.split}: flicker, {options.motion} motion"
     paths = []

@@ -16,6 +16,8 @@ from radepth_jax.geometry.sampling import sample
 # A point is hidden if another point of its frame is this share nearer, at the same place. A road
 # that is seen at a flat angle gets as much nearer from row to row only near the horizon.
 _NEARER = 0.1
+# Places may be this many pixels beyond the last ones. Without motion, rounding would lose them.
+_SLACK = 1e-3
 
 
 class Carried(NamedTuple):
@@ -54,8 +56,9 @@ def carry(
     place = camera.project(moved, intrinsics)
     u, v, z = place[..., 0], place[..., 1], moved[..., 2]
     own = (jnp.arange(height)[:, None] < rows) & (jnp.arange(width)[None] < columns)
-    seen = (u >= 0) & (u <= columns - 1) & (v >= 0) & (v <= rows - 1) & (z > 0)
-    return Carried(z, place, own & seen)
+    across = (u >= -_SLACK) & (u <= columns - 1 + _SLACK)
+    down = (v >= -_SLACK) & (v <= rows - 1 + _SLACK)
+    return Carried(z, place, own & across & down & (z > 0))
 
 
 def sample_depth(

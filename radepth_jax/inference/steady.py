@@ -23,8 +23,9 @@ from radepth_jax.inference.disparity import Resolution, disparity_at, network_in
 from radepth_jax.models import Networks
 from radepth_jax.runs.saved_model import Model
 
-# Logarithms of depth that differ by this or more do not belong to the same surface at rest.
-TOLERANCE = 0.15
+# Logarithms of depth that differ by this or more do not belong to the same surface at rest. A
+# larger number is steadier, and smears more of what moves by itself or comes into view.
+TOLERANCE = 0.25
 # How many frames are averaged at most. More would be steadier, and would lag behind more.
 FRAMES = 6
 # A frame keeps this share of the scale that it has from the frames before it. The rest returns to
@@ -43,6 +44,7 @@ class State(NamedTuple):
         depth: [h, w] the steadied depth.
         frames: [h, w] over how many frames it is an average.
         scale: [] the logarithm of the steadied depth's scale over that of the network's.
+        known: [] whether there is a last frame. Otherwise the rest means nothing.
     """
 
     image: jax.Array
@@ -50,6 +52,7 @@ class State(NamedTuple):
     depth: jax.Array
     frames: jax.Array
     scale: jax.Array
+    known: jax.Array
 
 
 class Flicker(NamedTuple):
@@ -93,8 +96,8 @@ def filter_depth(
     Returns:
         The state of the present frame, whose `depth` is the result, and the flicker.
     """
-    finite = jnp.isfinite(present_T_last).all()
-    motion = jnp.where(finite, present_T_last, jnp.eye(4))
+    usable = jnp.isfinite(present_T_last).all() & state.known
+    motion = jnp.where(usable, present_T_last, jnp.eye(4))
     guess = own * jnp.exp(state.scale)
     # The place in the last frame whose point comes to a pixel depends on that point's depth. The
     # network's depth is a first guess, and the carried depth a better one.
@@ -108,7 +111,7 @@ def filter_depth(
     rest = difference - scale
     # Tukey's biweight: 1 for perfect agreement, 0 from the tolerance on.
     agreement = jnp.where(inside, jnp.square(jnp.maximum(1 - jnp.square(rest / tolerance), 0)), 0)
-    follows = finite & ((agreement > 0).mean() >= LEAST_AGREEING)
+    follows = usable & ((agreement > 0).mean() >= LEAST_AGREEING)
     scale = jnp.where(follows, kept_scale * scale, 0.0)
     past = sample(state.frames[..., None], back.place)[..., 0] * agreement
     total = jnp.where(follows, jnp.minimum(past, frames - 1.0), 0.0) + 1
@@ -119,7 +122,7 @@ def filter_depth(
         _flicker(state.depth, depth, intrinsics, motion),
     )
     return (
-        State(image, own, depth, total, scale),
+        State(image, own, depth, total, scale, jnp.array(True)),
         jax.tree.map(lambda value: jnp.where(follows, value, jnp.nan), flicker),
     )
 
@@ -150,20 +153,22 @@ def _flicker(
     return jnp.where(seen, difference, 0.0).sum() / seen.sum()
 
 
-def start(image: jax.Array, own: jax.Array) -> State:
-    """The state of a film's first frame, whose depth is the network's own. `State` has the shapes.
+def start(resolution: Resolution, working: Resolution) -> State:
+    """The state before a film's first frame.
 
     Args:
-        image: the frame as the pose network sees it.
-        own: the network's depth.
+        resolution: (width, height) that the pose network was trained at.
+        working: (width, height) at which depth is filtered.
     """
-    return State(image, own, own, jnp.ones_like(own), jnp.float32(0))
+    nothing = jnp.ones(working[::-1])
+    image = jnp.zeros((*resolution[::-1], 3))
+    return State(image, nothing, nothing, nothing, jnp.float32(0), jnp.array(False))
 
 
 @partial(jax.jit, static_argnames=("networks", "resolution", "working", "factors"))
 def steady_step(
     pose_variables: Any,
-    state: State | None,
+    state: State,
     frame: jax.Array,
     depth: jax.Array,
     intrinsics: jax.Array,
@@ -177,7 +182,7 @@ def steady_step(
 
     Args:
         pose_variables: {"params", "batch_stats"} of the pose network.
-        state: of the frame before. None for the first frame, which is another program.
+        state: of the frame before, or from `start`.
         frame: uint8 [H, W, 3].
         depth: [H, W] the network's depth, positive.
         intrinsics: [3, 3] in the frame's pixels.
@@ -193,8 +198,6 @@ def steady_step(
     size = (frame.shape[0], frame.shape[1])
     image = network_input(frame, jnp.array(size), resolution)
     own = _resized(depth, working[::-1])
-    if state is None:
-        return start(image, own), depth, Flicker(jnp.float32(jnp.nan), jnp.float32(jnp.nan))
     axisangle, translation = networks.pose.apply(
         pose_variables, jnp.concatenate([state.image, image], axis=-1)[None], train=False
     )
@@ -228,7 +231,7 @@ def _resized(depth: jax.Array, size: tuple[int, int]) -> jax.Array:
 class Steady:
     """Steadies the frames of a film as they come: `depth = steady(frame, depth)`.
 
-    There is one compilation for each size of frames, and one more for first frames.
+    There is one compilation for each size of frames.
 
     Args:
         model: its pose network is asked for the motion, and has to be trained.
@@ -250,13 +253,18 @@ class Steady:
         unit: float = 1.0,
     ) -> None:
         width, height = model.config.views.resolution
-        self._model = model
+        self._networks = model.networks
         self._intrinsics = np.asarray(intrinsics, np.float32)
         self._resolution = (int(width), int(height))
         self._working = working or self._resolution
         self._factors = tuple(model.config.pose.align) or COARSE_TO_FINE
         self._unit = np.float32(unit)
-        self._state: State | None = None
+        # What a step returns is bound to a device. If the first state were not, the second step
+        # would be compiled again.
+        self._variables, self._state = jax.device_put(
+            (model.variables["pose"], start(self._resolution, self._working)),
+            jax.local_devices()[0],
+        )
         self.flicker: list[tuple[float, float]] = []
 
     def __call__(self, frame: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -267,12 +275,12 @@ class Steady:
             depth: [H, W] the network's depth, positive.
         """
         self._state, steadied, flicker = steady_step(
-            self._model.variables["pose"],
+            self._variables,
             self._state,
             frame,
             depth / self._unit,
             self._intrinsics,
-            networks=self._model.networks,
+            networks=self._networks,
             resolution=self._resolution,
             working=self._working,
             factors=self._factors,
