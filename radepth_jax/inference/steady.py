@@ -199,9 +199,10 @@ def steady_step(
     size = (frame.shape[0], frame.shape[1])
     image = network_input(frame, jnp.array(size), resolution)
     own = _resized(depth, working[::-1])
-    axisangle, translation = networks.pose.apply(
+    pose: Any = networks.pose.apply(
         pose_variables, jnp.concatenate([state.image, image], axis=-1)[None], train=False
     )
+    axisangle, translation = pose
     predicted = se3.transform_from_pose(axisangle[0], translation[0] * jnp.exp(state.scale))
     seen_by_pose = resolution[::-1]
     motion = align(
