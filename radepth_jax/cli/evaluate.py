@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from radepth_jax.cli.evaluate_methods import load_models, methods_of, network_methods
 from radepth_jax.cli.evaluate_options import make_parser
+from radepth_jax.cli.evaluate_temporal import report_temporal
 from radepth_jax.errors import UserError, writing_to
 from radepth_jax.startup import start_program
 
@@ -60,6 +61,10 @@ def main(argv: list[str]) -> None:
     resolutions = resolutions_from(models, options)
     if options.store_scale:
         store_scales(models, source, protocol, resolutions, options)
+        return
+    if options.temporal:
+        methods = methods_of(models, source, protocol, resolutions, options)
+        report_temporal(models, methods, source, protocol, options)
         return
     show = choose_images(source, options.pictures) if options.output else []
     own_rows = evaluate_methods(

@@ -92,6 +92,19 @@ def make_parser(description: str = "") -> Parser:
         help="measure the median of truth / prediction on --split (validation, say) and store it "
         "in the checkpoint, for --scaling fixed",
     )
+    add(
+        "--temporal",
+        action="store_true",
+        help="instead of the metrics: how much depth flickers from frame to frame, for splits of "
+        "consecutive frames",
+    )
+    add(
+        "--motion",
+        choices=("true", "network"),
+        default="true",
+        help="for --temporal: the data set's poses, or what the first checkpoint's pose network "
+        "predicts, after direct alignment",
+    )
     add("--output", help="folder for tables, plot and pictures")
     add_allow_plugins(parser)
     return parser

@@ -39,8 +39,15 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--frames", action="store_true", help="save every frame of a video, too")
     parser.add_argument(
+        "--steady",
+        action="store_true",
+        help="filter the depth of films along the camera's motion, so that it flickers less; needs "
+        "--fov or --intrinsics",
+    )
+    parser.add_argument(
         "--intrinsics",
-        help="for ply, glb and rrd: fx,fy,cx,cy in pixels of the pictures, or a camera's file",
+        help="for ply, glb, rrd and --steady: fx,fy,cx,cy in pixels of the pictures, or a camera's "
+        "file",
     )
     parser.add_argument(
         "--fov",
@@ -66,12 +73,14 @@ def main(argv: list[str]) -> None:
     start_program()
     import rich.console
 
+    from radepth_jax.inference.motion import check_pose_network
     from radepth_jax.names import shown
     from radepth_jax.predict import load
     from radepth_jax.predict.inputs import find_inputs
     from radepth_jax.predict.record import Record
     from radepth_jax.predict.request import SAVE, Request, Summary
     from radepth_jax.predict.run import predict_files
+    from radepth_jax.predict.steadying import flicker_line
     from radepth_jax.predict.stream import is_stream
     from radepth_jax.progress import progress_bars
 
@@ -102,7 +111,12 @@ def main(argv: list[str]) -> None:
         fov=fov,
         frames=options.frames,
         colors=options.colors,
+        steady=options.steady,
     )
+    if options.steady:
+        if not live and not any(file.is_video for file in found.inputs):
+            raise UserError("--steady: none of the inputs is a film; leave it out for pictures")
+        check_pose_network(predictor.model, options.checkpoint)
     if live:
         follow(predictor, live[0], request)
         return
@@ -133,6 +147,8 @@ def main(argv: list[str]) -> None:
     else:
         origin = "the checkpoint's" if options.scale is None else "given"
         print(f"depth is in metres: {scale:g} a unit, {origin} scale")
+    if summary.flicker:
+        print(flicker_line(summary.flicker))
     if summary.clipped:
         share = summary.clipped / summary.pixels
         print(f"16-bit PNG: {share:.2%} of the pixels are beyond 255.996 and were cut to it")
@@ -159,6 +175,7 @@ def record_what_is_done(record: "Record", summary: "Summary", inputs: int) -> st
 def follow(predictor: "Predictor", source: str, request: "Request") -> None:
     """Predict a stream until its end or Ctrl-C. Exits with 1 if the stream broke off."""
     from radepth_jax.names import shown
+    from radepth_jax.predict.steadying import flicker_line
     from radepth_jax.predict.stream import predict_stream, stream_name
 
     print(f"{shown(source)}: predicting as it comes; Ctrl-C ends it", file=sys.stderr)
@@ -168,6 +185,8 @@ def follow(predictor: "Predictor", source: str, request: "Request") -> None:
     print(f"{counted(summary.frames, 'frame')} predicted{dropped}: {shown(path)}")
     if summary.latencies:
         print(summary.line())
+    if summary.flicker:
+        print(flicker_line(summary.flicker))
     if summary.failure:
         print(f"radepth predict: failed: {shown(source)}: {summary.failure}", file=sys.stderr)
         raise SystemExit(1)

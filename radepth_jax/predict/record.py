@@ -58,6 +58,7 @@ class Record:
             "intrinsics": request.intrinsics,
             "camera_file": _checksum_of_file(request.intrinsics),
             "fov": request.fov,
+            "steady": request.steady,
         }
         self._stamps = {file.name: _stamp(file.path) for file in found.inputs}
         earlier = self._earlier()

@@ -26,6 +26,8 @@ class Request:
         fov: the horizontal field of view in degrees.
         frames: whether the files of every video frame are written, too.
         colors: the colour map that depth is shown in, one of `pictures.color_names`.
+        steady: whether the depth of films is filtered along the camera's motion. It needs
+            `intrinsics` or `fov`.
     """
 
     output: Path
@@ -34,6 +36,7 @@ class Request:
     fov: float | None = None
     frames: bool = False
     colors: str = "magma"
+    steady: bool = False
 
     def __post_init__(self) -> None:
         unknown = [kind for kind in self.save if kind not in outputs.SUFFIXES]
@@ -52,6 +55,11 @@ class Request:
             raise UserError(
                 f"--save {in_space[0]}: points in space need --intrinsics fx,fy,cx,cy or --fov"
             )
+        if self.steady and self.intrinsics is None and self.fov is None:
+            raise UserError(
+                "--steady: the camera's motion needs --intrinsics fx,fy,cx,cy or --fov DEGREES, "
+                "horizontally; most dash-cams have 60 to 120"
+            )
 
 
 @dataclass
@@ -69,6 +77,7 @@ class Summary:
         seconds: from the end of the first batch, which compiles, to the end of the last.
         timed: how many pictures were predicted and written in that time.
         finished: the names of the inputs whose outputs are all written.
+        flicker: (before, after) of the films' frames, if they were steadied.
     """
 
     images: int = 0
@@ -81,3 +90,4 @@ class Summary:
     seconds: float = 0.0
     timed: int = 0
     finished: list[str] = field(default_factory=list)
+    flicker: list[tuple[float, float]] = field(default_factory=list)

@@ -23,11 +23,13 @@ from radepth_jax.predict import outputs, viewer
 from radepth_jax.predict.inputs import Input, input_size, read_image
 from radepth_jax.predict.predictor import Predictor
 from radepth_jax.predict.request import Request, Summary
+from radepth_jax.predict.steadying import make_steady
 from radepth_jax.predict.video_writer import RunningLimits, VideoWriter, side_by_side, writing_video
 from radepth_jax.progress import Progress, no_progress
 
 FILM_SUFFIX = "_depth.mp4"
 FRAMES_SUFFIX = "_frames"  # the folder of a video's frames
+Predicted = tuple[Picture, np.ndarray, np.ndarray]  # a frame, its image and its depth
 _NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 
 
@@ -219,7 +221,8 @@ class _Run:
         limits_of = RunningLimits()
         clock = None
         with self._viewer(file, size, float(film.aspect)) as show:
-            for batch in self.predictor.stream(of_one_size(), canvas, batch_size):
+            predicted = self.predictor.stream(of_one_size(), canvas, batch_size)
+            for batch in self._steadied(predicted, size, film.aspect):
                 limits = [limits_of(1 / depth) for _, _, depth in batch]
                 jobs = []
                 if self.request.frames:
@@ -251,6 +254,18 @@ class _Run:
                 f"{w}x{h}, unlike the first frame's {size[1]}x{size[0]}; {frames} of that size "
                 "left out",
             )
+
+    def _steadied(
+        self, batches: Iterator[list[Predicted]], size: tuple[int, int], aspect: Fraction
+    ) -> Iterator[list[Predicted]]:
+        """A film's batches, with steadied depth if that is asked for."""
+        if not self.request.steady:
+            yield from batches
+            return
+        steady = make_steady(self.predictor, self.request, size, aspect)
+        for batch in batches:
+            yield [(picture, image, steady(image, depth)) for picture, image, depth in batch]
+        self.summary.flicker += steady.flicker
 
     def _decode(self, file: Input) -> Iterator[tuple[Picture, np.ndarray]]:
         for picture in read_film(file.path, partial(self._note, file)):
@@ -311,8 +326,6 @@ class _Run:
         return now
 
 
-def _view(
-    colors: str, item: tuple[Picture, np.ndarray, np.ndarray], limits: tuple[float, float]
-) -> np.ndarray:
+def _view(colors: str, item: Predicted, limits: tuple[float, float]) -> np.ndarray:
     _, image, depth = item
     return side_by_side(image, colorize(1 / depth, limits=limits, colors=colors))

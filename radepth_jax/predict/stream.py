@@ -30,6 +30,7 @@ from radepth_jax.names import shown
 from radepth_jax.pictures import colorize
 from radepth_jax.predict.predictor import Predictor
 from radepth_jax.predict.request import Request
+from radepth_jax.predict.steadying import make_steady
 from radepth_jax.predict.video_writer import RunningLimits, side_by_side, writing_video
 
 PIPE = "-"
@@ -49,12 +50,14 @@ class StreamSummary:
         latencies: seconds from a decoded frame to its depth in the film, for each frame but the
             first, which waits for the compiler.
         failure: why the stream broke off. Empty if it came to its end.
+        flicker: (before, after) of its frames, if they were steadied.
     """
 
     frames: int = 0
     dropped: int = 0
     latencies: list[float] = field(default_factory=list)
     failure: str = ""
+    flicker: list[tuple[float, float]] = field(default_factory=list)
 
     def line(self) -> str:
         """A line about the latencies."""
@@ -105,6 +108,10 @@ def predict_stream(
             first = _next(frames)
             if isinstance(first, str) or first is None:
                 raise UserError(f"{shown(source)}: {first or 'no frame came'}")
+            steady = None
+            if request.steady:
+                steady = make_steady(predictor, request, first[0].shape[:2])
+                summary.flicker = steady.flicker
             footage = Footage(Fraction(25), _TIME_BASE, 0)
             # Ctrl-C is caught inside the film's block, so that it leaves a whole film.
             with writing_video(target, footage) as film, contextlib.suppress(KeyboardInterrupt):
@@ -112,6 +119,8 @@ def predict_stream(
                 clock = Clock(Fraction(1, 25))
                 for image, stamp, arrival in _all(first, frames, summary):
                     depth = predictor(image)
+                    if steady is not None:
+                        depth = steady(image, depth)
                     inverse = 1 / depth
                     colours = colorize(inverse, limits=limits_of(inverse), colors=request.colors)
                     film.add(side_by_side(image, colours), clock(stamp))

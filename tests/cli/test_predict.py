@@ -1,10 +1,12 @@
 """`radepth predict` as a user runs it."""
 
 import json
+import re
 from fractions import Fraction
 from functools import partial
 
 import av
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -318,3 +320,40 @@ def test_the_real_dashcam(radepth, shared_data, tmp_path):
     assert len(frames) == len(source) >= 25
     assert (stream.width, stream.height, stream.average_rate) == (960, 1080, 25)
     assert times == expected
+
+
+def test_a_steady_film_flickers_less_and_says_so(reference_config, radepth, tmp_path):
+    """The pose network is as it was drawn, but for a factor, so that it counts as trained."""
+    variables = variables_of(init_state(reference_config, 1))
+    variables["pose"] = jax.tree.map(lambda leaf: 1.5 * leaf, variables["pose"])
+    save_model(variables, reference_config, tmp_path / "trained")
+    write_video(tmp_path / "film.mp4", 6)
+    command = ("--steady", "--save=npy", "--frames", "--batch_size=4")
+    trained = f"--checkpoint={tmp_path / 'trained'}"
+    code, text, err = radepth(*command, trained, "--fov=60", tmp_path / "film.mp4")
+    assert code == 0, err
+    (line,) = [line for line in text.splitlines() if line.startswith("flicker")]
+    assert line.endswith("of 5 pairs of frames")
+    before, after = (float(number) for number in re.findall(r"0\.\d+", line))
+    assert 0 < after < before
+    steady = [np.load(tmp_path / f"out/film_frames/{i:06d}_depth.npy") for i in range(6)]
+    assert json.loads((tmp_path / "out" / "predict.json").read_text())["steady"] is True
+    code, text, err = radepth(*command[1:], trained, "--fov=60", tmp_path / "film.mp4")
+    assert code == 0, err
+    assert "\nflicker" not in text
+    plain = [np.load(tmp_path / f"out/film_frames/{i:06d}_depth.npy") for i in range(6)]
+    np.testing.assert_allclose(steady[0], plain[0], rtol=1e-6)
+    assert all(np.abs(s / p - 1).max() > 1e-4 for s, p in zip(steady[1:], plain[1:], strict=True))
+
+
+def test_what_cannot_be_steadied_is_one_line(radepth, pictures, tmp_path):
+    write_video(tmp_path / "film.mp4", 2)
+    for arguments, message in (
+        ((tmp_path / "film.mp4",), "--steady: the camera's motion needs --intrinsics fx,fy,cx,cy"),
+        ((pictures, "--fov=60"), "--steady: none of the inputs is a film"),
+        ((tmp_path / "film.mp4", "--fov=60"), "its pose network was never trained"),
+    ):
+        code, _, err = radepth("--steady", *arguments)
+        assert code == 2
+        assert message in err
+        assert len(err.strip().splitlines()) == 1, err

@@ -71,6 +71,23 @@ def test_a_pipe_is_predicted_whole(predictor, tmp_path, monkeypatch):
     assert frames[0].shape == (96, 64, 3)
 
 
+def test_a_pipe_is_steadied_without_delay(predictor, tmp_path, monkeypatch):
+    """Each frame is steadied once, in order, and written at once. All but the first can flicker."""
+    monkeypatch.setattr(
+        sys, "stdin", SimpleNamespace(buffer=io.BufferedReader(io.BytesIO(mpegts(5))))
+    )
+    written = []
+
+    def progress(summary):
+        written.append((summary.frames, len(summary.flicker)))
+
+    request = Request(tmp_path, fov=60.0, steady=True)
+    summary = predict_stream(predictor, "-", request, progress=progress)
+    assert written == [(1, 0), (2, 1), (3, 2), (4, 3), (5, 4)]
+    assert all(0 < after < before for before, after in summary.flicker)
+    assert len(film_of(tmp_path / "pipe_depth.mp4")) == 5
+
+
 def test_of_a_camera_the_newest_frame_is_taken(predictor, tmp_path):
     predictor(np.zeros((48, 64, 3), np.uint8))
     slow = lambda picture: (time.sleep(0.2), predictor(picture))[1]  # noqa: E731
