@@ -86,7 +86,9 @@ def test_predict_export_and_app_work_and_data_sets_say_what_is_missing(
         f"export --checkpoint {run_folder} --format stablehlo --output {tmp_path}/net.stablehlo",
         "app --help",
         f"prepare street/tiny --data_dir {tmp_path}/data",
-        f"train --config configs/ra_depth_street.py --workdir {tmp_path}/run",
+        # The tests have eight devices, which a batch is split over.
+        "train --config configs/ra_depth_street.py --config.data.batch_size 8 "
+        f"--workdir {tmp_path}/run",
         f"evaluate --checkpoint {run_folder} --dataset street/tiny --data_dir {tmp_path}/data",
     )
     assert codes == [0, 0, 0, 2, 2, 2], said
