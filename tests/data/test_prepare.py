@@ -12,6 +12,7 @@ from small_data_sets import encode
 
 from radepth_jax.cli import prepare as command
 from radepth_jax.data import builder
+from radepth_jax.data.array_records import array_records
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.dataset import open_dataset
 from radepth_jax.data.prepare import BUILDERS, load_builder, open_or_prepare, prepare
@@ -91,7 +92,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing(shots, tmp_path, monkeypatch
             pass
 
     with monkeypatch.context() as patch:
-        patch.setattr(builder, "ArrayRecordWriter", Full)
+        patch.setattr(array_records(), "ArrayRecordWriter", Full)
         with pytest.raises(UserError, match=r"the disk of .* is full; free some space"):
             prepare("video", source=shots, data_dir=tmp_path / "d", fov=60.0)
     assert left_behind(tmp_path / "d") == []
@@ -103,7 +104,7 @@ def test_a_full_disk_is_reported_and_leaves_nothing(shots, tmp_path, monkeypatch
 def test_array_record_reports_a_full_disk_as_expected():
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    writer = builder.ArrayRecordWriter("/dev/full", "group_size:1")
+    writer = array_records().ArrayRecordWriter("/dev/full", "group_size:1")
     writer.write(b"x" * 1000)
     with pytest.raises(RuntimeError, match="No space left on device"):
         writer.close()
