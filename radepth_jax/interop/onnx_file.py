@@ -44,7 +44,7 @@ def export_onnx(
 
     Raises:
         UserError: The resolution does not fit the network, the file cannot be written, or
-            jax2onnx is missing.
+            jax2onnx is missing or too old for this version of JAX.
     """
     function, metadata = depth_function(model, resolution, with_depth=with_depth)
     names = metadata["outputs"]
@@ -61,14 +61,22 @@ def export_onnx(
             raise UserError(f"{path}: writing ONNX needs jax2onnx: {INSTALL}") from error
 
         def graph_for(size: tuple[int, int]) -> Any:
-            return jax2onnx.to_onnx(
-                outputs,
-                [("batch", size[1], size[0], 3)],
-                model_name="radepth",
-                opset=OPSET,
-                input_names=["images"],
-                output_names=names,
-            )
+            try:
+                return jax2onnx.to_onnx(
+                    outputs,
+                    [("batch", size[1], size[0], 3)],
+                    model_name="radepth",
+                    opset=OPSET,
+                    input_names=["images"],
+                    output_names=names,
+                )
+            except AttributeError as error:  # it reads JAX's private parts, some of which went away
+                if not str(error).startswith("module 'jax"):
+                    raise
+                raise UserError(
+                    f"{path}: the installed jax2onnx does not work with jax {jax.__version__}; run "
+                    "pip install 'jax<0.12', or take --format stablehlo"
+                ) from error
 
         if resolution is None:
             graph = open_sizes(graph_for, metadata["stride"])

@@ -18,6 +18,10 @@ from radepth_jax.models import presets
 from radepth_jax.runs.config import default_config
 from radepth_jax.runs.saved_model import Model
 
+# jax 0.12 has no `ClosedJaxpr`, which jax2onnx 0.13.0 asks for.
+needs_older_jax = pytest.mark.skipif(
+    jax.__version_info__ >= (0, 12), reason="jax2onnx 0.13.0 does not work with jax 0.12"
+)
 NEEDS_ONNX = "needs the onnx extra: pip install 'radepth-jax[onnx]'"
 
 RESOLUTIONS = [(64, 32), (96, 64)]
@@ -79,6 +83,7 @@ def test_a_stablehlo_file_opens_without_this_package(model, tmp_path):
     assert "gather" not in program
 
 
+@needs_older_jax
 def test_onnxruntime_agrees_with_the_model_for_any_batch(model, tmp_path, example):
     onnxruntime = pytest.importorskip("onnxruntime", reason=NEEDS_ONNX)
     pytest.importorskip("onnx", reason=NEEDS_ONNX)
@@ -107,6 +112,18 @@ def test_without_jax2onnx_it_says_what_to_install(model, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "jax2onnx", None)
     with pytest.raises(UserError, match=r"needs jax2onnx: pip install 'radepth-jax\[onnx\]'"):
         export_onnx(model, (64, 32), tmp_path / "depth.onnx")
+
+
+def test_a_jax_that_jax2onnx_does_not_know_is_named(model, tmp_path, monkeypatch):
+    jax2onnx = pytest.importorskip("jax2onnx", reason=NEEDS_ONNX)
+
+    def to_onnx(*args, **kwargs):
+        return jax.a_part_that_went_away
+
+    monkeypatch.setattr(jax2onnx, "to_onnx", to_onnx)
+    with pytest.raises(UserError, match=r"does not work with jax \S+; run pip install 'jax<0.12'"):
+        export_onnx(model, (64, 32), tmp_path / "depth.onnx")
+    assert not (tmp_path / "depth.onnx").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>"])
