@@ -146,7 +146,11 @@ def test_a_function_of_one_s_own_is_an_entry(table):
         ("cut_out", {"share": 2.0}, r"cut_out\.share: expected a number from 0 to 1, got 2\.0"),
         ("colour_cast", {"strength": -1}, "colour_cast.strength: expected a number from 0 to 1"),
         ("colour_jitter", NUMBERS | {"hue": 0.6}, r"colour_jitter\.hue: .* from 0 to 0\.5, got"),
-        ("cut_out", {}, "cut_out: missing a required (keyword-only )?argument: 'share'; .* probability, share"),
+        (
+            "cut_out",
+            {},
+            "cut_out: missing a required (keyword-only )?argument: 'share'; .* probability, share",
+        ),
         ("cut_out", {"share": 0.5, "size": 3}, "cut_out: got an unexpected .* 'size'; .* share"),
         ("grey", {}, r"grey: expected a function .* same shape and type, got .*shape=\(32, 48\)"),
     ],
