@@ -82,7 +82,6 @@ def main() -> None:
     @partial(jax.jit, static_argnames=("canvas", "number"), donate_argnums=(0, 1, 2))
     def train_step(params, average, state, data, batch, key, rate, step, *, canvas, number):
         def objective(params):
-            total, terms = 0.0, {}
             keys = jax.random.split(key, 3)
             total, terms = rendered_loss(params, stats, data[0], keys[0], networks, canvas, number)
             if canvas in TEACHERS:

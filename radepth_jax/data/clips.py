@@ -20,7 +20,7 @@ from radepth_jax.data.films import is_film
 from radepth_jax.data.intrinsics import check_intrinsics, parse_camera
 from radepth_jax.data.lens import Lens, brown, kannala_brandt
 from radepth_jax.data.pictures import IMAGE_SUFFIXES, is_picture
-from radepth_jax.data.text import read_numbers, read_text
+from radepth_jax.data.text import read_text
 from radepth_jax.errors import UserError, reason
 from radepth_jax.names import counted, examples, shown, visible
 
@@ -63,7 +63,7 @@ def read_clip_list(path: Path) -> list[Clip]:
             `intrinsics` [fx, fy, cx, cy] in pixels, `fov` in degrees, or `camera`, a camera's file.
             `distortion` has OpenCV's k1, k2, p1, p2, k3, ..., or k1 to k4 of a fisheye with
             `fisheye: true`. `crop` [x, y, width, height] keeps a part of the image. `poses` is a
-            file as `read_clip_poses` reads it.
+            file as `text.read_poses` reads it, with a line for each of the clip's frames.
 
     Raises:
         UserError: the file is not such a list, or a clip is not there.
@@ -105,21 +105,6 @@ def _read_clip(path: Path, name: str, entry: Any) -> Clip:
         raise fail(reason(error)) from None
     poses = path.parent / str(entry["poses"]) if "poses" in entry else None
     return Clip(clip, intrinsics, fov, lens, crop and tuple(map(int, crop)), poses)  # type: ignore[arg-type]
-
-
-def read_clip_poses(path: Path) -> np.ndarray:
-    """The camera's poses in a clip: `world_T_camera`, float64 [N, 4, 4] in metres.
-
-    Args:
-        path: a text file with a line for each of the clip's frames, in KITTI's form: the 12 numbers
-            of the upper rows of `world_T_camera`.
-
-    Raises:
-        UserError: the file cannot be read, or a line is not of this form.
-    """
-    rows = read_numbers(path, 12, hint="it should hold the poses of a clip").reshape(-1, 3, 4)
-    bottom = np.broadcast_to([0.0, 0, 0, 1], (len(rows), 1, 4))
-    return np.concatenate([rows, bottom], axis=1)
 
 
 def _numbers(entry: dict[str, Any], field: str, count: int | None) -> list[float] | None:

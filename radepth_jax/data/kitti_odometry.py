@@ -11,7 +11,7 @@ from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
 from radepth_jax.data.kitti_tree import numbered_files, stereo_pairs
 from radepth_jax.data.kitti_velodyne import CAMERAS, Calibration, read_projections
-from radepth_jax.data.text import read_numbers
+from radepth_jax.data.text import read_numbers, read_poses
 from radepth_jax.errors import UserError
 from radepth_jax.names import examples, visible
 
@@ -117,19 +117,18 @@ def _read_sequence(root: Path, name: str, problems: list[str]) -> _Sequence:
         count = len(images[2].keys() ^ images[3].keys())
         problems.append(f"sequence {name}: {count} frames are there for one camera only")
     poses_path = root / "poses" / f"{name}.txt"
-    poses = read_numbers(poses_path, 12, hint="KITTI publishes poses of the sequences 00 to 10")
+    poses = read_poses(poses_path, hint="KITTI publishes poses of the sequences 00 to 10")
     times = read_numbers(folder / "times.txt", 1, hint="it comes with the calibration files")
     for path, rows in ((poses_path, poses), (folder / "times.txt", times)):
         beyond = [frame for frame in images[2] if frame >= len(rows)]
         if beyond:
             problems.append(f"{path}: {len(rows)} lines, none for {len(beyond)} frames of image_2")
-    bottom = np.broadcast_to([0.0, 0, 0, 1], (len(poses), 1, 4))
     return _Sequence(
         name=name,
         images=images,
         calibration=read_projections(folder / "calib.txt"),
         times=times[:, 0],
-        world_T_camera0=np.concatenate([poses.reshape(-1, 3, 4), bottom], axis=1),
+        world_T_camera0=poses,
     )
 
 

@@ -147,3 +147,16 @@ def read_numbers(path: Path, columns: int, *, hint: str = "") -> np.ndarray:
             )
         rows.append(values)
     return np.array(rows, float).reshape(-1, columns)
+
+
+def read_poses(path: Path, *, hint: str = "") -> np.ndarray:
+    """Poses in KITTI's form: `world_T_camera`, float64 [N, 4, 4].
+
+    Each line of the file has the 12 numbers of the upper rows of a matrix.
+
+    Raises:
+        UserError: As of `read_numbers`.
+    """
+    rows = read_numbers(path, 12, hint=hint).reshape(-1, 3, 4)
+    bottom = np.broadcast_to([0.0, 0, 0, 1], (len(rows), 1, 4))
+    return np.concatenate([rows, bottom], axis=1)

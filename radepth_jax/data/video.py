@@ -12,20 +12,13 @@ import tensorflow_datasets as tfds
 
 from radepth_jax.data import schema
 from radepth_jax.data.builder import FrameDatasetBuilder
-from radepth_jax.data.clips import (
-    Clip,
-    crop_camera,
-    list_clips,
-    listed,
-    name_clips,
-    read_clip_poses,
-)
+from radepth_jax.data.clips import Clip, crop_camera, list_clips, listed, name_clips
 from radepth_jax.data.films import Picture, read_film
 from radepth_jax.data.folder import list_folder, read_listing
 from radepth_jax.data.lens import Lens, straightener
 from radepth_jax.data.pictures import encode_image
 from radepth_jax.data.selection import MIN_FRAMES, Selection, choose
-from radepth_jax.data.text import read_text
+from radepth_jax.data.text import read_poses, read_text
 from radepth_jax.errors import UserError
 from radepth_jax.names import shown
 from radepth_jax.settings import check_choice
@@ -143,7 +136,9 @@ class Video(FrameDatasetBuilder):
         numbers = list(selection.chosen.values())
         held_out = min(round(config.validation_share * len(numbers)), len(numbers) - MIN_FRAMES)
         K, edit = _camera(clip, selection, config.unknown_camera, problems)
-        poses = None if clip.poses is None else read_clip_poses(clip.poses)
+        poses = None
+        if clip.poses is not None:
+            poses = read_poses(clip.poses, hint="it should hold the poses of a clip")
         if poses is not None and len(poses) <= max(selection.chosen):
             raise UserError(
                 f"{shown(clip.poses)}: {len(poses)} poses, but {shown(clip.path)} has "

@@ -1,6 +1,6 @@
 """The temporal error of methods on a split's consecutive frames."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -121,7 +121,6 @@ def evaluate_temporal(
     clips: Sequence[Clip],
     *,
     protocol: Protocol,
-    progress: Callable[[str], None] = lambda text: None,
 ) -> list[TemporalRow]:
     """The rows of all methods. If the true depth is dense, it has the last row.
 
@@ -136,7 +135,6 @@ def evaluate_temporal(
         source: the images.
         clips: which of them follow one another, and how the camera moved.
         protocol: the crop and the range of true depth.
-        progress: called with each clip's name before it is predicted.
 
     Raises:
         UserError: A prediction is not positive and finite at a pixel that counts.
@@ -147,7 +145,6 @@ def evaluate_temporal(
         for step in method.steps():
             rows.append(TemporalRow(method.name, step.resolution))
             for clip in clips:
-                progress(clip.name)
                 shot = _shoot(method, step, source, clip)
                 _add(rows[-1], shot, clip, source, protocol, shot.depths)
                 if len(rows) == 1 and clip.metric and all(map(is_dense, shot.truths, shot.sizes)):

@@ -3,22 +3,10 @@
 import csv
 import json
 
-import jax
 import numpy as np
 import pytest
 
 from radepth_jax.data import EvaluationSource, open_dataset, prepare
-from radepth_jax.runs.saved_model import save_model
-from radepth_jax.runs.state import init_state, variables_of
-
-
-@pytest.fixture(scope="module")
-def checkpoint(reference_config, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "micro"
-    variables = variables_of(init_state(reference_config, 1))
-    variables["pose"] = jax.tree.map(lambda leaf: 1.5 * leaf, variables["pose"])  # "trained"
-    save_model(variables, reference_config, folder)
-    return folder
 
 
 def test_a_checkpoint_and_depth_maps_of_another_program(radepth, checkpoint, street_dir, tmp_path):

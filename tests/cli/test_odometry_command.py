@@ -21,15 +21,6 @@ def radepth(radepth):
     return partial(radepth, "odometry")
 
 
-@pytest.fixture(scope="module")
-def checkpoint(reference_config, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "micro"
-    variables = variables_of(init_state(reference_config, 1))
-    variables["pose"] = jax.tree.map(lambda leaf: 1.5 * leaf, variables["pose"])  # "trained"
-    save_model(variables, reference_config, folder)
-    return folder
-
-
 def assert_one_line(result, *expected):
     code, out, err = result
     assert (code, out) == (2, ""), err
